@@ -1,0 +1,69 @@
+//! `command`: programs that the operator has named.
+
+mod connection;
+mod driver;
+pub mod supervisor;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CapabilityCall, Payload};
+use crate::secret::{Scrub, Scrubber};
+
+pub use connection::Connection;
+
+/// A request to run the connection's program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The values of the placeholders that the operator left open.
+    pub arguments: Vec<(String, String)>,
+}
+
+/// What the program did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    /// How it ended.
+    pub ending: Ending,
+    /// What it printed.
+    pub stdout: Payload,
+    /// What it complained about.
+    pub stderr: Payload,
+    /// Something of either is missing.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+    /// By the host, at its deadline.
+    TimedOut,
+}
+
+impl CapabilityCall for Call {
+    fn operation(&self) -> &str {
+        "run"
+    }
+
+    fn target(&self) -> String {
+        self.arguments.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    fn summary(&self) -> String {
+        format!("run {}", self.target()).trim_end().to_owned()
+    }
+}
+
+impl Scrub for Reply {
+    fn scrub(&mut self, scrubber: &Scrubber) {
+        let Self { ending: _, stdout, stderr, truncated: _ } = self;
+        stdout.scrub(scrubber);
+        stderr.scrub(scrubber);
+    }
+}

@@ -1,0 +1,1 @@
+//! Stays with a program.

@@ -1,0 +1,66 @@
+//! `http`: requests to a service that the operator has named.
+
+mod connection;
+mod driver;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CapabilityCall, Payload};
+use crate::secret::{Scrub, Scrubber};
+
+pub use connection::Connection;
+
+/// A request. The path begins with `/` and stands below the connection's base URL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// In upper case.
+    pub method: String,
+    /// With its query, if any.
+    pub path: String,
+    /// Without credentials: those are the host's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Payload>,
+}
+
+/// A response, whatever its status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, in the order received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// Decompressed.
+    #[serde(default)]
+    pub body: Payload,
+}
+
+impl CapabilityCall for Call {
+    fn operation(&self) -> &str {
+        &self.method
+    }
+
+    fn target(&self) -> String {
+        self.path.clone()
+    }
+
+    fn summary(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+impl Scrub for Reply {
+    fn scrub(&mut self, scrubber: &Scrubber) {
+        let Self { status: _, headers, body } = self;
+        for (name, value) in headers {
+            name.scrub(scrubber);
+            value.scrub(scrubber);
+        }
+        body.scrub(scrubber);
+    }
+}

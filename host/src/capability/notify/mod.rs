@@ -1,0 +1,63 @@
+//! `notify`: messages to people.
+
+mod connection;
+mod driver;
+
+use serde::{Deserialize, Serialize};
+
+use super::CapabilityCall;
+use crate::secret::{Scrub, Scrubber};
+
+pub use connection::Connection;
+
+/// A notice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// One line.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// Facts that a channel may show as a table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(String, String)>,
+}
+
+/// What became of a notice. A notice that was not sent is a reply: it never blocks a rollback.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// The channel has taken it.
+    Sent,
+    /// It may have gone out; why that can't be known.
+    PerhapsSent(String),
+    /// It has not gone out; why.
+    NotSent(String),
+}
+
+impl CapabilityCall for Call {
+    fn operation(&self) -> &str {
+        "send"
+    }
+
+    fn target(&self) -> String {
+        self.subject.clone()
+    }
+
+    fn summary(&self) -> String {
+        format!("send \"{}\"", self.subject)
+    }
+
+    fn is_notice(&self) -> bool {
+        true
+    }
+}
+
+impl Scrub for Reply {
+    fn scrub(&mut self, scrubber: &Scrubber) {
+        match self {
+            Self::Sent => {}
+            Self::PerhapsSent(why) | Self::NotSent(why) => why.scrub(scrubber),
+        }
+    }
+}

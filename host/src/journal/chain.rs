@@ -1,0 +1,5 @@
+//! Stand-in.
+/// An altered event.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("altered")]
+pub struct Altered {}

@@ -1,0 +1,526 @@
+//! What is written down. The events of a run, in order, are the run: its state is their fold
+//! ([`crate::machine::State`]), and nothing else is kept.
+//!
+//! A name or a meaning here is a format that old runs are stored in: fields are added with a
+//! default, and never change their meaning.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::capability::{Call, Capability, Repeat, Reply};
+use crate::failure::Failure;
+use crate::id::{CallId, Digest, ExecutionId, RunId};
+
+/// One thing that happened in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The first event of every run.
+    RunStarted(Box<RunStarted>),
+    /// A process took the run's lock and carries the run from here on.
+    HostAttached(HostAttached),
+    /// A gate waits for a person.
+    GateOpened(GateOpened),
+    /// A person (or the expiry) answered a gate.
+    GateAnswered {
+        /// The gate.
+        gate: GateId,
+        /// What was said.
+        answer: Answer,
+        /// Who; empty for an expiry.
+        by: String,
+    },
+    /// An export of a plugin is called on a fresh instance.
+    ExecutionBegan {
+        /// Its number: one more than the last.
+        execution: ExecutionId,
+        /// Which export, and for what.
+        purpose: Purpose,
+        /// Its configuration, with all templates filled in.
+        config: Value,
+    },
+    /// A read of the clock.
+    ClockRead {
+        /// Where.
+        call: CallId,
+        /// The reply.
+        now: Timestamp,
+    },
+    /// A sleep; durable before it begins.
+    SleepBegan {
+        /// Where.
+        call: CallId,
+        /// When it ends, whatever happens in between.
+        until: Timestamp,
+    },
+    /// A call that had no effect: a read, or a mutation that was denied.
+    Called {
+        /// Where.
+        call: CallId,
+        /// The call.
+        request: Request,
+        /// Its reply.
+        outcome: Outcome,
+        /// How long all attempts took together.
+        took_us: u64,
+    },
+    /// A mutation is about to leave; durable before it does. Written again, with a new marker, when
+    /// the call is repeated after a doubt was settled.
+    Intended {
+        /// Where.
+        call: CallId,
+        /// The call.
+        request: Request,
+        /// What may be done if its fate can't be found out.
+        repeat: Repeat,
+        /// What the driver needs to find out what became of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        marker: Option<Value>,
+    },
+    /// A mutation's reply; durable before the plugin sees it.
+    Answered {
+        /// The mutation.
+        call: CallId,
+        /// Its reply. Never [`Failure::Unknown`]: that is a doubt.
+        outcome: Outcome,
+        /// How long all attempts took together.
+        took_us: u64,
+    },
+    /// No reply came, and the mutation may have happened. (After a crash this event is missing, and
+    /// an intent without an answer says the same.)
+    Doubted {
+        /// The mutation.
+        call: CallId,
+        /// What was seen.
+        seen: String,
+    },
+    /// A doubt has an answer.
+    Settled {
+        /// The mutation.
+        call: CallId,
+        /// Who found it.
+        by: Settler,
+        /// The answer.
+        verdict: Verdict,
+    },
+    /// Neither driver, policy nor plugin could settle a doubt.
+    Unsettled {
+        /// The mutation.
+        call: CallId,
+        /// What they saw.
+        seen: String,
+    },
+    /// A line of the plugin's, or one of the host's about it.
+    Logged {
+        /// The execution that wrote it.
+        execution: ExecutionId,
+        /// How much it matters.
+        level: Level,
+        /// The line.
+        message: String,
+    },
+    /// An execution is over and will not be replayed by `resume`.
+    ExecutionEnded {
+        /// Which.
+        execution: ExecutionId,
+        /// How.
+        end: End,
+    },
+    /// The host's judgement of a check's result, with the plan's `expect`.
+    Judged {
+        /// The check's execution.
+        execution: ExecutionId,
+        /// Whether it counts as passed.
+        outcome: CheckOutcome,
+        /// Why, in one sentence.
+        summary: String,
+    },
+    /// The run waits for an answer that only a person has.
+    Halted {
+        /// What is asked.
+        question: Question,
+    },
+    /// A person asked to stop and take back.
+    AbortRequested {
+        /// Who.
+        by: String,
+    },
+    /// A person asked to take back a run that has ended.
+    UndoRequested {
+        /// Who.
+        by: String,
+    },
+    /// A person asked to verify again after a verification that failed.
+    VerificationRequested {
+        /// Who.
+        by: String,
+    },
+    /// The run is in a known state.
+    RunEnded {
+        /// Which.
+        outcome: RunOutcome,
+        /// Why, in one sentence.
+        why: String,
+    },
+}
+
+impl Event {
+    /// Whether a process that does not carry the run may write it: the people's events.
+    pub fn is_from_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::GateAnswered { .. }
+                | Self::Settled { by: Settler::Person(_), .. }
+                | Self::AbortRequested { .. }
+                | Self::UndoRequested { .. }
+                | Self::VerificationRequested { .. }
+        )
+    }
+}
+
+/// What a run is made of. The bytes behind the digests are kept with the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The run.
+    pub run: RunId,
+    /// The version of ripcord that began it.
+    pub ripcord: String,
+    /// The plan's name.
+    pub plan_name: String,
+    /// Where the plan was read.
+    pub plan_path: String,
+    /// The plan's text.
+    pub plan: Digest,
+    /// The values of its parameters.
+    pub params: BTreeMap<String, String>,
+    /// What it rolls back; no other run may work on it at the same time.
+    pub target: String,
+    /// Where the operator's file was read. A run obeys the file of the day, not the one of its start.
+    pub operator_path: String,
+    /// The component of each step and each check.
+    pub plugins: BTreeMap<String, Digest>,
+    /// What the state machine needs to know of the plan.
+    pub shape: Shape,
+    /// What the guests were allowed to use.
+    pub limits: Limits,
+    /// What was previewed and agreed to.
+    pub approval: Approval,
+}
+
+/// The skeleton of a plan: all that decides what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Shape {
+    /// In file order.
+    pub steps: Vec<StepShape>,
+    /// In file order.
+    pub verify: Vec<CheckShape>,
+}
+
+/// A step, as far as it decides what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepShape {
+    /// Its name in the plan.
+    pub id: String,
+    /// The step that it stands in for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// Whether a person has to say yes first.
+    #[serde(default)]
+    pub gate: bool,
+    /// What happens when it and its fallbacks have failed.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// Whether its plugin can take back what it did.
+    pub can_undo: bool,
+}
+
+/// A check of the verification, as far as it decides what comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckShape {
+    /// Its name in the plan.
+    pub id: String,
+    /// For how long a check that does not pass is tried again.
+    #[serde(default)]
+    pub within_ms: u64,
+    /// How long to wait between two tries.
+    #[serde(default)]
+    pub every_ms: u64,
+}
+
+/// What happens when a step has failed and nothing stands in for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Keep what was done and ask a person.
+    #[default]
+    Halt,
+    /// Take back what was done, newest first.
+    Undo,
+}
+
+/// What a guest may use. Kept with the run: a replay gets the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Linear memory of one instance, all memories together.
+    pub memory_bytes_max: u64,
+    /// Time on the processor of one execution, host calls not counted.
+    pub cpu_ms_max: u64,
+    /// Calls of one execution.
+    pub calls_max: u32,
+    /// One value that crosses the border, either way: a configuration, a body, a receipt.
+    pub value_bytes_max: u64,
+    /// Log lines of one execution.
+    pub log_lines_max: u32,
+    /// Log bytes of one execution.
+    pub log_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 128 << 20,
+            cpu_ms_max: 10_000,
+            calls_max: 10_000,
+            value_bytes_max: 8 << 20,
+            log_lines_max: 1_000,
+            log_bytes_max: 256 << 10,
+        }
+    }
+}
+
+/// What a person agreed to: everything that a run may do without asking again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who agreed.
+    pub by: String,
+    /// The digest of plan, parameters, plugins and operator's rules that was previewed.
+    pub binding: String,
+    /// The mutations that were listed.
+    pub listed: Vec<Listed>,
+}
+
+/// A mutation on a preview's list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Listed {
+    /// `http.coolify`
+    pub connection: String,
+    /// `POST`
+    pub operation: String,
+    /// What it is done to, with [`HOLE`](crate::pipeline::HOLE) for each value that the preview assumed.
+    pub target: String,
+}
+
+/// A process that carries a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostAttached {
+    /// Its process id.
+    pub pid: u32,
+    /// The machine's name.
+    pub machine: String,
+    /// Its version of ripcord.
+    pub ripcord: String,
+    /// The process that held the run before, and is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_over_from: Option<u32>,
+}
+
+/// A gate's name: the step's, or `call-3.0` for a call that the preview did not list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GateId(pub String);
+
+impl std::fmt::Display for GateId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A gate that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateOpened {
+    /// Its name.
+    pub gate: GateId,
+    /// What stands behind it.
+    pub before: Behind,
+    /// The question, for people.
+    pub ask: String,
+    /// When no answer counts as no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+/// What stands behind a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Behind {
+    /// A step that the plan guards.
+    Step(String),
+    /// A mutation that the preview did not list.
+    Call(CallId),
+}
+
+/// An answer to a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Go on.
+    Yes,
+    /// Don't.
+    No,
+    /// Nobody answered in time, which counts as no.
+    Expired,
+}
+
+/// What an execution is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// The step's `apply`.
+    Apply(String),
+    /// `undo` of what this execution did.
+    Undo(ExecutionId),
+    /// `reconcile` of this call.
+    Reconcile(CallId),
+    /// The check's `check`.
+    Check(String),
+}
+
+/// A call with its way to the target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The plugin's name for it.
+    pub role: String,
+    /// The operator's name for it, `http.coolify`; empty if the role is not bound.
+    pub connection: String,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub call: Call,
+}
+
+impl Request {
+    /// The capability that it goes through.
+    pub fn capability(&self) -> Capability {
+        self.call.capability()
+    }
+}
+
+/// What came back from a call.
+pub type Outcome = Result<Reply, Failure>;
+
+/// Who settled a doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settler {
+    /// The capability's driver, by looking at the target.
+    Driver,
+    /// The call's repeat policy.
+    Policy,
+    /// The plugin's `reconcile`.
+    Plugin,
+    /// A person, by name.
+    Person(String),
+}
+
+/// The answer to a doubt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It happened, with this reply.
+    Happened(Reply),
+    /// It did not happen; it is sent (again).
+    DidNotHappen,
+    /// It may have happened, and may be sent again.
+    Repeat,
+    /// It can't be found out; the plugin is told so.
+    Unknowable,
+}
+
+/// How much a log line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// For the plugin's author.
+    Debug,
+    /// For the report.
+    Info,
+    /// Something was not as expected.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// It returned: an action's receipt, a check's verdict, a reconciliation; `null` for an undo.
+    Returned(Value),
+    /// It returned a failure.
+    Failed(Failure),
+    /// It trapped; the message names what it did.
+    Trapped(String),
+    /// It went over a limit; the message names which.
+    LimitExceeded(String),
+    /// Its time-out, or the plan's, is over.
+    TimedOut(String),
+    /// A call of it is in doubt, and its fallback takes over.
+    InDoubt,
+    /// A person said no to a call that the preview did not list.
+    Refused,
+    /// It was given up for an abort, or begun anew after a crash (a reconciliation).
+    Abandoned,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckOutcome {
+    /// As expected.
+    Pass,
+    /// Not as expected.
+    Fail,
+    /// It could not be observed, or says nothing.
+    Inconclusive,
+}
+
+/// The one question that a halted run asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// Did this mutation happen? `ripcord resolve`.
+    DidItHappen {
+        /// Which.
+        call: CallId,
+        /// What was seen.
+        seen: String,
+    },
+}
+
+/// The known state in which a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// Rolled back, and verified.
+    Verified,
+    /// Nothing was done, because there was nothing to do or a person said no.
+    Unchanged,
+    /// It failed or was stopped, and what it did was taken back.
+    Undone,
+    /// It stopped half-way; a person is needed.
+    Halted,
+}
+
+impl std::fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Verified => "verified",
+            Self::Unchanged => "unchanged",
+            Self::Undone => "undone",
+            Self::Halted => "halted",
+        })
+    }
+}

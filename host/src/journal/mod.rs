@@ -1,0 +1,153 @@
+//! The journal: the append-only, hash-chained record of each run, and the bytes that a run needs to
+//! be resumed and replayed after an upgrade.
+
+mod chain;
+mod event;
+mod sqlite;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Digest, RunId};
+
+pub use chain::Altered;
+pub use event::*;
+pub use sqlite::SqliteJournal;
+
+/// An event in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// From 1, without gaps.
+    pub sequence: u64,
+    /// When it was appended.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// An event that is not yet in the journal, with the time at which it happened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dated {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// The end of a run's chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The last event's place.
+    pub sequence: u64,
+    /// The last event's hash, which covers all before it.
+    pub hash: Digest,
+}
+
+/// What begins a run, written all together or not at all.
+pub struct Beginning {
+    /// The run.
+    pub run: RunId,
+    /// Its first events.
+    pub events: Vec<Dated>,
+    /// What it holds until it ends: its target, working copies, databases.
+    pub holds: Vec<String>,
+    /// The bytes that it keeps: plan, operator's rules, plugins.
+    pub blobs: Vec<Vec<u8>>,
+}
+
+/// Where runs are recorded. Appends are durable when they return.
+///
+/// It is a trait so that a replicated log can stand behind it one day, and so that a test can put
+/// itself in between.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Begins a run, unless something that it wants to hold is held.
+    async fn begin(&self, beginning: Beginning) -> Result<Head, BeginError>;
+
+    /// Appends behind `expected`, or not at all: if the run's head is another one by now, that is
+    /// [`AppendError::Moved`].
+    async fn append(&self, run: &RunId, expected: Head, events: &[Dated]) -> Result<Head, AppendError>;
+
+    /// The events behind a sequence number (0 for all), with the head after them. The chain is
+    /// checked: an altered or missing event is an error that names it.
+    async fn read(&self, run: &RunId, after: Option<Head>) -> Result<(Vec<Recorded>, Head), ReadError>;
+
+    /// The names of all runs, newest first.
+    async fn runs(&self) -> Result<Vec<RunId>, ReadError>;
+
+    /// The bytes with this digest. They are checked.
+    async fn blob(&self, digest: Digest) -> Result<Vec<u8>, ReadError>;
+
+    /// Holds for a run that has begun, all or none.
+    async fn hold(&self, run: &RunId, resources: &[String]) -> Result<(), BeginError>;
+
+    /// Lets go of all that a run holds.
+    async fn release(&self, run: &RunId) -> Result<(), StorageError>;
+
+    /// Who holds a resource.
+    async fn holder(&self, resource: &str) -> Result<Option<RunId>, ReadError>;
+}
+
+/// The store itself failed: no disk left, no rights, not a database.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct StorageError {
+    /// The file.
+    pub path: String,
+    /// What went wrong, and what to do about it.
+    pub problem: String,
+}
+
+/// Why a run could not begin.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BeginError {
+    /// Another run holds what this one wants.
+    #[error("{resource} is held by run {holder}")]
+    Held {
+        /// What it wants.
+        resource: String,
+        /// Who has it.
+        holder: RunId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why nothing was appended.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended in between.
+    #[error("run {run} has moved on to event {}", head.sequence)]
+    Moved {
+        /// The run.
+        run: RunId,
+        /// Where it is now.
+        head: Head,
+    },
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// The store failed. What was to be appended may or may not be there after a restart.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why something can't be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// There are no such bytes.
+    #[error("the journal does not have {0}")]
+    NoSuchBlob(Digest),
+    /// The record is not what was written.
+    #[error(transparent)]
+    Altered(#[from] Altered),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}

@@ -1,0 +1,3 @@
+//! Stand-in.
+/// The journal.
+pub struct SqliteJournal {}

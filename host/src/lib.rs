@@ -1,0 +1,8 @@
+//! ripcord: the host that carries out rollbacks. `docs/design.md` says how it hangs together.
+
+pub mod capability;
+pub mod failure;
+pub mod id;
+pub mod journal;
+pub mod pipeline;
+pub mod secret;

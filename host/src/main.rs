@@ -1,0 +1,2 @@
+//! ripcord
+fn main() {}

@@ -1,0 +1,1 @@
+//! Observes what a command prints.

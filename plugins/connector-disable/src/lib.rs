@@ -1,0 +1,1 @@
+//! Rolls one connector back.

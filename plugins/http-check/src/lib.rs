@@ -1,0 +1,1 @@
+//! Observes an HTTP endpoint.

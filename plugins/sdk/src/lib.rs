@@ -1,0 +1,1 @@
+//! Writes a ripcord plugin in Rust.

@@ -1,0 +1,1 @@
+//! ripcord's tests against the real thing.

@@ -1,0 +1,2 @@
+//! What cargo itself cannot do.
+fn main() {}
