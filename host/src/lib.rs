@@ -4,5 +4,6 @@ pub mod capability;
 pub mod failure;
 pub mod id;
 pub mod journal;
+pub mod manifest;
 pub mod pipeline;
 pub mod secret;
