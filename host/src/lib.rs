@@ -1,9 +1,12 @@
 //! ripcord: the host that carries out rollbacks. `docs/design.md` says how it hangs together.
 
 pub mod capability;
+pub mod component;
 pub mod failure;
 pub mod id;
 pub mod journal;
+pub mod machine;
 pub mod manifest;
 pub mod pipeline;
+pub mod record;
 pub mod secret;

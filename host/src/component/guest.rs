@@ -1,0 +1,299 @@
+//! One export, called once on a fresh instance, within its limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::cache::Component;
+use super::engine::{Components, TICK};
+use super::wasi::{self, VirtualTime};
+use crate::capability::{Call, Invocation, Reply, Settlement};
+use crate::failure::Failure;
+use crate::journal::{Level, Limits, Outcome};
+use crate::manifest::Manifest;
+use crate::pipeline::{Caller, Stop};
+
+/// An export, with what it is called with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Export {
+    /// What the plugin is.
+    Describe,
+    /// An action's main path.
+    Apply { context: Context, config: Value },
+    /// Its way back.
+    Undo { context: Context, config: Value, effects: Vec<Effect>, receipt: Option<Value> },
+    /// What became of one of its calls.
+    Reconcile { context: Context, config: Value, pending: Pending },
+    /// A check.
+    Check { context: Context, config: Value },
+}
+
+/// Where an execution runs. It never says whether anything is really sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The run.
+    pub run: String,
+    /// The step or the check.
+    pub step: String,
+    /// The plan's target.
+    pub target: String,
+}
+
+/// A mutation that was made, as `undo` is told of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// Its place in its execution.
+    pub ordinal: u32,
+    /// The role it went through.
+    pub role: String,
+    /// The call.
+    pub call: Call,
+    /// Its reply, if it is known.
+    pub reply: Option<Reply>,
+}
+
+/// A mutation whose fate `reconcile` is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// The role it went through.
+    pub role: String,
+    /// The call.
+    pub call: Call,
+}
+
+/// What an export has returned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Returned {
+    /// `describe`.
+    Manifest(Manifest),
+    /// `apply`'s receipt, `null` of an `undo`, or a check's verdict.
+    Receipt(Result<Value, Failure>),
+    /// `reconcile`.
+    Reconciled(Settlement<Reply>),
+}
+
+/// Why an export has not returned.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Ended {
+    /// The pipeline stopped it.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+    /// It trapped.
+    #[error("{0}")]
+    Trapped(String),
+}
+
+/// What an instance holds.
+pub(super) struct Guest {
+    caller: Arc<Mutex<Box<dyn Caller>>>,
+    budget: Budget,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(super) time: VirtualTime,
+}
+
+/// What an instance may still use.
+struct Budget {
+    memory_bytes: u64,
+    memory_bytes_max: u64,
+    ticks: u64,
+    ticks_max: u64,
+}
+
+impl Components {
+    /// Calls an export on a fresh instance of a component. `began` and `seed` are the beginning of
+    /// its time and the source of its randomness.
+    pub async fn execute(
+        &self,
+        component: &Component,
+        export: &Export,
+        caller: Box<dyn Caller>,
+        limits: &Limits,
+        began: Timestamp,
+        seed: [u8; 32],
+    ) -> Result<Returned, Ended> {
+        self.tick();
+        let caller = Arc::new(Mutex::new(caller));
+        let time = VirtualTime::new(began);
+        let guest = Guest {
+            caller: Arc::clone(&caller),
+            budget: Budget {
+                memory_bytes: 0,
+                memory_bytes_max: limits.memory_bytes_max,
+                ticks: 0,
+                ticks_max: limits.cpu_ms_max / TICK.as_millis() as u64,
+            },
+            wasi: wasi::context(&time, seed),
+            table: ResourceTable::new(),
+            time: time.clone(),
+        };
+        let mut store = Store::new(self.engine(), guest);
+        store.limiter(|guest| &mut guest.budget);
+        store.set_hostcall_fuel(usize::try_from(limits.value_bytes_max).unwrap_or(usize::MAX));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| {
+            let budget = &mut store.data_mut().budget;
+            budget.ticks += 1;
+            if budget.ticks > budget.ticks_max {
+                let limit = TICK * u32::try_from(budget.ticks_max).unwrap_or(u32::MAX);
+                let limit = humantime::format_duration(limit);
+                return Err(
+                    Stop::Limit(format!("it used more than {limit} of processor time (limits.cpu-ms-max)")).into()
+                );
+            }
+            // Yielding lets time-outs be noticed while a guest computes.
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let returned = tokio::select! {
+            returned = component.pre.call(&mut store, export) => returned.map_err(|error| ended(error, limits)),
+            stop = time.stopped() => Err(Ended::Stopped(stop)),
+        };
+        drop(store);
+        let returned = returned?;
+        if let Export::Apply { .. } | Export::Undo { .. } | Export::Reconcile { .. } | Export::Check { .. } = export {
+            caller.lock().await.finish()?;
+        }
+        returned.within(limits)
+    }
+
+    /// What a component says of itself. It may make no call for that.
+    pub async fn describe(&self, component: &Component) -> Result<Manifest, Ended> {
+        if let Some(manifest) = component.manifest.get() {
+            return Ok(manifest.clone());
+        }
+        let limits = Limits { cpu_ms_max: 1_000, ..Limits::default() };
+        let returned = self
+            .execute(component, &Export::Describe, Box::new(Nobody), &limits, Timestamp::UNIX_EPOCH, [0; 32])
+            .await?;
+        let Returned::Manifest(mut manifest) = returned else {
+            return Err(Ended::Trapped("internal: describe returned something else than a manifest".to_owned()));
+        };
+        manifest.imports.clone_from(&component.imports);
+        Ok(component.manifest.get_or_init(|| manifest).clone())
+    }
+}
+
+impl Returned {
+    fn within(self, limits: &Limits) -> Result<Self, Ended> {
+        let size = match &self {
+            Self::Receipt(Ok(value)) => value.to_string().len() as u64,
+            _ => 0,
+        };
+        if size > limits.value_bytes_max {
+            let message = format!(
+                "it returned {size} bytes; at most {} are taken (limits.value-bytes-max)",
+                limits.value_bytes_max
+            );
+            return Err(Stop::Limit(message).into());
+        }
+        Ok(self)
+    }
+}
+
+/// A host's stop travels through the guest as an error; what else ends a guest is its own trap.
+fn ended(error: wasmtime::Error, limits: &Limits) -> Ended {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return Ended::Stopped(stop.clone());
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => {
+            Stop::Limit("it called itself too deeply: its stack of 512 KiB is used up".to_owned()).into()
+        }
+        Some(trap) => Ended::Trapped(format!("it trapped: {trap}")),
+        None if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") => Stop::Limit(
+            format!("it handed the host more than {} bytes at once (limits.value-bytes-max)", limits.value_bytes_max),
+        )
+        .into(),
+        None => Ended::Trapped(format!("it trapped: {error:#}")),
+    }
+}
+
+impl Guest {
+    pub(super) async fn call(&mut self, invocation: Invocation) -> Result<Outcome, Stop> {
+        self.caller.lock().await.call(invocation).await
+    }
+
+    pub(super) async fn now(&mut self) -> Result<Timestamp, Stop> {
+        self.caller.lock().await.now().await
+    }
+
+    pub(super) async fn sleep(&mut self, duration: Duration) -> Result<(), Stop> {
+        self.caller.lock().await.sleep(duration).await
+    }
+
+    pub(super) async fn log(&mut self, level: Level, message: String) -> Result<(), Stop> {
+        self.caller.lock().await.log(level, message).await
+    }
+
+    pub(super) fn caller(&self) -> Arc<Mutex<Box<dyn Caller>>> {
+        Arc::clone(&self.caller)
+    }
+
+    pub(super) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl ResourceLimiter for Budget {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.memory_bytes += desired.saturating_sub(current) as u64;
+        if self.memory_bytes > self.memory_bytes_max {
+            return Err(Stop::Limit(format!(
+                "it asked for more than {} MiB of memory (limits.memory-bytes-max)",
+                self.memory_bytes_max >> 20
+            ))
+            .into());
+        }
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        const ELEMENTS_MAX: usize = 1 << 20;
+        if desired > ELEMENTS_MAX {
+            return Err(Stop::Limit(format!("it asked for a table of more than {ELEMENTS_MAX} elements")).into());
+        }
+        Ok(true)
+    }
+}
+
+/// The caller of `describe`: there is nothing to reach.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl Caller for Nobody {
+    async fn call(&mut self, invocation: Invocation) -> Result<Outcome, Stop> {
+        Err(not_in_describe(&invocation.call.summary()))
+    }
+
+    async fn now(&mut self) -> Result<Timestamp, Stop> {
+        Err(not_in_describe("clock: now"))
+    }
+
+    async fn sleep(&mut self, _duration: Duration) -> Result<(), Stop> {
+        Err(not_in_describe("clock: sleep"))
+    }
+
+    async fn log(&mut self, _level: Level, _message: String) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+fn not_in_describe(call: &str) -> Stop {
+    Stop::Limit(format!("its `describe` made a call ({call}), and may make none"))
+}

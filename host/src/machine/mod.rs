@@ -1,0 +1,10 @@
+//! The run's state machine: pure, total, without I/O and without a clock.
+//!
+//! `state × event → state` is [`State::apply`]; `state → what to do next` is [`State::next`]. The
+//! live run, the preview of a resumption and the property tests all drive this one machine.
+
+mod next;
+mod state;
+
+pub use next::{Next, describe};
+pub use state::{Course, Execution, Fate, Gate, Impossible, Made, Mutation, State};

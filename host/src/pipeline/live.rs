@@ -1,0 +1,236 @@
+//! Carrying a call out: retries, deadlines, intent, effect, result.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::sync::Mutex;
+
+use super::policy::Granted;
+use super::replay::Again;
+use super::{Pipeline, Stop, micros};
+use crate::capability::Reply;
+use crate::failure::Failure;
+use crate::id::CallId;
+use crate::journal::{Answer, Behind, Event, GateId, GateOpened, Listed, Outcome, Request, Settler, Verdict};
+use crate::record::Record;
+use crate::secret::Scrub;
+
+impl Pipeline {
+    /// A read, with its retries. A read that got no answer has changed nothing, so it may be repeated.
+    pub(super) async fn read(&self, granted: &Granted, id: CallId, request: &Request) -> (Outcome, Duration) {
+        let started = Instant::now();
+        let deadline = granted.bound.connection.deadline(&request.call);
+        let at = self.at(id, deadline);
+        let mut delays = self.delays();
+        let mut outcome = loop {
+            let outcome = within(deadline, granted.bound.driver.read(&at, &request.call)).await;
+            let outcome = outcome.unwrap_or_else(|| Err(Failure::transient(no_answer(request, deadline))));
+            match (&outcome, delays.next()) {
+                (Err(Failure::Transient(problem)), Some(delay)) => {
+                    tracing::debug!(%problem, ?delay, "retrying");
+                    tokio::time::sleep(delay).await;
+                }
+                _ => break outcome,
+            }
+        };
+        self.scrub(&mut outcome);
+        (outcome, started.elapsed())
+    }
+
+    /// A mutation. Its intent is durable before it leaves, its result before the guest sees it.
+    pub(super) async fn mutate(
+        &mut self,
+        record: &Mutex<Record>,
+        granted: &Granted,
+        id: CallId,
+        request: Request,
+        again: Option<Again>,
+    ) -> Result<Outcome, Stop> {
+        self.ask_if_unlisted(record, id, &request).await?;
+        let started = Instant::now();
+        let deadline = granted.bound.connection.deadline(&request.call);
+        let at = self.at(id, deadline);
+        let mut delays = self.delays();
+        // An intent of an earlier attempt is in the journal, and it is known that it had no effect.
+        let mut intended = again.is_some();
+        loop {
+            let prepared = within(deadline, granted.bound.driver.prepare(&at, &request.call)).await;
+            let attempt = match prepared.unwrap_or_else(|| Err(Failure::transient(no_answer(&request, deadline)))) {
+                Ok(prepared) => {
+                    let (repeat, marker) = (granted.repeat.clone(), prepared.marker());
+                    record
+                        .lock()
+                        .await
+                        .commit(Event::Intended { call: id, request: request.clone(), repeat, marker })
+                        .await?;
+                    intended = true;
+                    match within(deadline, prepared.perform()).await {
+                        None => Attempt::Doubt(no_answer(&request, deadline)),
+                        Some(Err(Failure::Unknown(problem))) => Attempt::Doubt(problem.message),
+                        Some(outcome) => Attempt::Over(outcome),
+                    }
+                }
+                Err(failure) if again == Some(Again::MayBeRepeated) => {
+                    // The first sending is still in doubt; not getting ready for a second says nothing of it.
+                    return self.keep_in_doubt(record, granted, id, request, failure).await;
+                }
+                Err(failure) => Attempt::NotBegun(failure),
+            };
+            let (mut outcome, begun) = match attempt {
+                Attempt::Doubt(mut seen) => {
+                    seen.scrub(&self.setting.scrubber);
+                    record.lock().await.commit(Event::Doubted { call: id, seen }).await?;
+                    return Err(Stop::Doubt(id));
+                }
+                Attempt::Over(outcome) => (outcome, true),
+                Attempt::NotBegun(failure) => (Err(failure), false),
+            };
+            self.scrub(&mut outcome);
+            if let (Err(failure @ Failure::Transient(_)), Some(delay)) = (&outcome, delays.next()) {
+                tracing::debug!(%failure, ?delay, "retrying");
+                if begun {
+                    record.lock().await.note(Event::Settled {
+                        call: id,
+                        by: Settler::Driver,
+                        verdict: Verdict::DidNotHappen,
+                    })?;
+                }
+                tokio::time::sleep(delay).await;
+                continue;
+            }
+            let took_us = micros(started.elapsed());
+            let mut record = record.lock().await;
+            match (begun, intended) {
+                (false, false) => {
+                    record.note(Event::Called { call: id, request, outcome: outcome.clone(), took_us })?
+                }
+                (false, true) => {
+                    let repeat = granted.repeat.clone();
+                    record.note(Event::Intended { call: id, request, repeat, marker: None })?;
+                    record.commit(Event::Answered { call: id, outcome: outcome.clone(), took_us }).await?;
+                }
+                (true, _) => record.commit(Event::Answered { call: id, outcome: outcome.clone(), took_us }).await?,
+            }
+            return Ok(outcome);
+        }
+    }
+
+    /// Today's rules forbid what an earlier attempt was allowed.
+    pub(super) async fn forbid_again(
+        &self,
+        record: &Mutex<Record>,
+        id: CallId,
+        request: Request,
+        denied: Failure,
+        again: Again,
+    ) -> Result<Outcome, Stop> {
+        let mut record = record.lock().await;
+        record.note(Event::Intended { call: id, request, repeat: Default::default(), marker: None })?;
+        match again {
+            Again::DidNotHappen => {
+                let outcome = Err(denied);
+                record.commit(Event::Answered { call: id, outcome: outcome.clone(), took_us: 0 }).await?;
+                Ok(outcome)
+            }
+            Again::MayBeRepeated => {
+                let seen = format!("it may have happened, and it may not be repeated any more: {denied}");
+                record.commit(Event::Unsettled { call: id, seen }).await?;
+                Err(Stop::Doubt(id))
+            }
+        }
+    }
+
+    async fn keep_in_doubt(
+        &self,
+        record: &Mutex<Record>,
+        granted: &Granted,
+        id: CallId,
+        request: Request,
+        failure: Failure,
+    ) -> Result<Outcome, Stop> {
+        let mut seen = format!("it may have happened, and could not be repeated: {failure}");
+        seen.scrub(&self.setting.scrubber);
+        let mut record = record.lock().await;
+        record.note(Event::Intended { call: id, request, repeat: granted.repeat.clone(), marker: None })?;
+        record.commit(Event::Unsettled { call: id, seen }).await?;
+        Err(Stop::Doubt(id))
+    }
+
+    /// A mutation that nobody has agreed to waits at a gate.
+    async fn ask_if_unlisted(&self, record: &Mutex<Record>, id: CallId, request: &Request) -> Result<(), Stop> {
+        let mut record = record.lock().await;
+        let state = record.state();
+        if state.approval.listed.iter().any(|listed| listed.covers(request)) {
+            return Ok(());
+        }
+        match state.gate_before(id) {
+            Some(gate) if matches!(gate.answer, Some((Answer::Yes, _))) => Ok(()),
+            Some(_) => Err(Stop::Gate(id)),
+            None => {
+                let opened = GateOpened {
+                    gate: GateId(format!("call-{id}")),
+                    before: Behind::Call(id),
+                    ask: format!(
+                        "The preview did not list this call: {} on {}. Make it?",
+                        request.call.summary(),
+                        request.connection
+                    ),
+                    expires: None,
+                };
+                record.commit(Event::GateOpened(opened)).await?;
+                Err(Stop::Gate(id))
+            }
+        }
+    }
+
+    fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
+        let retry = self.setting.retry;
+        ExponentialBuilder::new()
+            .with_min_delay(retry.backoff)
+            .with_factor(2.0)
+            .with_max_delay(Duration::from_secs(60).max(retry.backoff))
+            .with_max_times(retry.attempts.saturating_sub(1) as usize)
+            .build()
+    }
+
+    fn scrub(&self, outcome: &mut Outcome) {
+        match outcome {
+            Ok(reply) => Reply::scrub(reply, &self.setting.scrubber),
+            Err(failure) => failure.scrub(&self.setting.scrubber),
+        }
+    }
+}
+
+/// How an attempt of a mutation ended.
+enum Attempt {
+    /// It never left.
+    NotBegun(Failure),
+    /// It left, and what became of it is known.
+    Over(Outcome),
+    /// It left, and what became of it is not known.
+    Doubt(String),
+}
+
+impl Listed {
+    /// Whether a mutation is this one of the list. A hole stands for any text without white space.
+    pub fn covers(&self, request: &Request) -> bool {
+        self.connection == request.connection
+            && self.operation == request.call.operation()
+            && super::preview::fits(&self.target, &request.call.target())
+    }
+}
+
+/// Every host call has its own deadline: epochs stop a guest's code, never the host's.
+async fn within<T>(deadline: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(deadline, future).await.ok()
+}
+
+fn no_answer(request: &Request, deadline: Duration) -> String {
+    format!(
+        "{} on {}: no answer within {}",
+        request.call.summary(),
+        request.connection,
+        humantime::format_duration(deadline)
+    )
+}

@@ -1,0 +1,111 @@
+//! Policy: imports ∩ operator ∩ plan, for one execution.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::capability::{Call, Connection, Driver, Invocation, Judgement, Repeat, Reply};
+use crate::failure::Failure;
+use crate::journal::Purpose;
+use crate::manifest::Access;
+
+/// A driver of any capability.
+pub type DynDriver = Arc<dyn Driver<Call = Call, Reply = Reply>>;
+
+/// What one execution may do.
+#[derive(Clone)]
+pub struct Policy {
+    /// The capabilities that the component imports.
+    pub imports: BTreeSet<String>,
+    /// The roles that the plugin has asked for.
+    pub roles: BTreeMap<String, Grant>,
+    /// A reconciliation and a check only observe.
+    pub observes_only: Option<&'static str>,
+}
+
+/// A role, and what the plan binds it to.
+#[derive(Clone)]
+pub struct Grant {
+    /// The capability that the plugin asked for.
+    pub capability: String,
+    /// The most that the plugin asked for.
+    pub access: Access,
+    /// What the plan binds it to; an optional role may be left open.
+    pub bound: Option<Bound>,
+}
+
+/// A connection that is open.
+#[derive(Clone)]
+pub struct Bound {
+    /// `http.coolify`
+    pub name: String,
+    /// The operator's rules for it.
+    pub connection: Connection,
+    /// What carries its calls out.
+    pub driver: DynDriver,
+}
+
+/// What policy has decided of a call.
+pub(super) struct Granted {
+    pub bound: Bound,
+    pub mutates: bool,
+    pub repeat: Repeat,
+}
+
+impl Policy {
+    /// The policy of an execution with this purpose.
+    pub fn for_purpose(purpose: &Purpose, imports: BTreeSet<String>, roles: BTreeMap<String, Grant>) -> Self {
+        let observes_only = match purpose {
+            Purpose::Apply(_) | Purpose::Undo(_) => None,
+            Purpose::Reconcile(_) => Some("a reconciliation"),
+            Purpose::Check(_) => Some("a check"),
+        };
+        Self { imports, roles, observes_only }
+    }
+
+    /// The name of the connection behind a role; empty if there is none.
+    pub(super) fn connection_name(&self, role: &str) -> String {
+        self.roles.get(role).and_then(|grant| grant.bound.as_ref()).map(|bound| bound.name.clone()).unwrap_or_default()
+    }
+
+    /// The three bounds, one after the other. What is denied says who would have to allow it, and how.
+    pub(super) fn judge(&self, invocation: &Invocation) -> Result<Granted, Failure> {
+        let Invocation { role, call, repeat, .. } = invocation;
+        let capability = call.capability().name();
+        if !self.imports.contains(capability) {
+            return Err(Failure::denied(format!("the component does not import {capability}")));
+        }
+        let grant = self.roles.get(role).ok_or_else(|| {
+            Failure::denied(format!("the plugin's manifest names no role `{role}`: it has to say there what it needs"))
+        })?;
+        if grant.capability != capability {
+            return Err(Failure::denied(format!("role `{role}` is one of {}, not of {capability}", grant.capability)));
+        }
+        let bound = grant.bound.clone().ok_or_else(|| {
+            Failure::denied(format!("the plan does not bind role `{role}`: write  bind = {{ {role} = \"…\" }}  with the name of a [{capability}.…] connection"))
+        })?;
+        let mutates = match bound.connection.judge(&bound.name, call) {
+            Judgement::Read => false,
+            Judgement::Mutation => true,
+            Judgement::Denied(denial) => {
+                let remedy = if denial.remedy.is_empty() {
+                    String::new()
+                } else {
+                    format!("; to allow it, in ripcord.toml:  {}", denial.remedy)
+                };
+                return Err(Failure::denied(format!("{}: {}{remedy}", bound.name, denial.reason)));
+            }
+        };
+        if mutates && grant.access == Access::Read {
+            let message = format!(
+                "the plugin asked for role `{role}` with read access only, and `{}` changes something",
+                call.summary()
+            );
+            return Err(Failure::denied(message));
+        }
+        if let (true, Some(what)) = (mutates, self.observes_only) {
+            return Err(Failure::denied(format!("`{}` changes something, and {what} only observes", call.summary())));
+        }
+        let repeat = bound.connection.repeat(call, repeat.clone());
+        Ok(Granted { bound, mutates, repeat })
+    }
+}

@@ -1,0 +1,164 @@
+//! A run as the process that carries it sees it: the journal, and the state folded from it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::id::RunId;
+use crate::journal::{AppendError, Dated, Event, Head, Journal, ReadError, Recorded, StorageError};
+use crate::machine::{Impossible, State};
+
+/// One run's journal and state. Only the holder of the run's lock writes through it.
+pub struct Record {
+    journal: Arc<dyn Journal>,
+    run: RunId,
+    head: Head,
+    state: State,
+    /// What has happened but may be lost: reads, log lines. It becomes durable with the next commit.
+    pending: Vec<Dated>,
+    listener: Option<Listener>,
+}
+
+/// Told of each event of a run when it is known: durable, or a read that will be.
+pub type Listener = Arc<dyn Fn(Timestamp, &Event) + Send + Sync>;
+
+/// Why the record of a run can't go on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecordError {
+    /// The journal can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The journal can't be written. What was to be recorded counts as not known.
+    #[error("{0}")]
+    Storage(#[from] StorageError),
+    /// Another process wrote into the run, although this one holds its lock.
+    #[error("another process has written into run {run} while this one holds it (event {sequence})")]
+    Foreign {
+        /// The run.
+        run: RunId,
+        /// The first event that is not this process's.
+        sequence: u64,
+    },
+    /// A person's answer came in between, and what was to be recorded means nothing any more.
+    #[error("a person's answer came first")]
+    Overtaken,
+    /// The journal does not follow its own rules.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+}
+
+impl Record {
+    /// The record of a run as the journal has it now.
+    pub async fn open(journal: Arc<dyn Journal>, run: &RunId) -> Result<Self, RecordError> {
+        let (events, head) = journal.read(run, None).await?;
+        let mut state = State::default();
+        fold(&mut state, &events)?;
+        Ok(Self { journal, run: run.clone(), head, state, pending: Vec::new(), listener: None })
+    }
+
+    /// From now on tells this listener.
+    pub fn listen(&mut self, listener: Listener) {
+        self.listener = Some(listener);
+    }
+
+    /// All that is known.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The end of the chain.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Notes what may be lost: it becomes durable with the next [`Record::commit`].
+    pub fn note(&mut self, event: Event) -> Result<(), RecordError> {
+        let at = Timestamp::now();
+        self.state.apply(at, &event)?;
+        self.tell(at, &event);
+        self.pending.push(Dated { at, event });
+        Ok(())
+    }
+
+    /// Makes all that was noted durable, and this event with it.
+    pub async fn commit(&mut self, event: Event) -> Result<(), RecordError> {
+        self.note(event)?;
+        self.flush().await
+    }
+
+    /// Makes all that was noted durable.
+    pub async fn flush(&mut self) -> Result<(), RecordError> {
+        while !self.pending.is_empty() {
+            match self.journal.append(&self.run, self.head, &self.pending).await {
+                Ok(head) => {
+                    self.head = head;
+                    self.pending.clear();
+                }
+                Err(AppendError::Moved { .. }) => self.catch_up().await?,
+                Err(AppendError::NoSuchRun(run)) => return Err(ReadError::NoSuchRun(run).into()),
+                Err(AppendError::Storage(error)) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what people have written in the meantime.
+    pub async fn refresh(&mut self) -> Result<(), RecordError> {
+        self.catch_up().await?;
+        self.flush().await
+    }
+
+    /// The people's events stand before what is pending here, so the state is folded anew in the
+    /// journal's order.
+    async fn catch_up(&mut self) -> Result<(), RecordError> {
+        let (events, head) = self.journal.read(&self.run, Some(self.head)).await?;
+        if let Some(foreign) = events.iter().find(|recorded| !recorded.event.is_from_a_person()) {
+            return Err(RecordError::Foreign { run: self.run.clone(), sequence: foreign.sequence });
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        for recorded in &events {
+            self.tell(recorded.at, &recorded.event);
+        }
+        self.head = head;
+        if self.pending.is_empty() {
+            return Ok(fold(&mut self.state, &events)?);
+        }
+        let (events, head) = self.journal.read(&self.run, None).await?;
+        self.head = head;
+        self.state = State::default();
+        fold(&mut self.state, &events)?;
+        for dated in std::mem::take(&mut self.pending) {
+            if self.state.apply(dated.at, &dated.event).is_err() {
+                self.pending.clear();
+                return Err(RecordError::Overtaken);
+            }
+            self.pending.push(dated);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, at: Timestamp, event: &Event) {
+        if let Some(listener) = &self.listener {
+            listener(at, event);
+        }
+    }
+}
+
+fn fold(state: &mut State, events: &[Recorded]) -> Result<(), Impossible> {
+    events.iter().try_for_each(|recorded| state.apply(recorded.at, &recorded.event))
+}
+
+/// The state of a run as the journal has it now, for those who only look.
+pub async fn look(journal: &dyn Journal, run: &RunId) -> Result<(State, Vec<Recorded>, Head), RecordError> {
+    let (events, head) = journal.read(run, None).await?;
+    let mut state = State::default();
+    fold(&mut state, &events)?;
+    Ok((state, events, head))
+}
