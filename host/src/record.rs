@@ -113,28 +113,34 @@ impl Record {
         self.flush().await
     }
 
-    /// The people's events stand before what is pending here, so the state is folded anew in the
-    /// journal's order.
+    /// Takes in what is behind the head: this process's own events, if it was cut off while it
+    /// appended them (a time-out), and people's. Those stand before what is pending here, so the
+    /// state is folded anew in the journal's order.
     async fn catch_up(&mut self) -> Result<(), RecordError> {
         let (events, head) = self.journal.read(&self.run, Some(self.head)).await?;
-        if let Some(foreign) = events.iter().find(|recorded| !recorded.event.is_from_a_person()) {
+        let is_own = |(recorded, dated): &(&Recorded, &Dated)| recorded.at == dated.at && recorded.event == dated.event;
+        let own = events.iter().zip(&self.pending).take_while(is_own).count();
+        self.pending.drain(..own);
+        let people = &events[own..];
+        if let Some(foreign) = people.iter().find(|recorded| !recorded.event.is_from_a_person()) {
             return Err(RecordError::Foreign { run: self.run.clone(), sequence: foreign.sequence });
         }
-        if events.is_empty() {
+        self.head = head;
+        if people.is_empty() {
             return Ok(());
         }
-        for recorded in &events {
+        for recorded in people {
             self.tell(recorded.at, &recorded.event);
         }
-        self.head = head;
         if self.pending.is_empty() {
-            return Ok(fold(&mut self.state, &events)?);
+            return Ok(fold(&mut self.state, people)?);
         }
         let (events, head) = self.journal.read(&self.run, None).await?;
         self.head = head;
         self.state = State::default();
         fold(&mut self.state, &events)?;
-        for dated in std::mem::take(&mut self.pending) {
+        let pending = std::mem::take(&mut self.pending);
+        for dated in pending {
             if self.state.apply(dated.at, &dated.event).is_err() {
                 self.pending.clear();
                 return Err(RecordError::Overtaken);

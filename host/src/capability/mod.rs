@@ -249,6 +249,13 @@ macro_rules! capabilities {
         #[serde(rename_all = "kebab-case")]
         pub enum Reply { $($(#[$doc])* $Variant($module::Reply)),+ }
 
+        impl Reply {
+            /// The capability that it came through.
+            pub fn capability(&self) -> Capability {
+                match self { $(Self::$Variant(_) => Capability::$Variant),+ }
+            }
+        }
+
         impl Call {
             /// The capability that it goes through.
             pub fn capability(&self) -> Capability {

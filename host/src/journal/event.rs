@@ -79,6 +79,10 @@ pub enum Event {
         /// What the driver needs to find out what became of it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         marker: Option<Value>,
+        /// The reply that the plugin expects: the one that it gets if a person says that it
+        /// happened, and gives no other.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assume: Option<Reply>,
     },
     /// A mutation's reply; durable before the plugin sees it.
     Answered {

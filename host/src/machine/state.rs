@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::capability::Repeat;
+use crate::capability::{Repeat, Reply};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
     Answer, Approval, Behind, CheckOutcome, End, Event, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome,
@@ -97,6 +97,8 @@ pub struct Mutation {
     pub repeat: Repeat,
     /// What its driver wrote down beforehand.
     pub marker: Option<Value>,
+    /// The reply that the plugin expects.
+    pub assume: Option<Reply>,
     /// When its last intent was recorded.
     pub intended: Timestamp,
     /// What became of it.
@@ -200,11 +202,12 @@ impl State {
             Event::Called { call, request, outcome, .. } => {
                 self.add(*call, Made::Read { request: request.clone(), outcome: outcome.clone() })?;
             }
-            Event::Intended { call, request, repeat, marker } => {
+            Event::Intended { call, request, repeat, marker, assume } => {
                 let mutation = Mutation {
                     request: request.clone(),
                     repeat: repeat.clone(),
                     marker: marker.clone(),
+                    assume: assume.clone(),
                     intended: at,
                     fate: Fate::Open,
                 };
@@ -313,6 +316,11 @@ impl State {
     /// The execution of a step's `apply`. There is at most one: a step is never executed again.
     pub fn application(&self, step: &str) -> Option<(ExecutionId, &Execution)> {
         self.find(|purpose| matches!(purpose, Purpose::Apply(id) if id == step))
+    }
+
+    /// What was seen of a doubt that only a person can settle.
+    pub fn seen(&self, call: CallId) -> Option<&str> {
+        self.unsettled.get(&call).map(String::as_str)
     }
 
     /// The mutations of all open doubts, oldest first.

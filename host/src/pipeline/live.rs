@@ -45,6 +45,7 @@ impl Pipeline {
         granted: &Granted,
         id: CallId,
         request: Request,
+        assume: Option<Reply>,
         again: Option<Again>,
     ) -> Result<Outcome, Stop> {
         self.ask_if_unlisted(record, id, &request).await?;
@@ -62,7 +63,7 @@ impl Pipeline {
                     record
                         .lock()
                         .await
-                        .commit(Event::Intended { call: id, request: request.clone(), repeat, marker })
+                        .commit(Event::Intended { call: id, request: request.clone(), repeat, marker, assume: assume.clone() })
                         .await?;
                     intended = true;
                     match within(deadline, prepared.perform()).await {
@@ -90,14 +91,20 @@ impl Pipeline {
             if let (Err(failure @ Failure::Transient(_)), Some(delay)) = (&outcome, delays.next()) {
                 tracing::debug!(%failure, ?delay, "retrying");
                 if begun {
-                    record.lock().await.note(Event::Settled {
-                        call: id,
-                        by: Settler::Driver,
-                        verdict: Verdict::DidNotHappen,
-                    })?;
+                    let (by, verdict) = match again {
+                        Some(Again::MayBeRepeated) => (Settler::Policy, Verdict::Repeat),
+                        _ => (Settler::Driver, Verdict::DidNotHappen),
+                    };
+                    record.lock().await.note(Event::Settled { call: id, by, verdict })?;
                 }
                 tokio::time::sleep(delay).await;
                 continue;
+            }
+            if let (Err(failure), true, Some(Again::MayBeRepeated)) = (&outcome, begun, again) {
+                // This sending had no effect, but the first one may have had.
+                let seen = format!("it may have happened, and repeating it failed: {failure}");
+                record.lock().await.commit(Event::Unsettled { call: id, seen }).await?;
+                return Err(Stop::Doubt(id));
             }
             let took_us = micros(started.elapsed());
             let mut record = record.lock().await;
@@ -107,7 +114,7 @@ impl Pipeline {
                 }
                 (false, true) => {
                     let repeat = granted.repeat.clone();
-                    record.note(Event::Intended { call: id, request, repeat, marker: None })?;
+                    record.note(Event::Intended { call: id, request, repeat, marker: None, assume: None })?;
                     record.commit(Event::Answered { call: id, outcome: outcome.clone(), took_us }).await?;
                 }
                 (true, _) => record.commit(Event::Answered { call: id, outcome: outcome.clone(), took_us }).await?,
@@ -126,7 +133,7 @@ impl Pipeline {
         again: Again,
     ) -> Result<Outcome, Stop> {
         let mut record = record.lock().await;
-        record.note(Event::Intended { call: id, request, repeat: Default::default(), marker: None })?;
+        record.note(Event::Intended { call: id, request, repeat: Default::default(), marker: None, assume: None })?;
         match again {
             Again::DidNotHappen => {
                 let outcome = Err(denied);
@@ -152,7 +159,7 @@ impl Pipeline {
         let mut seen = format!("it may have happened, and could not be repeated: {failure}");
         seen.scrub(&self.setting.scrubber);
         let mut record = record.lock().await;
-        record.note(Event::Intended { call: id, request, repeat: granted.repeat.clone(), marker: None })?;
+        record.note(Event::Intended { call: id, request, repeat: granted.repeat.clone(), marker: None, assume: None })?;
         record.commit(Event::Unsettled { call: id, seen }).await?;
         Err(Stop::Doubt(id))
     }

@@ -46,6 +46,9 @@ pub enum Previewed {
         summary: String,
         /// What an approval binds.
         listed: Listed,
+        /// The reply that was given in its place.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        assumed: Option<Reply>,
     },
     /// It would be denied.
     Denied {
@@ -74,14 +77,14 @@ impl Preview {
         self.calls.push(Previewed::Denied { request: request.clone(), why: failure.problem().message.clone() });
     }
 
-    fn list(&mut self, request: Request) {
+    fn list(&mut self, request: Request, assumed: Option<Reply>) {
         let listed = Listed {
             connection: request.connection.clone(),
             operation: request.call.operation().to_owned(),
             target: self.punch(request.call.target()),
         };
         let summary = self.punch(request.call.summary());
-        self.calls.push(Previewed::Mutation { request, summary, listed });
+        self.calls.push(Previewed::Mutation { request, summary, listed, assumed });
     }
 
     /// From now on these values are taken for known, as those of a configuration are.
@@ -127,7 +130,7 @@ impl Pipeline {
             } else {
                 assume
             };
-            preview.list(request);
+            preview.list(request, assume.clone());
             let reply =
                 assume.ok_or_else(|| Stop::PreviewEnds(format!("what follows depends on the reply to {summary}")))?;
             preview.assume(&reply);

@@ -1,0 +1,223 @@
+//! One execution: from its beginning, through as many replays as it takes, to its end.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::job::seed;
+use super::{RunError, Runner, Unit, stopped};
+use crate::component::{Context, Effect, Ended, Export, Pending, Returned};
+use crate::failure::Failure;
+use crate::id::ExecutionId;
+use crate::journal::{CheckOutcome, End, Event, Purpose};
+use crate::machine::{Execution, Fate, State};
+use crate::pipeline::{Caller, Mode, Pipeline, Policy, Setting};
+use crate::plan::{check_config, render};
+
+impl Runner {
+    /// Records that an execution begins. A configuration that can't be made ends it at once.
+    pub(super) async fn begin_execution(&self, purpose: Purpose) -> Result<(), RunError> {
+        let mut record = self.record.lock().await;
+        let state = record.state();
+        let execution = state.next_execution();
+        let (config, problem) = match &purpose {
+            Purpose::Apply(id) | Purpose::Check(id) => {
+                let unit = self.unit(id)?;
+                match render(&unit.with, &self.job.scope(record.run(), state)) {
+                    Ok(config) => {
+                        let problem = check_config(&unit.manifest, &config).err();
+                        (config, problem)
+                    }
+                    Err(error) => (Value::Null, Some(error.to_string())),
+                }
+            }
+            // An undo and a reconciliation see what the execution saw that they speak of.
+            Purpose::Undo(of) => (config_of(state, *of), None),
+            Purpose::Reconcile(call) => (config_of(state, call.execution), None),
+        };
+        record.note(Event::ExecutionBegan { execution, purpose, config })?;
+        if let Some(problem) = problem {
+            let end = End::Failed(Failure::permanent(format!("its configuration can't be made: {problem}")));
+            record.note(Event::ExecutionEnded { execution, end })?;
+        }
+        Ok(record.flush().await?)
+    }
+
+    /// Runs an execution as far as it goes: to its end, to a doubt, to a gate, or to a pause.
+    pub(super) async fn go(&self, id: ExecutionId) -> Result<(), RunError> {
+        let (execution, export, left) = {
+            let record = self.record.lock().await;
+            let state = record.state();
+            let Some(execution) = state.executions.get(&id).cloned() else { return Ok(()) };
+            let unit = self.unit(unit_of(state, &execution.purpose))?;
+            let export = self.export(state, &execution, record.run());
+            let left = self.time_left(unit, state, &execution);
+            (execution, export, left)
+        };
+        let ran = match left {
+            Ok(left) => match tokio::time::timeout(left, self.execute(id, &execution, &export)).await {
+                Ok(ran) => ran,
+                Err(_) => Ok(Some(End::TimedOut(self.timed_out(&execution.purpose).await?))),
+            },
+            Err(why) => Ok(Some(End::TimedOut(why))),
+        };
+        match ran? {
+            Some(end) => self.conclude(id, &execution.purpose, end).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Calls the export once, replaying what is known.
+    pub(super) async fn execute(&self, id: ExecutionId, execution: &Execution, export: &Export) -> Result<Option<End>, RunError> {
+        let (unit, run) = {
+            let record = self.record.lock().await;
+            (self.unit(unit_of(record.state(), &execution.purpose))?, record.run().clone())
+        };
+        let setting = Setting {
+            run: run.clone(),
+            execution: id,
+            began: execution.began,
+            policy: Policy::for_purpose(&execution.purpose, unit.component.imports.iter().cloned().collect(), unit.roles.clone()),
+            retry: unit.retry,
+            limits: self.job.limits.clone(),
+            scrubber: self.job.scrubber.clone(),
+            interrupt: self.interrupt.subscribe(),
+        };
+        let pipeline = Pipeline::new(setting, Mode::Live(self.record.clone()), execution.calls.clone());
+        let caller = self.seams.caller(Box::new(pipeline) as Box<dyn Caller>);
+        let limits = &self.job.limits;
+        let seed = seed(&run, id, execution.began);
+        match self.components.execute(&unit.component, export, caller, limits, execution.began, seed).await {
+            Ok(returned) => Ok(Some(end_of(returned))),
+            Err(Ended::Trapped(why)) => Ok(Some(End::Trapped(why))),
+            Err(Ended::Stopped(stop)) => stopped(stop),
+        }
+    }
+
+    async fn conclude(&self, execution: ExecutionId, purpose: &Purpose, end: End) -> Result<(), RunError> {
+        let judged = match (purpose, &end) {
+            (Purpose::Check(id), End::Returned(verdict)) => Some(self.judge(id, verdict).await?),
+            (Purpose::Check(_), end) => Some((CheckOutcome::Inconclusive, crate::machine::describe(end))),
+            _ => None,
+        };
+        let mut record = self.record.lock().await;
+        record.note(Event::ExecutionEnded { execution, end })?;
+        if let Some((outcome, summary)) = judged {
+            record.note(Event::Judged { execution, outcome, summary })?;
+        }
+        Ok(record.flush().await?)
+    }
+
+    /// The plugin's verdict, and the plan's `expect` on its evidence.
+    async fn judge(&self, id: &str, verdict: &Value) -> Result<(CheckOutcome, String), RunError> {
+        let outcome = serde_json::from_value(verdict["outcome"].clone()).unwrap_or(CheckOutcome::Inconclusive);
+        let summary = verdict["summary"].as_str().unwrap_or_default().to_owned();
+        let (CheckOutcome::Pass, Some(expect)) = (outcome, &self.unit(id)?.expect) else { return Ok((outcome, summary)) };
+        let record = self.record.lock().await;
+        let mut variables = self.job.scope(record.run(), record.state()).variables();
+        if let Value::Object(evidence) = &verdict["evidence"] {
+            variables.extend(evidence.clone());
+        }
+        variables.insert("measurements".to_owned(), verdict["measurements"].clone());
+        Ok(match expect.evaluate(&variables) {
+            Ok(true) => (CheckOutcome::Pass, format!("{summary}; {expect} holds")),
+            Ok(false) => (CheckOutcome::Fail, format!("{summary}; {expect} does not hold")),
+            Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {expect} can't be evaluated: {error}")),
+        })
+    }
+
+    fn export(&self, state: &State, execution: &Execution, run: &crate::id::RunId) -> Export {
+        export(state, execution, run, &self.job.target)
+    }
+
+    /// What is left of the step's time-out, and of the plan's. That one ends steps and checks; what
+    /// takes back or finds out has its own time.
+    fn time_left(&self, unit: &Unit, state: &State, execution: &Execution) -> Result<Duration, String> {
+        let left = |timeout: Duration, held_ms: u64, whose: &str| {
+            let left = timeout.saturating_sub(Duration::from_millis(held_ms));
+            let over = || format!("{whose} time-out of {} is over", humantime::format_duration(timeout));
+            if left.is_zero() { Err(over()) } else { Ok(left) }
+        };
+        let own = left(unit.timeout, execution.held_ms, "its")?;
+        match execution.purpose {
+            Purpose::Apply(_) | Purpose::Check(_) => Ok(own.min(left(self.job.timeout, state.held_ms, "the plan's")?)),
+            Purpose::Undo(_) | Purpose::Reconcile(_) => Ok(own),
+        }
+    }
+
+    async fn timed_out(&self, purpose: &Purpose) -> Result<String, RunError> {
+        let record = self.record.lock().await;
+        let unit = self.unit(unit_of(record.state(), purpose))?;
+        let (unit, plan) = (humantime::format_duration(unit.timeout), humantime::format_duration(self.job.timeout));
+        Ok(format!("its time-out of {unit}, or the plan's of {plan}, is over"))
+    }
+}
+
+/// What an export is called with, from the state alone.
+pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunId, target: &str) -> Export {
+    let step = unit_of(state, &execution.purpose).to_owned();
+    let context = Context { run: run.to_string(), step, target: target.to_owned() };
+    let config = execution.config.clone();
+    match &execution.purpose {
+        Purpose::Apply(_) => Export::Apply { context, config },
+        Purpose::Check(_) => Export::Check { context, config },
+        Purpose::Undo(of) => {
+            let undone = state.executions.get(of);
+            let effects = undone.map(effects).unwrap_or_default();
+            let receipt = undone.and_then(|undone| match &undone.end {
+                Some(End::Returned(receipt)) => Some(receipt.clone()),
+                _ => None,
+            });
+            Export::Undo { context, config, effects, receipt }
+        }
+        Purpose::Reconcile(call) => match state.mutation(*call) {
+            Some(mutation) => {
+                let pending = Pending { role: mutation.request.role.clone(), call: mutation.request.call.clone() };
+                Export::Reconcile { context, config, pending }
+            }
+            // The machine only asks about mutations that it knows.
+            None => Export::Describe,
+        },
+    }
+}
+
+/// The step or check that an execution belongs to.
+pub(super) fn unit_of<'a>(state: &'a State, purpose: &'a Purpose) -> &'a str {
+    let of = match purpose {
+        Purpose::Apply(id) | Purpose::Check(id) => return id,
+        Purpose::Undo(of) => *of,
+        Purpose::Reconcile(call) => call.execution,
+    };
+    state.executions.get(&of).map_or("", |execution| unit_of(state, &execution.purpose))
+}
+
+fn config_of(state: &State, execution: ExecutionId) -> Value {
+    state.executions.get(&execution).map(|execution| execution.config.clone()).unwrap_or_default()
+}
+
+fn effects(execution: &Execution) -> Vec<Effect> {
+    let effect = |(ordinal, mutation): (u32, &crate::machine::Mutation)| Effect {
+        ordinal,
+        role: mutation.request.role.clone(),
+        call: mutation.request.call.clone(),
+        reply: match &mutation.fate {
+            Fate::Answered(Ok(reply)) => Some(reply.clone()),
+            _ => None,
+        },
+    };
+    execution.effects().map(effect).collect()
+}
+
+pub(super) fn end_of(returned: Returned) -> End {
+    match returned {
+        Returned::Receipt(Ok(value)) => End::Returned(value),
+        Returned::Receipt(Err(failure)) => End::Failed(failure),
+        Returned::Reconciled(settlement) => End::Returned(match settlement {
+            crate::capability::Settlement::Happened(reply) => json!({ "happened": reply }),
+            crate::capability::Settlement::DidNotHappen => json!("did-not-happen"),
+            crate::capability::Settlement::Unknown(seen) => json!({ "unknown": seen }),
+        }),
+        Returned::Manifest(_) => End::Trapped("internal: a manifest was returned".to_owned()),
+    }
+}
+

@@ -1,0 +1,131 @@
+//! A plan made ready: every file read, every plugin loaded, every connection opened. What can go
+//! wrong before anything is touched goes wrong here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::component::Component;
+use crate::id::{Digest, RunId};
+use crate::journal::{Approval, Limits, RunStarted, Shape};
+use crate::machine::State;
+use crate::manifest::Manifest;
+use crate::pipeline::{Grant, Retry};
+use crate::plan::{Condition, Gate, Scope};
+use crate::secret::Scrubber;
+
+/// A plan with its parameters, its plugins and its connections.
+pub struct Job {
+    /// The plan's name.
+    pub plan_name: String,
+    /// Where it was read.
+    pub plan_path: PathBuf,
+    /// Its text.
+    pub plan_text: Arc<str>,
+    /// The values of its parameters.
+    pub params: BTreeMap<String, String>,
+    /// The people it names.
+    pub people: BTreeMap<String, String>,
+    /// What it rolls back.
+    pub target: String,
+    /// How long a host may hold the run, gates not counted.
+    pub timeout: Duration,
+    /// Its skeleton.
+    pub shape: Shape,
+    /// Its steps and checks, by name.
+    pub units: BTreeMap<String, Unit>,
+    /// Where the operator's file was read.
+    pub operator_path: PathBuf,
+    /// The operator's rules.
+    pub rules: Digest,
+    /// What the guests may use.
+    pub limits: Limits,
+    /// What is held besides the target.
+    pub resources: Vec<String>,
+    /// What takes the operator's secrets out of texts.
+    pub scrubber: Scrubber,
+}
+
+/// A step or a check.
+pub struct Unit {
+    /// The plugin's name, as the plan uses it.
+    pub plugin: String,
+    /// The plugin's bytes.
+    pub bytes: Arc<[u8]>,
+    /// The plugin, ready to run.
+    pub component: Component,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Its roles, bound.
+    pub roles: BTreeMap<String, Grant>,
+    /// Its configuration, with templates.
+    pub with: Value,
+    /// What a check's evidence has to fulfil.
+    pub expect: Option<Condition>,
+    /// How its calls are retried.
+    pub retry: Retry,
+    /// How long one execution may take while a host holds the run, gates not counted.
+    pub timeout: Duration,
+    /// What a person has to agree to first.
+    pub gate: Option<Gate>,
+}
+
+impl Job {
+    /// What an approval is bound to, besides the calls.
+    pub fn binding(&self) -> Digest {
+        let plugins: BTreeMap<_, _> = self.units.iter().map(|(id, unit)| (id, unit.component.digest)).collect();
+        let plan = Digest::of(self.plan_text.as_bytes());
+        let bound = json!({ "plan": plan, "params": self.params, "plugins": plugins, "rules": self.rules });
+        Digest::of(bound.to_string().as_bytes())
+    }
+
+    /// The first event of a run of this plan.
+    pub fn started(&self, run: &RunId, approval: Approval) -> RunStarted {
+        RunStarted {
+            run: run.clone(),
+            ripcord: env!("CARGO_PKG_VERSION").to_owned(),
+            plan_name: self.plan_name.clone(),
+            plan_path: self.plan_path.display().to_string(),
+            plan: Digest::of(self.plan_text.as_bytes()),
+            params: self.params.clone(),
+            target: self.target.clone(),
+            operator_path: self.operator_path.display().to_string(),
+            plugins: self.units.iter().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),
+            shape: self.shape.clone(),
+            limits: self.limits.clone(),
+            approval,
+        }
+    }
+
+    /// What a run of this plan holds until it ends.
+    pub fn holds(&self) -> Vec<String> {
+        let target = format!("target:{}", self.target);
+        std::iter::once(target).chain(self.resources.iter().cloned()).collect()
+    }
+
+    /// What the templates of a step or a check may speak of.
+    pub fn scope(&self, run: &RunId, state: &State) -> Scope {
+        let receipts = self.shape.steps.iter().filter_map(|step| Some((step.id.clone(), state.receipt(&step.id)?.clone())));
+        self.scope_with(run, receipts.collect())
+    }
+
+    /// As [`Job::scope`], with these receipts.
+    pub fn scope_with(&self, run: &RunId, receipts: BTreeMap<String, Value>) -> Scope {
+        Scope {
+            params: self.params.clone(),
+            people: self.people.clone(),
+            steps: receipts,
+            run: run.to_string(),
+            target: self.target.clone(),
+        }
+    }
+}
+
+/// The beginning of a guest's randomness: another one for each execution, and always the same.
+pub(super) fn seed(run: &RunId, execution: crate::id::ExecutionId, began: Timestamp) -> [u8; 32] {
+    Digest::of(format!("ripcord seed {run} {execution} {began}").as_bytes()).0
+}

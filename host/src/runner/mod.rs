@@ -1,0 +1,239 @@
+//! The live run: carries out what the state machine says, and records what came of it.
+
+mod begin;
+mod execute;
+mod gate;
+mod job;
+mod people;
+mod preview;
+mod replay;
+mod seams;
+mod settle;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex, watch};
+
+use crate::component::Components;
+use crate::id::CallId;
+use crate::journal::{End, Event, GateId, Journal, Question, RunOutcome};
+use crate::machine::{Course, Next};
+use crate::pipeline::Divergence;
+use crate::record::{Record, RecordError};
+
+pub use begin::{BeginRunError, begin};
+pub use job::{Job, Unit};
+pub use people::{DoubtAnswer, Nobody, People};
+pub use preview::{Branch, PreviewReport, preview};
+pub use replay::{Replayed, replay};
+pub use seams::{Seams, Untouched};
+
+/// How often a running host looks for what people have written into the run.
+const PEOPLE_EVERY: Duration = Duration::from_millis(500);
+
+/// A run in this process's hands. The caller holds the run's lock as long as it lives.
+pub struct Runner {
+    components: Components,
+    journal: Arc<dyn Journal>,
+    job: Arc<Job>,
+    record: Arc<Mutex<Record>>,
+    people: Arc<dyn People>,
+    seams: Arc<dyn Seams>,
+    interrupt: watch::Sender<bool>,
+    paused: Arc<AtomicBool>,
+}
+
+/// Where a run has got to when the runner lets go of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stand {
+    /// It ended in a known state.
+    Ended(RunOutcome, String),
+    /// It waits for a person's answer about a call.
+    Asks(Question),
+    /// It waits at a gate, and nobody is here to answer.
+    AtGate(GateId),
+    /// It was asked to pause.
+    Paused,
+}
+
+/// Why a run can't go on. The journal stays as it is; `resume` continues from there.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RunError {
+    /// The record can't go on.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A replay differs from the journal.
+    #[error(transparent)]
+    Diverged(#[from] Box<Divergence>),
+    /// The run names a step that its plan does not have.
+    #[error("internal: the run's plan has no step or check `{0}`")]
+    NoSuchUnit(String),
+}
+
+/// Asks a running host to pause at its next durable point.
+#[derive(Clone)]
+pub struct Pause {
+    interrupt: watch::Sender<bool>,
+    paused: Arc<AtomicBool>,
+}
+
+impl Pause {
+    /// Asks.
+    pub fn ask(&self) {
+        self.paused.store(true, Ordering::SeqCst);
+        self.interrupt.send_replace(true);
+    }
+}
+
+impl Runner {
+    /// A runner for a run that has begun.
+    pub fn new(components: Components, journal: Arc<dyn Journal>, job: Arc<Job>, record: Record, people: Arc<dyn People>, seams: Arc<dyn Seams>) -> Self {
+        Self {
+            components,
+            journal,
+            job,
+            record: Arc::new(Mutex::new(record)),
+            people,
+            seams,
+            interrupt: watch::Sender::new(false),
+            paused: Arc::default(),
+        }
+    }
+
+    /// What pauses this run.
+    pub fn pause(&self) -> Pause {
+        Pause { interrupt: self.interrupt.clone(), paused: Arc::clone(&self.paused) }
+    }
+
+    /// Takes the run as far as it goes without a person who is not here.
+    pub async fn drive(&self) -> Result<Stand, RunError> {
+        let watcher = tokio::spawn(watch_people(Arc::clone(&self.record), self.interrupt.clone()));
+        let stand = self.drive_watched().await;
+        watcher.abort();
+        stand
+    }
+
+    async fn drive_watched(&self) -> Result<Stand, RunError> {
+        loop {
+            if self.paused.load(Ordering::SeqCst) {
+                self.record.lock().await.flush().await?;
+                return Ok(Stand::Paused);
+            }
+            self.interrupt.send_replace(false);
+            let next = self.record.lock().await.state().next();
+            match self.carry_out(next).await {
+                Ok(None) => {}
+                Ok(Some(stand)) => return Ok(stand),
+                // A person's answer came first: what to do next is another thing now.
+                Err(RunError::Record(RecordError::Overtaken)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn carry_out(&self, next: Next) -> Result<Option<Stand>, RunError> {
+        match next {
+            Next::OpenGate(step) => self.open_gate(&step).await?,
+            Next::AwaitGate(gate) => return self.await_gate(&gate).await,
+            Next::Begin(purpose) => self.begin_execution(purpose).await?,
+            Next::BeginAfter(at, purpose) => {
+                if self.wait_until(at).await {
+                    self.begin_execution(purpose).await?;
+                }
+            }
+            Next::Go(execution) => self.go(execution).await?,
+            Next::Settle(call) => self.settle(call).await?,
+            Next::Conclude(execution, end) => self.commit(Event::ExecutionEnded { execution, end }).await?,
+            Next::Halt(question) => self.commit(Event::Halted { question }).await?,
+            Next::AwaitAnswer(call) => return self.await_answer(call).await,
+            Next::End(outcome, why) => {
+                self.commit(Event::RunEnded { outcome, why }).await?;
+                self.release().await?;
+            }
+            Next::Nothing => {
+                let record = self.record.lock().await;
+                let (outcome, why) = record.state().ended.clone().unwrap_or((RunOutcome::Halted, String::new()));
+                return Ok(Some(Stand::Ended(outcome, why)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn await_answer(&self, call: CallId) -> Result<Option<Stand>, RunError> {
+        let (mutation, seen) = {
+            let record = self.record.lock().await;
+            let state = record.state();
+            (state.mutation(call).cloned(), state.seen(call).unwrap_or_default().to_owned())
+        };
+        let answer = match mutation {
+            Some(mutation) => self.people.settle(call, &mutation, &seen).await,
+            None => None,
+        };
+        match answer {
+            Some(DoubtAnswer { verdict, by }) => {
+                let by = crate::journal::Settler::Person(by);
+                self.commit(Event::Settled { call, by, verdict }).await?;
+                Ok(None)
+            }
+            None => Ok(Some(Stand::Asks(Question::DidItHappen { call, seen }))),
+        }
+    }
+
+    /// Waits, and says whether the time has come; a wish to pause or a person's event ends it early.
+    async fn wait_until(&self, at: Timestamp) -> bool {
+        let left = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+        let mut interrupt = self.interrupt.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(left) => true,
+            _ = interrupt.wait_for(|&wanted| wanted) => false,
+        }
+    }
+
+    async fn commit(&self, event: Event) -> Result<(), RunError> {
+        Ok(self.record.lock().await.commit(event).await?)
+    }
+
+    async fn note(&self, event: Event) -> Result<(), RunError> {
+        Ok(self.record.lock().await.note(event)?)
+    }
+
+    async fn release(&self) -> Result<(), RunError> {
+        let run = self.record.lock().await.run().clone();
+        Ok(self.journal.release(&run).await.map_err(RecordError::from)?)
+    }
+
+    fn unit(&self, id: &str) -> Result<&Unit, RunError> {
+        self.job.units.get(id).ok_or_else(|| RunError::NoSuchUnit(id.to_owned()))
+    }
+}
+
+/// Takes in what people write while the run goes on, and interrupts it if it has to take another way.
+async fn watch_people(record: Arc<Mutex<Record>>, interrupt: watch::Sender<bool>) {
+    loop {
+        tokio::time::sleep(PEOPLE_EVERY).await;
+        let mut record = record.lock().await;
+        let before = (record.state().course, record.state().gates.iter().filter(|gate| gate.answer.is_some()).count());
+        // A journal that can't be read now fails the next append, which has somebody to tell.
+        if record.refresh().await.is_err() {
+            continue;
+        }
+        let after = (record.state().course, record.state().gates.iter().filter(|gate| gate.answer.is_some()).count());
+        if before != after || record.state().course == Course::Back && before.0 == Course::Forward {
+            interrupt.send_replace(true);
+        }
+    }
+}
+
+/// How an execution that the pipeline stopped has ended, if it has.
+fn stopped(stop: crate::pipeline::Stop) -> Result<Option<End>, RunError> {
+    use crate::pipeline::Stop;
+    match stop {
+        Stop::Limit(why) => Ok(Some(End::LimitExceeded(why))),
+        Stop::Doubt(_) | Stop::Gate(_) | Stop::Interrupted | Stop::PreviewEnds(_) | Stop::RecordEnds => Ok(None),
+        Stop::Diverged(divergence) => Err(RunError::Diverged(divergence)),
+        Stop::Record(error) => Err(RunError::Record(error)),
+    }
+}

@@ -1,0 +1,116 @@
+//! The one path of doubt: the driver looks at the target; else the repeat policy; else the plugin's
+//! `reconcile`; else a person.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::execute::unit_of;
+use super::{RunError, Runner};
+use crate::capability::{At, Repeat, Settlement};
+use crate::id::CallId;
+use crate::journal::{End, Event, Purpose, Settler, Verdict};
+use crate::machine::Mutation;
+use crate::manifest::Kind;
+use crate::pipeline::{Bound, Grant};
+use crate::secret::Scrub;
+
+/// A driver waits as long as the first attempt may still run, and that ends by its own deadline; this
+/// much later the doubt is a person's.
+const SETTLE_MARGIN: Duration = Duration::from_secs(60);
+
+impl Runner {
+    pub(super) async fn settle(&self, call: CallId) -> Result<(), RunError> {
+        let (mutation, began, goes_on, unit, run) = {
+            let record = self.record.lock().await;
+            let state = record.state();
+            let Some(mutation) = state.mutation(call).cloned() else { return Ok(()) };
+            let Some(execution) = state.executions.get(&call.execution) else { return Ok(()) };
+            let unit = self.unit(unit_of(state, &execution.purpose))?;
+            (mutation, execution.began, state.goes_on(call.execution), unit, record.run().clone())
+        };
+        let Some(bound) = unit.roles.get(&mutation.request.role).and_then(|grant: &Grant| grant.bound.clone()) else {
+            let seen = format!("role `{}` is not bound any more", mutation.request.role);
+            return self.commit(Event::Unsettled { call, seen }).await;
+        };
+
+        // 1. The driver.
+        let deadline = bound.connection.deadline(&mutation.request.call);
+        let at = At { run, execution: call.execution, ordinal: call.ordinal, began, deadline };
+        let looked = bound.driver.settle(&at, &mutation.request.call, mutation.marker.as_ref());
+        let mut seen = match tokio::time::timeout(deadline + SETTLE_MARGIN, looked).await {
+            Ok(Settlement::Happened(reply)) => return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await,
+            Ok(Settlement::DidNotHappen) => return self.settled(call, Settler::Driver, Verdict::DidNotHappen).await,
+            Ok(Settlement::Unknown(seen)) => seen,
+            Err(_) => format!("looking at {} took longer than {}", bound.name, humantime::format_duration(deadline + SETTLE_MARGIN)),
+        };
+
+        // 2. The policy: of the plugin's claim then and the operator's rule today, the lower one.
+        let repeat = bound.connection.repeat(&mutation.request.call, mutation.repeat.clone());
+        if goes_on && repeat != Repeat::Once {
+            return self.settled(call, Settler::Policy, Verdict::Repeat).await;
+        }
+
+        // 3. The plugin.
+        if unit.manifest.kind == Kind::Action {
+            match self.reconcile(call, &mutation, &bound).await? {
+                Some(Settlement::Happened(reply)) => return self.settled(call, Settler::Plugin, Verdict::Happened(reply)).await,
+                Some(Settlement::DidNotHappen) => return self.settled(call, Settler::Plugin, Verdict::DidNotHappen).await,
+                Some(Settlement::Unknown(answer)) => seen = format!("{seen}; {answer}"),
+                // It was interrupted: the machine says what comes next.
+                None => return Ok(()),
+            }
+        }
+
+        // 4. A person.
+        seen.scrub(&self.job.scrubber);
+        self.commit(Event::Unsettled { call, seen }).await
+    }
+
+    /// Asks the plugin. "It did not happen" is only believed when the lost request can't arrive any
+    /// more.
+    async fn reconcile(&self, call: CallId, mutation: &Mutation, bound: &Bound) -> Result<Option<Settlement<crate::capability::Reply>>, RunError> {
+        let settles = mutation.intended + bound.connection.settles_within();
+        loop {
+            let asked = Timestamp::now();
+            let Some(answer) = self.ask_plugin(call).await? else { return Ok(None) };
+            if answer != Settlement::DidNotHappen || asked >= settles {
+                return Ok(Some(answer));
+            }
+            if !self.wait_until(settles).await {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn ask_plugin(&self, call: CallId) -> Result<Option<Settlement<crate::capability::Reply>>, RunError> {
+        let id = self.record.lock().await.state().next_execution();
+        self.begin_execution(Purpose::Reconcile(call)).await?;
+        self.go(id).await?;
+        let record = self.record.lock().await;
+        let Some(end) = record.state().executions.get(&id).and_then(|execution| execution.end.clone()) else { return Ok(None) };
+        Ok(Some(match end {
+            End::Returned(answer) => parse(&answer, record.state().mutation(call)),
+            end => Settlement::Unknown(format!("the plugin could not find out: {}", crate::machine::describe(&end))),
+        }))
+    }
+
+    async fn settled(&self, call: CallId, by: Settler, mut verdict: Verdict) -> Result<(), RunError> {
+        if let Verdict::Happened(reply) = &mut verdict {
+            reply.scrub(&self.job.scrubber);
+        }
+        self.commit(Event::Settled { call, by, verdict }).await
+    }
+}
+
+fn parse(answer: &serde_json::Value, asked: Option<&Mutation>) -> Settlement<crate::capability::Reply> {
+    if answer == "did-not-happen" {
+        return Settlement::DidNotHappen;
+    }
+    let reply = serde_json::from_value::<crate::capability::Reply>(answer["happened"].clone());
+    match (reply, asked) {
+        (Ok(reply), Some(asked)) if reply.capability() == asked.request.capability() => Settlement::Happened(reply),
+        (Ok(reply), _) => Settlement::Unknown(format!("the plugin answered with a reply of {}, which this call is none of", reply.capability())),
+        (Err(_), _) => Settlement::Unknown(answer["unknown"].as_str().unwrap_or("the plugin gave no answer").to_owned()),
+    }
+}
