@@ -7,3 +7,4 @@ pub mod journal;
 pub mod manifest;
 pub mod pipeline;
 pub mod secret;
+pub mod state;
