@@ -7,7 +7,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Dated, Head};
+use super::{Dated, Event, Head};
 use crate::id::{Digest, RunId};
 
 /// The record is not what was written: somebody or something other than ripcord changed it.
@@ -132,11 +132,20 @@ pub(super) fn extend(run: &RunId, from: Head, events: &[Dated]) -> Result<(Vec<L
     let mut links = Vec::with_capacity(events.len());
     for Dated { at, event } in events {
         let (sequence, at, event) = (head.sequence + 1, at.to_string(), serde_json::to_string(event)?);
+        check_readable(&event)?;
         let hash = hash(run, head.hash, sequence, at.as_bytes(), event.as_bytes());
         head = Head { sequence, hash };
         links.push(Link { sequence, at, event, hash });
     }
     Ok((links, head))
+}
+
+/// An event that can't be read back must not be written: the run would be lost with it. What a guest
+/// returns can be nested so deep that the parser (its limit is 128 levels) refuses it inside an event;
+/// that takes as many brackets, and is looked at closely only then.
+fn check_readable(event: &str) -> Result<(), serde_json::Error> {
+    let brackets = event.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if brackets >= 100 { serde_json::from_str::<Event>(event).map(drop) } else { Ok(()) }
 }
 
 /// Follows a chain that was read back, link by link.
@@ -225,7 +234,8 @@ impl Framed {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::journal::{Event, ExecutionId, Level};
+    use crate::id::ExecutionId;
+    use crate::journal::{End, Level};
     use jiff::Timestamp;
     use proptest::prelude::*;
 
@@ -255,8 +265,21 @@ mod tests {
         assert_eq!(links[0].event, r#"{"event":"logged","execution":1,"level":"info","message":"a"}"#);
         assert_eq!(
             (genesis(&run()).hash.to_string(), head.hash.to_string()),
-            ("GENESIS".to_owned(), "HEAD".to_owned(),)
+            (
+                "sha256:8fa5888995205990c222f7f90d887352df167eee279d4708152566174770cc21".to_owned(),
+                "sha256:8c4c4aefef9116172f85a474a3ed8d841046bd7a53149efba84a45960ff1a575".to_owned(),
+            )
         );
+    }
+
+    #[test]
+    fn an_event_that_could_not_be_read_back_is_not_written() {
+        for (depth, readable) in [(1, true), (110, true), (127, false)] {
+            let receipt = (0..depth).fold(serde_json::Value::Null, |inner, _| serde_json::json!([inner]));
+            let event = Event::ExecutionEnded { execution: ExecutionId(1), end: End::Returned(receipt) };
+            let extended = extend(&run(), genesis(&run()), &[Dated { at: Timestamp::UNIX_EPOCH, event }]);
+            assert_eq!(extended.is_ok(), readable, "{depth}");
+        }
     }
 
     #[test]

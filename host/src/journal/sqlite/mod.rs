@@ -52,8 +52,9 @@ impl SqliteJournal {
     }
 
     fn links(&self, run: &RunId, from: Head, events: &[Dated]) -> Result<(Vec<Link>, Head), StorageError> {
-        chain::extend(run, from, events)
-            .map_err(|error| self.failed(format!("internal: an event of run {run} can't be written as JSON: {error}")))
+        chain::extend(run, from, events).map_err(|error| {
+            self.failed(format!("an event of run {run} can't be kept as JSON ({error}), and was not recorded"))
+        })
     }
 
     async fn read_with<T: Send + 'static>(
