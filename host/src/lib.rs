@@ -10,3 +10,4 @@ pub mod manifest;
 pub mod pipeline;
 pub mod record;
 pub mod secret;
+pub mod state;

@@ -3,7 +3,11 @@
 
 mod chain;
 mod event;
+mod lock;
 mod sqlite;
+
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -13,6 +17,7 @@ use crate::id::{Digest, RunId};
 
 pub use chain::Altered;
 pub use event::*;
+pub use lock::{LockError, RunLock};
 pub use sqlite::SqliteJournal;
 
 /// An event in its place.
@@ -43,6 +48,16 @@ pub struct Head {
     pub sequence: u64,
     /// The last event's hash, which covers all before it.
     pub hash: Digest,
+}
+
+/// A run from its two ends, for a list of runs.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// The run.
+    pub run: RunId,
+    /// Its first event and its last, or why they can't be read: a run that is damaged does not hide
+    /// the others. The chain between them is not checked.
+    pub ends: Result<(Recorded, Recorded), ReadError>,
 }
 
 /// What begins a run, written all together or not at all.
@@ -76,6 +91,9 @@ pub trait Journal: Send + Sync {
 
     /// The names of all runs, newest first.
     async fn runs(&self) -> Result<Vec<RunId>, ReadError>;
+
+    /// All runs from their two ends, newest first; cheap, however long they are.
+    async fn outlines(&self) -> Result<Vec<Outline>, ReadError>;
 
     /// The bytes with this digest. They are checked.
     async fn blob(&self, digest: Digest) -> Result<Vec<u8>, ReadError>;

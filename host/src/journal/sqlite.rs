@@ -1,3 +1,0 @@
-//! Stand-in.
-/// The journal.
-pub struct SqliteJournal {}

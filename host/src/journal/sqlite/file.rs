@@ -1,0 +1,204 @@
+//! The file: how it is made, opened and recognised, and what its failures mean to a person.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use crate::journal::StorageError;
+use crate::state;
+
+/// In the file's header: it is a journal of ripcord's ("RIPC").
+const APPLICATION_ID: i32 = 0x5249_5043;
+
+/// Raised with every change of the schema that an older ripcord would misread.
+const SCHEMA_VERSION: i32 = 1;
+
+/// What other processes do with the file takes milliseconds.
+const BUSY_S_MAX: u64 = 10;
+
+/// `events` is clustered by run and place: a run is read from adjacent pages, and an append touches
+/// the last page of its run and the run's row.
+const SCHEMA: &str = "
+    CREATE TABLE runs (
+        number   INTEGER PRIMARY KEY,
+        run      TEXT NOT NULL UNIQUE,
+        sequence INTEGER NOT NULL,
+        hash     BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE events (
+        run      TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        at       TEXT NOT NULL,
+        event    TEXT NOT NULL,
+        hash     BLOB NOT NULL,
+        PRIMARY KEY (run, sequence)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE blobs (
+        digest TEXT NOT NULL PRIMARY KEY,
+        bytes  BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE holds (
+        resource TEXT NOT NULL PRIMARY KEY,
+        run      TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX holds_of_run ON holds (run);
+";
+
+/// The connections to a journal's file.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+}
+
+/// Opens a journal's file, and makes it if it is not there.
+pub(super) fn open(path: &Path) -> Result<Opened, StorageError> {
+    create(path).map_err(|error| failed(path, unwritable(&error)))?;
+    let explain = |error: rusqlite::Error| explain(path, &error);
+    let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
+    let found = Identity::read(&writer).map_err(explain)?;
+    found.check().map_err(|problem| failed(path, problem))?;
+    let mode = configure(&writer).map_err(explain)?;
+    if mode != "wal" {
+        return Err(failed(
+            path,
+            format!(
+                "its file system does not support SQLite's write-ahead log (the mode stayed `{mode}`), as is usual \
+                 over a network: set RIPCORD_STATE to a folder on a local disk"
+            ),
+        ));
+    }
+    if found.is_new() {
+        initialise(&mut writer).map_err(explain)?;
+    }
+    let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(explain)?;
+    Ok(Opened { writer, reader })
+}
+
+/// Makes an empty file, which is an empty database, with rights for its user alone; SQLite gives its
+/// other files the same ones.
+///
+/// It is moved into place after it was closed. To open and close the file itself would drop the locks
+/// that SQLite has on it elsewhere in this process (POSIX locks belong to the process and the file,
+/// and any `close` ends them).
+fn create(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    state::make_private_folder(folder)?;
+    let file = tempfile::NamedTempFile::new_in(folder)?;
+    match file.into_temp_path().persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
+}
+
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    // Each connection stays with one thread at a time.
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(BUSY_S_MAX))?;
+    Ok(connection)
+}
+
+/// What the file says it is.
+struct Identity {
+    application: i32,
+    version: i32,
+    tables: u32,
+}
+
+impl Identity {
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT (SELECT application_id FROM pragma_application_id),
+                          (SELECT user_version FROM pragma_user_version),
+                          (SELECT count(*) FROM sqlite_schema)";
+        connection
+            .query_row(sql, [], |row| Ok(Self { application: row.get(0)?, version: row.get(1)?, tables: row.get(2)? }))
+    }
+
+    fn is_new(&self) -> bool {
+        matches!(self, Self { application: 0, version: 0, tables: 0 })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.is_new() {
+            return Ok(());
+        }
+        if self.application != APPLICATION_ID {
+            return Err(
+                "this is the database of another program; move it away, or set RIPCORD_STATE to another folder".into(),
+            );
+        }
+        if self.version > SCHEMA_VERSION {
+            return Err(format!(
+                "this journal has format {}, and ripcord {} knows formats up to {SCHEMA_VERSION}: a newer ripcord has \
+                 been here; use that one, or set RIPCORD_STATE to another folder",
+                self.version,
+                env!("CARGO_PKG_VERSION")
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Sets what holds for a connection, and the file's journal mode, which it returns.
+fn configure(connection: &Connection) -> rusqlite::Result<String> {
+    let mode = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    // In WAL mode only FULL flushes at each commit.
+    connection.pragma_update(None, "synchronous", "full")?;
+    // macOS' fsync stops at the drive's cache. Elsewhere these do nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    Ok(mode)
+}
+
+fn initialise(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    if Identity::read(&transaction)?.is_new() {
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    }
+    transaction.commit()
+}
+
+/// What a failure of SQLite's means, and what to do about it.
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StorageError {
+    let problem = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full, and nothing was recorded: make room on this file system (or \
+                                      raise the quota), then go on with `ripcord resume`"
+            .to_owned(),
+        Some(ErrorCode::NotADatabase) => {
+            "this is no SQLite database, so it can't be a journal: move it away, or set RIPCORD_STATE to another folder"
+                .to_owned()
+        }
+        Some(ErrorCode::DatabaseCorrupt) => format!(
+            "the file is damaged ({error}): keep a copy, check the disk, and save what is left with \
+             `sqlite3 FILE .recover`"
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
+            "another process has kept the journal locked for {BUSY_S_MAX} s: find it with `fuser FILE`, and try again"
+        ),
+        Some(ErrorCode::SystemIoFailure) => format!(
+            "the disk or its file system failed ({error}): look at the kernel's log (`dmesg`); what was to be recorded \
+             may or may not be there when the journal is opened again"
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => unwritable(error),
+        _ => error.to_string(),
+    };
+    failed(path, problem)
+}
+
+fn unwritable(error: &dyn std::fmt::Display) -> String {
+    format!(
+        "can't be opened for writing ({error}): this user has to own the file and its folder (see `ls -ld`); or set \
+         RIPCORD_STATE to another folder"
+    )
+}
+
+fn failed(path: &Path, problem: String) -> StorageError {
+    StorageError { path: path.display().to_string(), problem }
+}

@@ -1,0 +1,165 @@
+//! The journal in one SQLite file, which any number of processes use at once.
+
+mod file;
+mod tables;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+
+use super::chain::{self, Altered, Link};
+use super::{AppendError, BeginError, Beginning, Dated, Head, Journal, Outline, ReadError, Recorded, StorageError};
+use crate::id::{Digest, RunId};
+use writer::Writer;
+
+/// Where runs are recorded on this machine.
+///
+/// All writes go through one thread, which puts whatever waits into one transaction, so that runs
+/// which share the file share its syncs. A call that is dropped before it returns may still be
+/// carried out.
+pub struct SqliteJournal {
+    path: PathBuf,
+    writer: Writer,
+    reader: Arc<Mutex<Connection>>,
+}
+
+impl SqliteJournal {
+    /// Opens the journal in this file, and makes it if it is not there: the file for its user alone,
+    /// and its folder too if that is missing.
+    ///
+    /// # Errors
+    /// If the file can't be written, is not a journal, is damaged, or is one of a newer ripcord.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, StorageError> {
+        let path = path.into();
+        let file::Opened { writer, reader } = file::open(&path)?;
+        Ok(Self { writer: Writer::start(writer, &path)?, reader: Arc::new(Mutex::new(reader)), path })
+    }
+
+    /// How often this journal has flushed to the disk for an append: as many appends as waited for it
+    /// share one.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    fn failed(&self, problem: impl Into<String>) -> StorageError {
+        StorageError { path: self.path.display().to_string(), problem: problem.into() }
+    }
+
+    fn links(&self, run: &RunId, from: Head, events: &[Dated]) -> Result<(Vec<Link>, Head), StorageError> {
+        chain::extend(run, from, events).map_err(|error| {
+            self.failed(format!("an event of run {run} can't be kept as JSON ({error}), and was not recorded"))
+        })
+    }
+
+    async fn read_with<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection, &Path) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let (reader, path) = (self.reader.clone(), self.path.clone());
+        let task = move || read(&reader.lock().unwrap_or_else(PoisonError::into_inner), &path);
+        match tokio::task::spawn_blocking(task).await {
+            Ok(result) => result,
+            Err(error) => Err(self.failed(format!("reading it was broken off: {error}")).into()),
+        }
+    }
+
+    async fn query<T: Send + 'static>(
+        &self,
+        select: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.read_with(|connection, path| select(connection).map_err(|error| file::explain(path, &error).into())).await
+    }
+}
+
+#[async_trait]
+impl Journal for SqliteJournal {
+    async fn begin(&self, beginning: Beginning) -> Result<Head, BeginError> {
+        let Beginning { run, events, holds, blobs } = beginning;
+        let (links, head) = self.links(&run, chain::genesis(&run), &events)?;
+        let blobs: Vec<_> = blobs.into_iter().map(|bytes| (Digest::of(&bytes), bytes)).collect();
+        let exists = self.failed(format!("there is a run {run} already; nothing was begun: start it again"));
+        let work = move |connection: &Connection| {
+            if tables::head_of(connection, &run)?.is_some() {
+                return Ok(Err(exists.into()));
+            }
+            if let Err(held) = tables::hold(connection, &run, &holds)? {
+                return Ok(Err(held));
+            }
+            for (digest, bytes) in &blobs {
+                tables::keep(connection, *digest, bytes)?;
+            }
+            tables::insert_events(connection, &run, &links)?;
+            tables::insert_run(connection, &run, head)?;
+            Ok(Ok(head))
+        };
+        self.writer.write(work).await
+    }
+
+    async fn append(&self, run: &RunId, expected: Head, events: &[Dated]) -> Result<Head, AppendError> {
+        let (links, head) = self.links(run, expected, events)?;
+        let run = run.clone();
+        let work = move |connection: &Connection| {
+            match tables::head_of(connection, &run)? {
+                None => return Ok(Err(AppendError::NoSuchRun(run))),
+                Some(head) if head != expected => return Ok(Err(AppendError::Moved { run, head })),
+                Some(_) => {}
+            }
+            tables::insert_events(connection, &run, &links)?;
+            tables::set_head(connection, &run, head)?;
+            Ok(Ok(head))
+        };
+        self.writer.write(work).await
+    }
+
+    async fn read(&self, run: &RunId, after: Option<Head>) -> Result<(Vec<Recorded>, Head), ReadError> {
+        let run = run.clone();
+        self.read_with(move |connection, path| tables::read_events(connection, path, &run, after)).await
+    }
+
+    async fn runs(&self) -> Result<Vec<RunId>, ReadError> {
+        self.query(tables::runs).await
+    }
+
+    async fn outlines(&self) -> Result<Vec<Outline>, ReadError> {
+        let path = self.path.clone();
+        self.query(move |connection| tables::outlines(connection, &path)).await
+    }
+
+    async fn blob(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
+        self.read_with(move |connection, path| {
+            let bytes = tables::blob(connection, digest).map_err(|error| file::explain(path, &error))?;
+            let bytes = bytes.ok_or(ReadError::NoSuchBlob(digest))?;
+            match Digest::of(&bytes) {
+                found if found == digest => Ok(bytes),
+                found => Err(Altered::Blob { digest, found }.into()),
+            }
+        })
+        .await
+    }
+
+    async fn hold(&self, run: &RunId, resources: &[String]) -> Result<(), BeginError> {
+        let no_run = self.failed(format!("there is no run {run} that could hold {}", resources.join(", ")));
+        let (run, resources) = (run.clone(), resources.to_vec());
+        let work = move |connection: &Connection| match tables::head_of(connection, &run)? {
+            None => Ok(Err(no_run.into())),
+            Some(_) => tables::hold(connection, &run, &resources),
+        };
+        self.writer.write(work).await
+    }
+
+    async fn release(&self, run: &RunId) -> Result<(), StorageError> {
+        let run = run.clone();
+        self.writer.write(move |connection: &Connection| tables::release(connection, &run).map(Ok)).await
+    }
+
+    async fn holder(&self, resource: &str) -> Result<Option<RunId>, ReadError> {
+        let resource = resource.to_owned();
+        self.query(move |connection| tables::holder(connection, &resource)).await
+    }
+}
