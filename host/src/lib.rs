@@ -1,9 +1,11 @@
 //! ripcord: the host that carries out rollbacks. `docs/design.md` says how it hangs together.
 
 pub mod capability;
+pub mod duration;
 pub mod failure;
 pub mod id;
 pub mod journal;
+pub mod lab;
 pub mod manifest;
 pub mod pipeline;
 pub mod secret;
