@@ -142,6 +142,9 @@ pub struct At {
     pub began: Timestamp,
     /// When the attempt is given up by the pipeline.
     pub deadline: Duration,
+    /// By what the target recognises a repetition, where policy lets the call be repeated so
+    /// ([`Repeat::Keyed`]).
+    pub idempotency_key: Option<String>,
 }
 
 impl At {

@@ -1,1 +1,202 @@
-//! The driver.
+//! The driver: sends a request, and says honestly what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Response, Url};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::address::Resolver;
+use super::connection::{Auth, Connection};
+use super::redirect::{self, REDIRECTS_MAX};
+use super::response::{self, BodyError};
+use super::{Call, Reply, tls, trouble};
+use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
+use crate::failure::{Failure, Problem};
+
+/// A host that does not answer at all is found out before the attempt's deadline: without a
+/// connection nothing was sent, while a deadline would leave a doubt.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+
+/// The open connection to a service.
+pub(super) struct HttpDriver {
+    connection: Connection,
+    credentials: Option<(HeaderName, HeaderValue)>,
+    reads: Client,
+    mutations: Client,
+}
+
+/// A request as it goes out.
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl HttpDriver {
+    pub(super) fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
+        let credentials = connection.auth.as_ref().map(|auth| credentials(auth, opening)).transpose()?;
+        let ca_file = connection.ca_file.as_ref().map(|path| opening.base.join(path));
+        let tls = tls::client_config(ca_file.as_deref(), connection.url.is_encrypted())?;
+        let resolver = Arc::new(Resolver { allowed: connection.allow_addresses.clone().into() });
+        let client = |connections_idle_max| {
+            Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(Arc::clone(&resolver))
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .retry(reqwest::retry::never())
+                .pool_max_idle_per_host(connections_idle_max)
+                .connect_timeout((connection.timeout / 2).min(CONNECT_TIMEOUT_MAX))
+                .user_agent(concat!("ripcord/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(|error| OpenError::Unusable(format!("no HTTP client: {}", trouble::chain(&error))))
+        };
+        Ok(Self {
+            connection: connection.clone(),
+            credentials,
+            reads: client(4)?,
+            // Two layers would send a request again by themselves. reqwest's own retries (of HTTP/2
+            // refusals) are off above. hyper-util's `retry_canceled_requests`, which reqwest leaves
+            // on, repeats only on a connection from the pool (`connection_reused` in its
+            // `try_send_request`): without idle connections there is no pool. It also saves the
+            // doubt that a kept connection leaves when the server closes it just then.
+            mutations: client(0)?,
+        })
+    }
+
+    fn outgoing(&self, at: &At, call: &Call) -> Result<Outgoing, Failure> {
+        let unfit = |problem: String| Failure::permanent(format!("{} {}: {problem}", call.method, call.path));
+        let method = Method::from_bytes(call.method.as_bytes()).map_err(|error| unfit(error.to_string()))?;
+        let url = self.connection.url.join(&call.path).map_err(unfit)?;
+        let mut headers = HeaderMap::new();
+        let fixed = self.connection.headers.iter().map(|(name, value)| (name.name().as_str(), value.as_str()));
+        let asked = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let key = self.connection.idempotency_header.as_ref().zip(at.idempotency_key.as_ref());
+        let key = key.map(|(name, key)| (name.name().as_str(), key.as_str()));
+        for (name, value) in fixed.chain(asked).chain(key) {
+            let field = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value).ok());
+            let (name, value) =
+                field.ok_or_else(|| unfit(format!("the header `{}` can't be sent", name.escape_debug())))?;
+            headers.append(name, value);
+        }
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        if let Some((name, value)) = &self.credentials {
+            headers.insert(name, value.clone());
+        }
+        let body = call.body.as_ref().map(|body| Bytes::copy_from_slice(&body.0)).unwrap_or_default();
+        Ok(Outgoing { method, url, headers, body })
+    }
+}
+
+#[async_trait]
+impl Driver for HttpDriver {
+    type Call = Call;
+    type Reply = Reply;
+
+    async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
+        let mut outgoing = self.outgoing(at, call)?;
+        for _ in 0..=REDIRECTS_MAX {
+            let response =
+                outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))?;
+            if let Some(next) = redirect::follow(&self.connection, &outgoing, &response)? {
+                outgoing = next;
+                continue;
+            }
+            let answer = response::read(response, &outgoing.method, self.connection.body_limit).await;
+            return answer.map_err(|problem| match problem.error {
+                BodyError::TooLong { .. } => Failure::Permanent(problem.of(&outgoing)),
+                BodyError::Broken(_) => Failure::Transient(problem.of(&outgoing)),
+            });
+        }
+        Err(Failure::permanent(format!("{call}: redirected more than {REDIRECTS_MAX} times", call = outgoing.line())))
+    }
+
+    async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
+        let outgoing = self.outgoing(at, call)?;
+        let body_limit = self.connection.body_limit;
+        Ok(Box::new(Mutation { outgoing, client: self.mutations.clone(), body_limit }))
+    }
+
+    async fn settle(&self, _at: &At, call: &Call, _marker: Option<&Value>) -> Settlement<Reply> {
+        let Call { method, path, .. } = call;
+        Settlement::Unknown(format!("HTTP has no way to ask what became of {method} {path}"))
+    }
+}
+
+/// A mutation, up to its first byte.
+struct Mutation {
+    outgoing: Outgoing,
+    client: Client,
+    body_limit: u64,
+}
+
+#[async_trait]
+impl Prepared<Reply> for Mutation {
+    async fn perform(self: Box<Self>) -> Result<Reply, Failure> {
+        let Self { outgoing, client, body_limit } = *self;
+        let response = outgoing.send(&client).await.map_err(|error| trouble::before_answer(&outgoing, &error, true))?;
+        // A status has come, but what the service said of its effect is missing: the plugin gets
+        // the whole answer or none.
+        let answer = response::read(response, &outgoing.method, body_limit).await;
+        answer.map_err(|problem| Failure::Unknown(problem.of(&outgoing)))
+    }
+}
+
+impl Outgoing {
+    async fn send(&self, client: &Client) -> Result<Response, reqwest::Error> {
+        let request = client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
+        // An empty body is none: `content-length: 0` on a GET is what some proxies turn away.
+        let request = if self.body.is_empty() { request } else { request.body(self.body.clone()) };
+        request.send().await
+    }
+
+    /// The request in one line, for messages. Credentials are in headers only, never in a URL.
+    pub(super) fn line(&self) -> String {
+        format!("{} {}", self.method, self.url)
+    }
+}
+
+impl response::Incomplete {
+    fn of(self, outgoing: &Outgoing) -> Problem {
+        let evidence = serde_json::json!({ "status": self.status, "received-bytes": self.received });
+        Problem { message: format!("{}: status {}, but {}", outgoing.line(), self.status, self.error), evidence }
+    }
+}
+
+fn credentials(auth: &Auth, opening: &Opening) -> Result<(HeaderName, HeaderValue), OpenError> {
+    let scrubber = opening.secrets.scrubber();
+    let (name, text) = match auth {
+        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", opening.secrets.get(token)?.expose_secret())),
+        Auth::Basic { user, password } => {
+            let pair = format!("{user}:{}", opening.secrets.get(password)?.expose_secret());
+            scrubber.add(&pair);
+            (AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
+        }
+        Auth::Header { name, value } => {
+            let secret = opening.secrets.get(value)?;
+            // "Token abc": a service that repeats the token leaves out the word before it.
+            if let Some((_, token)) = secret.expose_secret().rsplit_once(' ')
+                && token.len() >= crate::secret::SECRET_BYTES_MIN
+            {
+                scrubber.add(token);
+            }
+            (name.name().clone(), secret.expose_secret().to_owned())
+        }
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
+        OpenError::Unusable(format!(
+            "the secret for the header {name} has a line break or a control character in it: is it all of one line?"
+        ))
+    })?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}

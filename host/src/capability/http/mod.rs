@@ -1,14 +1,28 @@
 //! `http`: requests to a service that the operator has named.
 
+mod address;
+mod base;
 mod connection;
 mod driver;
+mod header;
+mod path;
+mod redirect;
+mod response;
+mod tls;
+mod trouble;
+
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
 use super::{CapabilityCall, Payload};
 use crate::secret::{Scrub, Scrubber};
 
-pub use connection::Connection;
+pub use address::AddressRange;
+pub use base::BaseUrl;
+pub use connection::{Auth, Connection, RepeatLimit};
+pub use header::FieldName;
 
 /// A request. The path begins with `/` and stands below the connection's base URL.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

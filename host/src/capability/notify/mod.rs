@@ -1,14 +1,20 @@
 //! `notify`: messages to people.
+//!
+//! A channel is a key of the connection's table and a driver in a file beside this one: `smtp`.
 
 mod connection;
-mod driver;
+mod mail;
+mod smtp;
+
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
 use super::CapabilityCall;
 use crate::secret::{Scrub, Scrubber};
 
-pub use connection::Connection;
+pub use connection::{Address, Connection, Smtp, Tls};
 
 /// A notice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,51 @@
+//! Reads a response whole, or says that it is not.
+
+use reqwest::header::SET_COOKIE;
+use reqwest::{Method, Response, StatusCode};
+
+use super::{Reply, trouble};
+use crate::capability::Payload;
+
+/// A response that began and did not end.
+pub(super) struct Incomplete {
+    pub(super) status: u16,
+    pub(super) received: usize,
+    pub(super) error: BodyError,
+}
+
+/// What is wrong with a body.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("its body is longer than {limit} bytes; the connection's body-limit allows no more")]
+    TooLong { limit: u64 },
+    #[error("its body broke off: {0}")]
+    Broken(String),
+}
+
+/// Reads the body, decompressed, up to its limit.
+pub(super) async fn read(mut response: Response, method: &Method, limit: u64) -> Result<Reply, Incomplete> {
+    let status = response.status();
+    let mut reply = Reply { status: status.as_u16(), headers: headers(&response), body: Payload::default() };
+    // There is none, whatever `content-encoding` says; a decompressor would miss its first bytes.
+    if method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Ok(reply);
+    }
+    let body = &mut reply.body.0;
+    let error = loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(reply),
+            Ok(Some(chunk)) if body.len() as u64 + chunk.len() as u64 > limit => break BodyError::TooLong { limit },
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => break BodyError::Broken(trouble::chain(&error)),
+        }
+    };
+    Err(Incomplete { status: status.as_u16(), received: body.len(), error })
+}
+
+/// A session belongs to the host, and a guest has no use for it.
+fn headers(response: &Response) -> Vec<(String, String)> {
+    let shown = response.headers().iter().filter(|(name, _)| *name != SET_COOKIE);
+    shown
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect()
+}

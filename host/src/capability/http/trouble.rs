@@ -1,0 +1,61 @@
+//! What an error of the HTTP client says about the target.
+
+use std::error::Error;
+use std::io;
+
+use super::address::RefusedAddress;
+use super::driver::Outgoing;
+use crate::failure::Failure;
+
+/// The failure for a request that got no answer.
+pub(super) fn before_answer(outgoing: &Outgoing, error: &reqwest::Error, is_mutation: bool) -> Failure {
+    let line = outgoing.line();
+    let what = chain(error);
+    if let Some(refused) = find::<RefusedAddress>(error) {
+        return Failure::denied(format!("{line}: {refused}"));
+    }
+    if error.is_builder() {
+        return Failure::permanent(format!("{line} can't be sent: {what}"));
+    }
+    // Name, TCP and TLS: no byte of the request has left before all three are done.
+    if error.is_connect() {
+        return match find::<rustls::Error>(error) {
+            Some(rustls::Error::InvalidCertificate(_)) => Failure::permanent(format!(
+                "{line}: nothing was sent, because the server's certificate is not trusted: {what}; \
+                 if it comes from an authority of your own, write  ca-file = \"…\""
+            )),
+            _ => Failure::transient(format!("{line}: no connection, nothing was sent: {what}")),
+        };
+    }
+    if is_mutation {
+        return Failure::unknown(format!("{line}: the connection was lost before the answer came: {what}"));
+    }
+    Failure::transient(format!("{line}: no answer: {what}"))
+}
+
+/// An error with all its causes in one line. The URL is left out: the message names it already.
+pub(super) fn chain(error: &reqwest::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for cause in causes(error).skip(1) {
+        let text = cause.to_string();
+        // A wrapper that repeats its cause adds nothing.
+        if texts.last().is_some_and(|last| last.ends_with(&text)) {
+            continue;
+        }
+        texts.push(text);
+    }
+    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
+}
+
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error and its causes. `io::Error::source` skips the error that it wraps, so that one is looked
+/// up by hand.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source())
+    })
+}

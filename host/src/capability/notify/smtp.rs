@@ -1,0 +1,199 @@
+//! The driver for mail.
+//!
+//! The conversation is led step by step and not by lettre's transport, which reports a connection
+//! that was lost before the text as it reports one that was lost after it. The server takes
+//! responsibility for a mail with its answer to the text's end, and can't have it before the text
+//! began (RFC 5321, 4.1.1.4 and 4.2.5): until then a notice certainly has not gone out.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use lettre::Message;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use std::time::Duration;
+
+use super::connection::{Connection, Smtp, Tls};
+use super::{Address, Call, Reply, mail};
+use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
+use crate::failure::Failure;
+
+/// How long a server may take to say goodbye, once it has the notice.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The way to a mail server.
+#[derive(Clone)]
+pub(super) struct SmtpDriver {
+    smtp: Smtp,
+    tls: Option<TlsParameters>,
+    credentials: Option<Credentials>,
+    from: Address,
+    to: Vec<Address>,
+    timeout: Duration,
+}
+
+impl SmtpDriver {
+    pub(super) fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
+        let Connection { smtp, from, to, timeout } = connection.clone();
+        let credentials = match (&smtp.user, &smtp.password) {
+            (Some(user), Some(password)) => {
+                let password = opening.secrets.get(password)?.expose_secret().to_owned();
+                // What AUTH PLAIN sends (RFC 4616), which a server may repeat in its refusal.
+                opening.secrets.scrubber().add(&format!("\0{user}\0{password}"));
+                Some(Credentials::new(user.clone(), password))
+            }
+            _ => None,
+        };
+        let ca_file = smtp.ca_file.as_ref().map(|path| opening.base.join(path));
+        let tls = match smtp.tls {
+            Tls::None => None,
+            Tls::Implicit | Tls::Starttls => Some(tls_parameters(&smtp.host, ca_file.as_deref())?),
+        };
+        Ok(Self { smtp, tls, credentials, from, to, timeout })
+    }
+}
+
+fn tls_parameters(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, OpenError> {
+    let mut builder = TlsParameters::builder(host.to_owned());
+    if let Some(path) = ca_file {
+        let unusable =
+            |problem: String| OpenError::Unusable(format!("ca-file {} can't be used: {problem}", path.display()));
+        let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let certificate = Certificate::from_pem(&text).map_err(|error| unusable(error.to_string()))?;
+        builder = builder.add_root_certificate(certificate);
+    }
+    builder.build_rustls().map_err(|error| OpenError::Unusable(format!("TLS can't be set up for {host}: {error}")))
+}
+
+#[async_trait]
+impl Driver for SmtpDriver {
+    type Call = Call;
+    type Reply = Reply;
+
+    async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
+        Err(Failure::permanent(format!("internal: the notice \"{}\" was taken for a read", call.subject)))
+    }
+
+    async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
+        Ok(Box::new(Notice { driver: self.clone(), mail: mail::compose(at, &self.from, &self.to, call) }))
+    }
+
+    async fn settle(&self, _at: &At, _call: &Call, _marker: Option<&Value>) -> Settlement<Reply> {
+        Settlement::Happened(Reply::PerhapsSent("the host stopped while sending".to_owned()))
+    }
+}
+
+/// A notice that nobody has heard of yet.
+struct Notice {
+    driver: SmtpDriver,
+    mail: Result<Message, String>,
+}
+
+#[async_trait]
+impl Prepared<Reply> for Notice {
+    async fn perform(self: Box<Self>) -> Result<Reply, Failure> {
+        let Self { driver, mail } = *self;
+        Ok(match mail {
+            Ok(mail) => driver.deliver(&mail).await,
+            Err(why) => Reply::NotSent(why),
+        })
+    }
+}
+
+/// A delivery under way.
+struct Delivery {
+    /// Set before the first byte of the text leaves.
+    text_began: bool,
+    /// Kept for the goodbye.
+    connection: Option<AsyncSmtpConnection>,
+}
+
+impl SmtpDriver {
+    async fn deliver(&self, mail: &Message) -> Reply {
+        let server = format!("{}:{}", self.smtp.host, self.smtp.port());
+        let mut delivery = Delivery { text_began: false, connection: None };
+        let outcome = tokio::time::timeout(self.timeout, self.converse(&mut delivery, mail)).await;
+        let why = match outcome {
+            Ok(Ok(reply)) => {
+                if let Some(connection) = &mut delivery.connection {
+                    // The notice has been taken or refused: nothing that comes now changes that.
+                    let _ = tokio::time::timeout(GOODBYE_TIMEOUT, connection.quit()).await;
+                }
+                return reply;
+            }
+            Ok(Err(why)) => format!("mail server {server}: {why}"),
+            Err(_) => {
+                format!("mail server {server} did not finish within {}", humantime::format_duration(self.timeout))
+            }
+        };
+        if delivery.text_began { Reply::PerhapsSent(why) } else { Reply::NotSent(why) }
+    }
+
+    /// Leads the conversation up to the server's answer to the text. An error is a connection that
+    /// is of no more use.
+    async fn converse(&self, delivery: &mut Delivery, mail: &Message) -> Result<Reply, String> {
+        let connection = delivery.connection.insert(self.connect().await?);
+        let mut parameters = Vec::new();
+        if !mail
+            .envelope()
+            .to()
+            .iter()
+            .chain(mail.envelope().from())
+            .all(|address| AsRef::<str>::as_ref(address).is_ascii())
+        {
+            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Err("it takes no addresses beyond ASCII (SMTPUTF8)".to_owned());
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        let sender = mail.envelope().from().cloned();
+        connection.command(Mail::new(sender, parameters)).await.map_err(|error| format!("sender refused: {error}"))?;
+        let mut refusals = Vec::new();
+        for recipient in mail.envelope().to() {
+            match connection.command(Rcpt::new(recipient.clone(), Vec::new())).await {
+                Ok(_) => {}
+                // A refusal of one is none of the others: at 3 a.m. it is better to wake somebody.
+                Err(error) if error.status().is_some() => refusals.push(format!("{recipient}: {error}")),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        let refused = refusals.join("; ");
+        if refusals.len() == mail.envelope().to().len() {
+            return Ok(Reply::NotSent(format!("the mail server refused every recipient: {refused}")));
+        }
+        connection.command(Data).await.map_err(|error| format!("text refused: {error}"))?;
+        delivery.text_began = true;
+        match connection.message(&mail.formatted()).await {
+            Ok(_) if refusals.is_empty() => Ok(Reply::Sent),
+            Ok(_) => Ok(Reply::PerhapsSent(format!("sent, but not to everybody: {refused}"))),
+            Err(error) if error.status().is_some() => {
+                Ok(Reply::NotSent(format!("the mail server refused the text: {error}")))
+            }
+            Err(error) => Err(format!("lost after the text was sent: {error}")),
+        }
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+        let address = (self.smtp.host.as_str(), self.smtp.port());
+        let name = ClientId::default();
+        let tls = |mode| self.tls.clone().filter(|_| self.smtp.tls == mode);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &name, tls(Tls::Implicit), None)
+                .await
+                .map_err(|error| format!("no connection: {error}"))?;
+        if let Some(parameters) = tls(Tls::Starttls) {
+            connection.starttls(parameters, &name).await.map_err(|error| format!("STARTTLS failed: {error}"))?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection
+                .auth(DEFAULT_MECHANISMS, credentials)
+                .await
+                .map_err(|error| format!("login refused: {error}"))?;
+        }
+        Ok(connection)
+    }
+}
