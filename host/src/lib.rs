@@ -2,17 +2,15 @@
 
 pub mod capability;
 pub mod component;
-pub mod failure;
-pub mod id;
-pub mod journal;
-pub mod machine;
 pub mod duration;
 pub mod failure;
 pub mod id;
 pub mod journal;
 pub mod lab;
+pub mod machine;
 pub mod manifest;
 pub mod pipeline;
+pub mod process;
 pub mod record;
 pub mod secret;
 pub mod state;

@@ -2,13 +2,14 @@
 
 mod connection;
 mod driver;
-pub mod supervisor;
+mod template;
 
 use serde::{Deserialize, Serialize};
 
 use super::{CapabilityCall, Payload};
 use crate::secret::{Scrub, Scrubber};
 
+pub use crate::process::Ending;
 pub use connection::Connection;
 
 /// A request to run the connection's program.
@@ -32,18 +33,6 @@ pub struct Reply {
     /// Something of either is missing.
     #[serde(default)]
     pub truncated: bool,
-}
-
-/// How a program ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// By itself, with this code.
-    Exited(i32),
-    /// By this signal.
-    Signalled(i32),
-    /// By the host, at its deadline.
-    TimedOut,
 }
 
 impl CapabilityCall for Call {

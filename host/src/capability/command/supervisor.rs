@@ -1,1 +1,0 @@
-//! Stays with a program.

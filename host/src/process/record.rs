@@ -1,0 +1,115 @@
+//! The record: what is on disk of one supervised program.
+//!
+//! A line of JSON for each thing that happened. A line without its newline was being written when
+//! the machine went down, and counts as not written: whoever waits for its durability has not gone
+//! on. An empty record is a supervisor that was never let go.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Finished;
+use super::alive::Process;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Line {
+    /// The program is about to be started; durable before it is.
+    Started(Started),
+    /// The program runs.
+    Program(Process),
+    /// It has ended.
+    Ended(Finished),
+    /// It could not be started: why.
+    NotStarted(String),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Started {
+    /// Without arguments: for messages.
+    pub(super) program: String,
+    pub(super) at: Timestamp,
+    /// When the program and all of its group are gone, if anybody is there to see to it.
+    pub(super) gone_by: Timestamp,
+    /// The supervisor's process id, which is the id of the session that the program is in.
+    pub(super) session: u32,
+    /// The machine's boot: nothing that ran before another one still runs.
+    pub(super) boot: String,
+}
+
+/// A record as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) started: Option<Started>,
+    pub(super) program: Option<Process>,
+    /// Why the program could not be started, or what it did.
+    pub(super) end: Option<Result<Finished, String>>,
+}
+
+impl Record {
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        let problem = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+        let bytes = std::fs::read(path).map_err(|error| problem(&error))?;
+        let mut record = Self::default();
+        for line in bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+            match serde_json::from_slice(line).map_err(|error| problem(&error))? {
+                Line::Started(started) => record.started = Some(started),
+                Line::Program(program) => record.program = Some(program),
+                Line::Ended(finished) => record.end = Some(Ok(finished)),
+                Line::NotStarted(why) => record.end = Some(Err(why)),
+            }
+        }
+        Ok(record)
+    }
+}
+
+/// Makes a new, empty record, `KEY.1` or the next that is free: a call that is repeated has a record
+/// for each attempt. It is durable once [`sync_folder`] has returned.
+pub(super) fn create(spool: &Path, key: &str) -> io::Result<(String, PathBuf)> {
+    DirBuilder::new().recursive(true).mode(0o700).create(spool)?;
+    let spool = std::path::absolute(spool)?;
+    let mut attempt = 1;
+    loop {
+        let name = format!("{key}.{attempt}");
+        let path = spool.join(&name);
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(_) => return Ok((name, path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+pub(super) fn sync_folder(spool: &Path) -> io::Result<()> {
+    File::open(spool)?.sync_all()
+}
+
+/// The supervisor's end of a record. It holds the lock until it is dropped or the process is gone.
+pub(super) struct Writer(File);
+
+impl Writer {
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(|error| format!("can't write the record {}: {error}", path.display()))?;
+        file.try_lock().map_err(|error| format!("can't lock the record {}: {error}", path.display()))?;
+        Ok(Self(file))
+    }
+
+    pub(super) fn append(&mut self, line: &Line) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(line)?;
+        bytes.push(b'\n');
+        self.0.write_all(&bytes)
+    }
+
+    pub(super) fn append_durably(&mut self, line: &Line) -> io::Result<()> {
+        self.append(line)?;
+        self.0.sync_data()
+    }
+}

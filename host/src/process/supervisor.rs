@@ -1,0 +1,171 @@
+//! The supervisor's side: it stays with a program to its end.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::pin::pin;
+use std::process::{ExitCode, ExitStatus, Stdio};
+
+use futures_util::future::{Either, select};
+use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use super::alive::{Process, boot};
+use super::output::Capture;
+use super::record::{Line, Started, Writer};
+use super::{Ending, Finished, GRACE, LINGER, Spec};
+use crate::secret::Scrubber;
+
+/// What the supervisor says when it can be let go.
+pub(super) const READY: &str = "ready\n";
+/// What lets it go.
+pub(super) const GO: &str = "go\n";
+
+/// The whole life of a supervisor: reads a [`Spec`] from standard input, says `ready`, waits for
+/// `go` and carries it out. `record` is the empty record that [`prepare`](super::prepare) has made.
+pub fn supervise(record: &Path) -> ExitCode {
+    // The runtime of a single thread costs some ten microseconds, and its signal handlers are what
+    // safe Rust has to survive a signal without the program inheriting that it is ignored.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let supervised = runtime
+        .map_err(|error| format!("can't start the supervisor: {error}"))
+        .and_then(|runtime| runtime.block_on(stay(record)));
+    match supervised {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            // The host may be gone, and its terminal with it.
+            let _ = writeln!(std::io::stderr(), "{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn stay(record: &Path) -> Result<(), String> {
+    // Away from the host's terminal: Ctrl-C pauses the host and not the program. It fails only for
+    // the leader of a process group, which a person's shell makes of it.
+    let _ = rustix::process::setsid();
+    let mut record = Writer::open(record)?;
+    // When a service is stopped, the program gets the signal too, and its end is worth recording.
+    let mut ignored = Vec::new();
+    for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()] {
+        ignored.push(signal(kind).map_err(|error| format!("can't handle signals: {error}"))?);
+    }
+
+    let mut input = std::io::stdin().lock();
+    let mut spec = String::new();
+    input.read_line(&mut spec).map_err(|error| format!("can't read what to run: {error}"))?;
+    let spec: Spec = serde_json::from_str(&spec).map_err(|error| format!("can't read what to run: {error}"))?;
+    let mut output = std::io::stdout();
+    let said = output.write_all(READY.as_bytes()).and_then(|()| output.flush());
+    said.map_err(|error| format!("the host is gone: {error}"))?;
+
+    let mut go = String::new();
+    match input.read_line(&mut go) {
+        Ok(_) if go == GO => carry_out(&spec, &mut record).await,
+        // The host has died, or has thought better of it.
+        _ => Ok(()),
+    }
+}
+
+async fn carry_out(spec: &Spec, record: &mut Writer) -> Result<(), String> {
+    let written = |result: std::io::Result<()>| result.map_err(|error| format!("can't write the record: {error}"));
+    let (program, arguments) = spec.argv.split_first().ok_or("nothing to run: argv is empty")?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&spec.cwd).env_clear().envs(&spec.env).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+
+    let at = Timestamp::now();
+    let most = SignedDuration::try_from(spec.timeout + GRACE).unwrap_or(SignedDuration::MAX);
+    let gone_by = at.checked_add(most).unwrap_or(Timestamp::MAX);
+    let started = Started { program: program.clone(), at, gone_by, session: std::process::id(), boot: boot() };
+    written(record.append_durably(&Line::Started(started)))?;
+
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            let why = format!("can't start {program} in {}: {error}", spec.cwd.display());
+            return written(record.append_durably(&Line::NotStarted(why)));
+        }
+    };
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let group = group.ok_or("the program has no process id")?;
+    if let Some(process) = Process::of(group.as_raw_pid()) {
+        // Not durably: it is of use only as long as this boot lasts. And without it the program,
+        // which runs by now, still gets its deadline and its end.
+        let _ = record.append(&Line::Program(process));
+    }
+    let finished = watch(spec, &mut child, group).await;
+    let finished = finished.map_err(|error| format!("can't wait for {program}: {error}"))?;
+    written(record.append_durably(&Line::Ended(finished)))
+}
+
+async fn watch(spec: &Spec, child: &mut Child, group: Pid) -> std::io::Result<Finished> {
+    let scrubber = Scrubber::default();
+    spec.redact.iter().for_each(|secret| scrubber.add(secret));
+    // `\u00XX` for one byte is the longest that any form makes of it.
+    let slack = 6 * spec.redact.iter().map(String::len).max().unwrap_or(0);
+    let mut stdout = Capture::new(spec.output_bytes_max, slack);
+    let mut stderr = Capture::new(spec.output_bytes_max, slack);
+
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let ending = {
+        let reading = pin!(async {
+            let out = async {
+                if let Some(out) = out {
+                    stdout.fill(out).await
+                }
+            };
+            let err = async {
+                if let Some(err) = err {
+                    stderr.fill(err).await
+                }
+            };
+            tokio::join!(out, err)
+        });
+        let ending = pin!(end(spec, child, group));
+        match select(ending, reading).await {
+            Either::Left((ending, reading)) => {
+                // What left the group on purpose, as a daemon does, may hold the pipes for ever.
+                let _ = timeout(LINGER, reading).await;
+                ending?
+            }
+            Either::Right((_, ending)) => ending.await?,
+        }
+    };
+
+    let (stdout, stdout_cut) = stdout.finish(&scrubber);
+    let (stderr, stderr_cut) = stderr.finish(&scrubber);
+    Ok(Finished { ending, stdout: stdout.into(), stderr: stderr.into(), truncated: stdout_cut || stderr_cut })
+}
+
+/// Waits for the program's end, at the latest at its deadline, which is the end of its group too.
+async fn end(spec: &Spec, child: &mut Child, group: Pid) -> std::io::Result<Ending> {
+    let ending = match timeout(spec.timeout, child.wait()).await {
+        Ok(status) => Ending::from(status?),
+        Err(_) => {
+            // An error says that there is nothing left to be ended.
+            let _ = kill_process_group(group, Signal::TERM);
+            if timeout(GRACE, child.wait()).await.is_err() {
+                let _ = kill_process_group(group, Signal::KILL);
+                child.wait().await?;
+            }
+            Ending::TimedOut
+        }
+    };
+    let _ = kill_process_group(group, Signal::KILL);
+    Ok(ending)
+}
+
+impl From<ExitStatus> for Ending {
+    fn from(status: ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Exited(code),
+            (None, Some(signal)) => Self::Signalled(signal),
+            // Neither is what wait(2) gives for a process that was stopped, which is not waited for.
+            (None, None) => Self::Exited(-1),
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Programs under a supervisor, with real processes: what holds when the host, the supervisor or the
+//! program is killed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ripcord::process::{Ending, Finished, ProcessError, Recovered, Spec, prepare, recover, sweep};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
+
+const SUPERVISOR: &str = env!("CARGO_BIN_EXE_ripcord");
+
+/// A folder with the spool in it, in which the programs run.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn spool(&self) -> PathBuf {
+        self.path("spool")
+    }
+
+    fn shell(&self, script: &str) -> Spec {
+        shell(self.0.path(), script)
+    }
+
+    async fn run(&self, spec: &Spec) -> Result<Finished, ProcessError> {
+        prepare(Path::new(SUPERVISOR), &self.spool(), "test", spec).await?.run().await
+    }
+
+    /// Waits for a file that a program writes, with a whole line in it.
+    fn wait_for(&self, name: &str) -> String {
+        let path = self.path(name);
+        wait_until(|| std::fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n'))).trim().to_owned()
+    }
+
+    fn record(&self) -> String {
+        std::fs::read_to_string(self.spool().join("test.1")).unwrap()
+    }
+}
+
+fn shell(cwd: &Path, script: &str) -> Spec {
+    Spec {
+        argv: ["/bin/sh", "-c", script].map(String::from).into(),
+        cwd: cwd.to_owned(),
+        env: BTreeMap::from([("PATH".into(), std::env::var("PATH").unwrap())]),
+        redact: Vec::new(),
+        timeout: Duration::from_secs(60),
+        output_bytes_max: 64 << 10,
+    }
+}
+
+fn wait_until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "waited too long");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn pid(text: &str) -> Pid {
+    Pid::from_raw(text.trim().parse().expect("a process id")).unwrap()
+}
+
+fn is_alive(pid: Pid) -> bool {
+    // In a container nobody may collect orphans: a zombie has ended.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
+    test_kill_process(pid).is_ok() && !stat.contains(") Z ")
+}
+
+fn text(output: &ripcord::capability::Payload) -> &str {
+    std::str::from_utf8(&output.0).unwrap()
+}
+
+/// Another process that is the host, so that it can be killed.
+struct Host {
+    process: Child,
+    marker: Value,
+}
+
+impl Host {
+    /// It holds a supervisor for the script, and lets it go if told so.
+    fn start(place: &Place, script: &str, timeout: Duration, go: bool) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "as_host", "--ignored", "--nocapture"])
+            .env("TEST_PLACE", place.0.path())
+            .env("TEST_SCRIPT", script)
+            .env("TEST_TIMEOUT_MS", timeout.as_millis().to_string())
+            .env("TEST_GO", go.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let marker = lines.find_map(|line| line.unwrap().strip_prefix("marker ").map(String::from)).unwrap();
+        Self { process, marker: serde_json::from_str(&marker).unwrap() }
+    }
+
+    fn kill(mut self) -> Value {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.marker
+    }
+}
+
+#[tokio::test]
+#[ignore = "not a test: the others start it as a host of its own"]
+async fn as_host() {
+    let var = |name| std::env::var(name).unwrap();
+    let place = PathBuf::from(var("TEST_PLACE"));
+    let mut spec = shell(&place, &var("TEST_SCRIPT"));
+    spec.timeout = Duration::from_millis(var("TEST_TIMEOUT_MS").parse().unwrap());
+    let held = prepare(Path::new(SUPERVISOR), &place.join("spool"), "test", &spec).await.unwrap();
+    println!("\nmarker {}", held.marker());
+    if var("TEST_GO") == "true" {
+        held.run().await.unwrap();
+    } else {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[tokio::test]
+async fn how_a_program_ended_and_what_it_printed_is_reported() {
+    for (script, ending, stdout, stderr) in [
+        ("echo out; echo err >&2", Ending::Exited(0), "out\n", "err\n"),
+        ("printf '\\303\\261'; exit 7", Ending::Exited(7), "ñ", ""),
+        ("kill -SEGV $$", Ending::Signalled(11), "", ""),
+        ("read line || echo nothing to read", Ending::Exited(0), "nothing to read\n", ""),
+        ("pwd | grep -c /", Ending::Exited(0), "1\n", ""),
+    ] {
+        let place = Place::new();
+        let finished = place.run(&place.shell(script)).await.unwrap();
+        assert_eq!((finished.ending, text(&finished.stdout), text(&finished.stderr)), (ending, stdout, stderr));
+        assert!(!finished.truncated);
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_started_has_certainly_not_happened() {
+    let place = Place::new();
+    std::fs::write(place.path("no-program"), "").unwrap();
+    for program in ["/no/such/program", place.path("no-program").to_str().unwrap()] {
+        let mut spec = place.shell("");
+        spec.argv = vec![program.to_owned()];
+        let held = prepare(Path::new(SUPERVISOR), &place.spool(), "test", &spec).await.unwrap();
+        let marker = held.marker();
+        let error = held.run().await.expect_err(program);
+        assert!(matches!(&error, ProcessError::NotStarted(why) if why.contains(program)), "{error}");
+        assert_eq!(recover(&place.spool(), &marker).await, Recovered::NeverStarted);
+    }
+    let error = prepare(Path::new("/no/ripcord"), &place.spool(), "test", &place.shell("")).await.err().unwrap();
+    assert!(error.to_string().starts_with("can't start `/no/ripcord supervise` with a record in "), "{error}");
+    let error = prepare(Path::new("/bin/false"), &place.spool(), "test", &place.shell("")).await.err().unwrap();
+    assert!(matches!(error, ProcessError::Unsupervised(_)), "{error}");
+}
+
+#[tokio::test]
+async fn the_environment_is_what_was_said_and_secrets_reach_no_disk() {
+    let place = Place::new();
+    let mut spec = place.shell("env; echo token is $TOKEN; exec grep SigIgn /proc/self/status");
+    spec.env.insert("TOKEN".into(), "hunter2hunter2".into());
+    spec.redact.push("hunter2hunter2".into());
+    let finished = place.run(&spec).await.unwrap();
+    let mut names: Vec<_> = text(&finished.stdout).lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    // PWD, SHLVL and _ are the shell's own.
+    names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+    assert_eq!(names, ["PATH", "TOKEN"]);
+    assert!(text(&finished.stdout).contains("token is [redacted]\n"));
+    assert!(text(&finished.stdout).ends_with("SigIgn:\t0000000000000000\n"), "no signal is ignored: {finished:?}");
+    assert!(!place.record().contains("hunter2"), "{}", place.record());
+}
+
+#[tokio::test]
+async fn at_its_deadline_a_program_ends_with_all_of_its_group() {
+    let place = Place::new();
+    // A grandchild that does not care about SIGTERM, and a child that does not either.
+    let deaf = "trap '' TERM; (trap '' TERM; sleep 60 & echo $! > grandchild; wait) & echo begun; wait";
+    let mut spec = place.shell(deaf);
+    spec.timeout = Duration::from_millis(300);
+    let begin = Instant::now();
+    let finished = place.run(&spec).await.unwrap();
+    assert_eq!((finished.ending, text(&finished.stdout)), (Ending::TimedOut, "begun\n"));
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    let grandchild = pid(&place.wait_for("grandchild"));
+    wait_until(|| (!is_alive(grandchild)).then_some(()));
+}
+
+#[tokio::test]
+async fn a_program_may_clean_up_at_its_deadline() {
+    let place = Place::new();
+    let mut spec = place.shell("trap 'echo cleaned up; exit 0' TERM; while :; do sleep 0.05; done");
+    spec.timeout = Duration::from_millis(300);
+    let finished = place.run(&spec).await.unwrap();
+    assert_eq!((finished.ending, text(&finished.stdout)), (Ending::TimedOut, "cleaned up\n"));
+}
+
+#[tokio::test]
+async fn what_is_left_in_the_background_hangs_nothing() {
+    let place = Place::new();
+    let begin = Instant::now();
+    // The first stays in the group and ends with it; the second is a daemon of its own and holds on
+    // to stdout.
+    let script = "sleep 61 & echo $! > left; setsid sh -c 'echo $$ > daemon; exec sleep 60' & \
+                  while ! [ -s daemon ]; do sleep 0.01; done; echo done";
+    let finished = place.run(&place.shell(script)).await.unwrap();
+    assert_eq!((finished.ending, text(&finished.stdout)), (Ending::Exited(0), "done\n"));
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    let left = pid(&place.wait_for("left"));
+    wait_until(|| (!is_alive(left)).then_some(()));
+    let daemon = pid(&place.wait_for("daemon"));
+    assert!(is_alive(daemon), "what left the group on purpose is not ours to end");
+    kill_process(daemon, Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_of_output_is_cut_and_never_blocks_the_program() {
+    let place = Place::new();
+    let script = "echo first; yes flood | head -c 100000000; echo last; \
+                  ps -o rss= -p $(ps -o ppid= -p $$) > supervisor-rss-kb; exit 3";
+    let finished = place.run(&place.shell(script)).await.unwrap();
+    assert_eq!(finished.ending, Ending::Exited(3));
+    assert!(finished.truncated);
+    let stdout = text(&finished.stdout);
+    assert!(stdout.starts_with("first\nflood\n") && stdout.ends_with("flood\nlast\n"));
+    assert!(stdout.contains(" bytes left out here …]\n") && stdout.len() < (64 << 10) + 100, "{}", stdout.len());
+    let rss_kb: u64 = place.wait_for("supervisor-rss-kb").parse().unwrap();
+    assert!(rss_kb < 40_000, "the supervisor takes {rss_kb} kB");
+}
+
+#[tokio::test]
+async fn after_the_host_was_killed_a_program_lives_on_and_its_end_is_found() {
+    let place = Place::new();
+    let script = "echo $$ > begun; while ! [ -e may-end ]; do sleep 0.01; done; echo well; exit 5";
+    let host = Host::start(&place, script, Duration::from_secs(60), true);
+    let program = pid(&place.wait_for("begun"));
+    let marker = host.kill();
+    assert!(is_alive(program));
+
+    let spool = place.spool();
+    let found = tokio::spawn({
+        let (spool, marker) = (spool.clone(), marker.clone());
+        async move { recover(&spool, &marker).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!found.is_finished(), "no answer while it may still run");
+    assert_eq!(sweep(&spool, Duration::ZERO).unwrap(), 0, "what is held is not swept");
+    std::fs::write(place.path("may-end"), "").unwrap();
+
+    let Recovered::Finished(finished) = found.await.unwrap() else { panic!("its end was recorded") };
+    assert_eq!((finished.ending, text(&finished.stdout)), (Ending::Exited(5), "well\n"));
+    assert_eq!(recover(&spool, &marker).await, Recovered::Finished(finished), "and the answer stays");
+}
+
+#[tokio::test]
+async fn after_the_host_was_killed_a_deadline_still_holds() {
+    let place = Place::new();
+    let host = Host::start(&place, "echo $$ > begun; sleep 60", Duration::from_millis(1500), true);
+    let program = pid(&place.wait_for("begun"));
+    let marker = host.kill();
+    // Nobody looks, and it ends all the same.
+    wait_until(|| (!is_alive(program)).then_some(()));
+    let Recovered::Finished(finished) = recover(&place.spool(), &marker).await else { panic!("recorded") };
+    assert_eq!(finished.ending, Ending::TimedOut);
+}
+
+#[tokio::test]
+async fn a_host_that_dies_before_it_said_go_leaves_nothing_behind() {
+    let place = Place::new();
+    let other = Place::new();
+    // Two hosts and two supervisors of one: nobody else holds the pipe that a death has to close.
+    let beside = prepare(Path::new(SUPERVISOR), &other.spool(), "test", &other.shell("echo beside")).await.unwrap();
+    let host = Host::start(&place, "echo x > ran", Duration::from_secs(60), false);
+    let late = prepare(Path::new(SUPERVISOR), &other.spool(), "test", &other.shell("echo late")).await.unwrap();
+    let beside_marker = beside.marker();
+    let marker = host.kill();
+    let never = |spool: PathBuf, marker: Value| async move {
+        tokio::time::timeout(Duration::from_secs(10), recover(&spool, &marker)).await.expect("its supervisor has ended")
+    };
+    assert_eq!(never(place.spool(), marker).await, Recovered::NeverStarted);
+    assert!(!place.path("ran").exists());
+    // To drop one of two is to take it back, though the other was started from the same process later.
+    drop(beside);
+    assert_eq!(never(other.spool(), beside_marker).await, Recovered::NeverStarted);
+    assert_eq!(text(&late.run().await.unwrap().stdout), "late\n");
+}
+
+#[tokio::test]
+async fn a_program_whose_supervisor_was_killed_is_lost_but_never_left_running() {
+    for (timeout_ms, script, says) in [
+        (60_000, "echo $PPID > begun; sleep 0.5", "it has ended since"),
+        (500, "echo $PPID > begun; trap '' HUP; exec sleep 60", "was ended at its deadline"),
+    ] {
+        let place = Place::new();
+        let host =
+            Host::start(&place, &format!("echo $$ > program; {script}"), Duration::from_millis(timeout_ms), true);
+        let supervisor = pid(&place.wait_for("begun"));
+        // Until the program's own line is in the record.
+        wait_until(|| place.record().contains("\"program\":{\"pid\"").then_some(()));
+        let marker = host.kill();
+        kill_process(supervisor, Signal::KILL).unwrap();
+        let Recovered::Lost(seen) = recover(&place.spool(), &marker).await else { panic!("nothing was recorded") };
+        assert!(seen.contains("/bin/sh was started at 2") && seen.contains(says), "{seen}");
+        let program = pid(&place.wait_for("program"));
+        wait_until(|| (!is_alive(program)).then_some(()));
+    }
+}
+
+#[tokio::test]
+async fn a_lost_program_is_lost_for_its_own_host_too() {
+    let place = Place::new();
+    let error = place.run(&place.shell("kill -9 $PPID")).await.expect_err("its end was not recorded");
+    assert!(matches!(&error, ProcessError::Lost(seen) if seen.contains("signal: 9")), "{error}");
+}
+
+#[tokio::test]
+async fn a_record_is_believed_as_far_as_it_is_whole() {
+    let place = Place::new();
+    let started = |boot: &str| {
+        format!(
+            r#"{{"started":{{"program":"x","at":"2026-11-22T18:03:12Z","gone_by":"2026-11-22T18:13:14Z","session":1,"boot":"{boot}"}}}}"#
+        )
+    };
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    std::fs::create_dir(place.spool()).unwrap();
+    for (record, lost) in [
+        // The start was not durable, so nothing was started.
+        (started("b"), None),
+        (format!("{}\n", started("b")), Some("the machine went down while it ran")),
+        // The end was not durable, so it is not known.
+        (format!("{}\n{{\"ended\":{{\"ending\"", started("b")), Some("the machine went down while it ran")),
+        // On this boot, but nobody knows which process it was; session 1 is somebody else's.
+        (format!("{}\n", started(boot.trim())), Some("its supervisor (process 1) was killed")),
+        ("nonsense\n".to_owned(), Some("can't be read")),
+    ] {
+        std::fs::write(place.spool().join("test.1"), &record).unwrap();
+        let found = recover(&place.spool(), &serde_json::json!({ "record": "test.1" })).await;
+        match (found, lost) {
+            (Recovered::NeverStarted, None) => {}
+            (Recovered::Lost(seen), Some(says)) => assert!(seen.contains(says), "{seen}"),
+            (found, _) => panic!("{record}: {found:?}"),
+        }
+    }
+    assert_eq!(sweep(&place.spool(), Duration::from_secs(60)).unwrap(), 0);
+    assert_eq!(sweep(&place.spool(), Duration::ZERO).unwrap(), 1);
+    for name in ["test.1", "../test.1", ""] {
+        let found = recover(&place.spool(), &serde_json::json!({ "record": name })).await;
+        assert!(matches!(found, Recovered::Lost(_)), "what is gone is not taken for what never was: {name}");
+    }
+}
+
+#[tokio::test]
+async fn two_programs_at_once_do_not_wait_for_each_other() {
+    let place = Place::new();
+    // Each waits for what the other one does.
+    let (one, two) = (
+        place.shell("echo > one; while ! [ -e two ]; do sleep 0.01; done; echo 1"),
+        place.shell("echo > two; while ! [ -e one ]; do sleep 0.01; done; echo 2"),
+    );
+    let (one, two) = tokio::join!(place.run(&one), place.run(&two));
+    assert_eq!((text(&one.unwrap().stdout), text(&two.unwrap().stdout)), ("1\n", "2\n"));
+}
