@@ -1,0 +1,50 @@
+//! Calls and replies as the journal keeps them: what [`undo`](crate::Action::undo) and
+//! [`reconcile`](crate::Action::reconcile) are handed.
+//!
+//! | JSON | |
+//! |---|---|
+//! | `{"http": {"method": "POST", "path": "/x", "headers": [["accept", "text/plain"]], "body": "…"}}` | call; no headers and no body are left out |
+//! | `{"http": {"status": 200, "headers": [], "body": "…"}}` | reply |
+//! | `{"git": {"restore": {"revision": "v1", "paths": ["src/a.ts"]}}}` | call; also `reset`, `revert`, `commit`, `push` and the reads |
+//! | `{"git": {"moved": {"head": "…", "previous": "…", "changed": ["src/a.ts"]}}}` | reply of `restore`, `reset`, `revert`, `commit` |
+//! | `{"git": {"pushed": {"branch": "main", "head": "…", "previous": "…"}}}` | reply of `push` |
+//! | `{"command": {"arguments": [["name", "value"]]}}` | call |
+//! | `{"command": {"ending": {"exited": 0}, "stdout": "…", "stderr": "…", "truncated": false}}` | reply; `{"signalled": 9}`, `"timed-out"` |
+//! | `{"notify": {"subject": "…", "text": "…", "fields": [["name", "value"]]}}` | call |
+//! | `{"notify": "sent"}` | reply; `{"perhaps-sent": "why"}`, `{"not-sent": "why"}` |
+//!
+//! Bodies and outputs are strings if they are UTF-8, else `{"base64": "…"}`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{command, git, http, notify};
+
+/// A call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Call {
+    /// A request.
+    Http(http::Call),
+    /// Work on a working copy or its remote.
+    Git(git::Call),
+    /// A program.
+    Command(command::Call),
+    /// A notice.
+    Notify(notify::Notice),
+}
+
+/// A call's reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reply {
+    /// A response, whatever its status.
+    Http(http::Response),
+    /// What the work left behind.
+    Git(git::Reply),
+    /// What the program did.
+    Command(command::Output),
+    /// What became of the notice.
+    Notify(notify::Delivery),
+}
