@@ -43,6 +43,8 @@ pub struct Context {
     pub step: String,
     /// The plan's target.
     pub target: String,
+    /// The roles that the plan has bound, in the manifest's order.
+    pub roles: Vec<String>,
 }
 
 /// A mutation that was made, as `undo` is told of it.

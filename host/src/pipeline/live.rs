@@ -21,7 +21,7 @@ impl Pipeline {
     pub(super) async fn read(&self, granted: &Granted, id: CallId, request: &Request) -> (Outcome, Duration) {
         let started = Instant::now();
         let deadline = granted.bound.connection.deadline(&request.call);
-        let at = self.at(id, deadline);
+        let at = self.at(id, deadline, &granted.repeat);
         let mut delays = self.delays();
         let mut outcome = loop {
             let outcome = within(deadline, granted.bound.driver.read(&at, &request.call)).await;
@@ -51,7 +51,7 @@ impl Pipeline {
         self.ask_if_unlisted(record, id, &request).await?;
         let started = Instant::now();
         let deadline = granted.bound.connection.deadline(&request.call);
-        let at = self.at(id, deadline);
+        let at = self.at(id, deadline, &granted.repeat);
         let mut delays = self.delays();
         // An intent of an earlier attempt is in the journal, and it is known that it had no effect.
         let mut intended = again.is_some();

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
-use crate::capability::{At, Invocation};
+use crate::capability::{At, Invocation, Repeat};
 use crate::failure::Failure;
 use crate::id::{CallId, ExecutionId, RunId};
 use crate::journal::{Event, Level, Limits, Outcome, Request};
@@ -153,13 +153,17 @@ impl Pipeline {
         if *self.setting.interrupt.borrow() { Err(Stop::Interrupted) } else { Ok(()) }
     }
 
-    fn at(&self, call: CallId, deadline: Duration) -> At {
+    fn at(&self, call: CallId, deadline: Duration, repeat: &Repeat) -> At {
         At {
             run: self.setting.run.clone(),
             execution: self.setting.execution,
             ordinal: call.ordinal,
             began: self.setting.began,
             deadline,
+            idempotency_key: match repeat {
+                Repeat::Keyed(key) => Some(key.clone()),
+                Repeat::Once | Repeat::Idempotent => None,
+            },
         }
     }
 

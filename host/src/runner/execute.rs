@@ -50,7 +50,7 @@ impl Runner {
             let state = record.state();
             let Some(execution) = state.executions.get(&id).cloned() else { return Ok(()) };
             let unit = self.unit(unit_of(state, &execution.purpose))?;
-            let export = self.export(state, &execution, record.run());
+            let export = export(state, &execution, record.run(), &self.job.target, unit);
             let left = self.time_left(unit, state, &execution);
             (execution, export, left)
         };
@@ -126,10 +126,6 @@ impl Runner {
         })
     }
 
-    fn export(&self, state: &State, execution: &Execution, run: &crate::id::RunId) -> Export {
-        export(state, execution, run, &self.job.target)
-    }
-
     /// What is left of the step's time-out, and of the plan's. That one ends steps and checks; what
     /// takes back or finds out has its own time.
     fn time_left(&self, unit: &Unit, state: &State, execution: &Execution) -> Result<Duration, String> {
@@ -154,9 +150,9 @@ impl Runner {
 }
 
 /// What an export is called with, from the state alone.
-pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunId, target: &str) -> Export {
+pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunId, target: &str, unit: &Unit) -> Export {
     let step = unit_of(state, &execution.purpose).to_owned();
-    let context = Context { run: run.to_string(), step, target: target.to_owned() };
+    let context = Context { run: run.to_string(), step, target: target.to_owned(), roles: unit.bound_roles() };
     let config = execution.config.clone();
     match &execution.purpose {
         Purpose::Apply(_) => Export::Apply { context, config },

@@ -74,6 +74,14 @@ pub struct Unit {
     pub gate: Option<Gate>,
 }
 
+impl Unit {
+    /// The roles that are bound, in the manifest's order.
+    pub fn bound_roles(&self) -> Vec<String> {
+        let bound = |name: &&String| self.roles.get(*name).is_some_and(|grant| grant.bound.is_some());
+        self.manifest.roles.iter().map(|role| &role.name).filter(bound).cloned().collect()
+    }
+}
+
 impl Job {
     /// What an approval is bound to, besides the calls.
     pub fn binding(&self) -> Digest {

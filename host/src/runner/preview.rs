@@ -146,7 +146,7 @@ impl Previewer<'_> {
                 return self.stand_in(id, before).await;
             }
         };
-        let context = Context { run: self.run.to_string(), step: id.to_owned(), target: self.job.target.clone() };
+        let context = Context { run: self.run.to_string(), step: id.to_owned(), target: self.job.target.clone(), roles: unit.bound_roles() };
         let apply = Export::Apply { context: context.clone(), config: config.clone() };
         let (calls, seen, returned) = self.execute(id, Purpose::Apply(id.to_owned()), &apply, &config).await?;
         let effects = effects(&calls);

@@ -41,7 +41,7 @@ pub async fn replay(components: &Components, job: &Job, run: &RunId, state: &Sta
             interrupt: watch::Sender::new(false).subscribe(),
         };
         let pipeline = Pipeline::new(setting, Mode::Replay, execution.calls.clone());
-        let export = export(state, execution, run, &job.target);
+        let export = export(state, execution, run, &job.target, unit);
         let seed = seed(run, id, execution.began);
         let ran = components.execute(&unit.component, &export, Box::new(pipeline), &job.limits, execution.began, seed).await;
         replayed.push(Replayed {

@@ -36,7 +36,7 @@ impl Runner {
 
         // 1. The driver.
         let deadline = bound.connection.deadline(&mutation.request.call);
-        let at = At { run, execution: call.execution, ordinal: call.ordinal, began, deadline };
+        let at = At { run, execution: call.execution, ordinal: call.ordinal, began, deadline, idempotency_key: None };
         let looked = bound.driver.settle(&at, &mutation.request.call, mutation.marker.as_ref());
         let mut seen = match tokio::time::timeout(deadline + SETTLE_MARGIN, looked).await {
             Ok(Settlement::Happened(reply)) => return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await,

@@ -99,13 +99,6 @@ impl Pre {
         }
     }
 
-    pub(in crate::component) fn kind(&self) -> Kind {
-        match self {
-            Self::Action(_) => Kind::Action,
-            Self::Check(_) => Kind::Check,
-        }
-    }
-
     /// Calls one export on a fresh instance.
     pub(in crate::component) async fn call(
         &self,
@@ -223,7 +216,7 @@ impl wit_check::Verdict {
 
 impl From<&crate::component::guest::Context> for wit_plugin::Context {
     fn from(context: &crate::component::guest::Context) -> Self {
-        Self { run: context.run.clone(), step: context.step.clone(), target: context.target.clone() }
+        Self { run: context.run.clone(), step: context.step.clone(), target: context.target.clone(), roles: context.roles.clone() }
     }
 }
 
