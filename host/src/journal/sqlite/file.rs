@@ -191,7 +191,9 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StorageError {
              may or may not be there when the journal is opened again"
         ),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => unwritable(error),
-        _ => error.to_string(),
+        _ => format!(
+            "SQLite refused ({error}), as it only does if something else has changed the file: keep a copy of it"
+        ),
     };
     failed(path, problem)
 }
