@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::journal::StorageError;
@@ -99,6 +100,9 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     // Each connection stays with one thread at a time.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(BUSY_S_MAX))?;
+    // To fold the log into the database takes several flushes, and whoever ends a run waits for them.
+    // The log stays instead, never larger than some 4 MiB for long, and is read at the next opening.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
@@ -187,7 +191,9 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StorageError {
              may or may not be there when the journal is opened again"
         ),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => unwritable(error),
-        _ => error.to_string(),
+        _ => format!(
+            "SQLite refused ({error}), as it only does if something else has changed the file: keep a copy of it"
+        ),
     };
     failed(path, problem)
 }

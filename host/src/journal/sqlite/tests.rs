@@ -338,13 +338,16 @@ fn a_file_that_is_no_journal_of_this_version_is_left_alone_and_the_message_says_
     };
     let damaged = |path: &Path| {
         drop(SqliteJournal::open(path).unwrap());
+        // Folds the log into the file.
+        drop(Connection::open(path).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
         let mut bytes = std::fs::read(path).unwrap();
         bytes[100..].fill(0xff);
         std::fs::write(path, bytes).unwrap();
     };
     let text = |path: &Path| std::fs::write(path, "not a database, but long enough to look at: ".repeat(20)).unwrap();
     let folder = |path: &Path| std::fs::create_dir(path).unwrap();
-    let cases: [(&dyn Fn(&Path), &str); 5] = [
+    type Make<'a> = &'a dyn Fn(&Path);
+    let cases: [(Make<'_>, &str); 5] = [
         (&text, "no SQLite database"),
         (&sql("CREATE TABLE theirs (x)"), "another program"),
         (&of_a_newer, "has format 7"),
