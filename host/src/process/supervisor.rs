@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use super::alive::{Process, boot};
+use super::alive::boot;
 use super::output::Capture;
 use super::record::{Line, Started, Writer};
 use super::{Ending, Finished, GRACE, LINGER, Spec};
@@ -43,9 +43,10 @@ pub fn supervise(record: &Path) -> ExitCode {
 }
 
 async fn stay(record: &Path) -> Result<(), String> {
-    // Away from the host's terminal: Ctrl-C pauses the host and not the program. It fails only for
-    // the leader of a process group, which a person's shell makes of it.
-    let _ = rustix::process::setsid();
+    // Away from the host's terminal: Ctrl-C pauses the host and not the program. And whatever
+    // is in this session is the program, for whoever finds this process killed. It fails for the leader of a
+    // process group, which a shell makes of it.
+    rustix::process::setsid().map_err(|_| "`ripcord supervise` is for ripcord itself to start".to_owned())?;
     let mut record = Writer::open(record)?;
     // When a service is stopped, the program gets the signal too, and its end is worth recording.
     let mut ignored = Vec::new();
@@ -91,11 +92,6 @@ async fn carry_out(spec: &Spec, record: &mut Writer) -> Result<(), String> {
     };
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let group = group.ok_or("the program has no process id")?;
-    if let Some(process) = Process::of(group.as_raw_pid()) {
-        // Not durably: it is of use only as long as this boot lasts. And without it the program,
-        // which runs by now, still gets its deadline and its end.
-        let _ = record.append(&Line::Program(process));
-    }
     let finished = watch(spec, &mut child, group).await;
     let finished = finished.map_err(|error| format!("can't wait for {program}: {error}"))?;
     written(record.append_durably(&Line::Ended(finished)))
