@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bindings::action::exports::ripcord::plugin::action as wit;
 use crate::bindings::action::ripcord::plugin::plugin as wit_plugin;
-use crate::failure::parse;
+use crate::failure::{parse, parse_config};
 use crate::{Call, Context, Failure, Manifest, Reply, Result};
 
 /// A plugin that does something and can take it back. Each function runs on a fresh instance: what
@@ -116,18 +116,18 @@ impl<A: Action> wit::Guest for ExportedAction<A> {
     }
 
     fn apply(context: Context, config: String) -> Result<String> {
-        let receipt = A::apply(&context, parse("the configuration", &config)?)?;
+        let receipt = A::apply(&context, parse_config(&config)?)?;
         serde_json::to_string(&receipt).map_err(|error| Failure::permanent(format!("the receipt is no JSON: {error}")))
     }
 
     fn undo(context: Context, config: String, effects: Vec<wit::Effect>, receipt: Option<String>) -> Result<()> {
         let effects = Effects(effects.into_iter().map(Effect).collect());
         let receipt = receipt.map(|receipt| parse("the receipt", &receipt)).transpose()?;
-        A::undo(&context, parse("the configuration", &config)?, effects, receipt)
+        A::undo(&context, parse_config(&config)?, effects, receipt)
     }
 
     fn reconcile(context: Context, config: String, call: wit::Pending) -> wit::Reconciliation {
-        let reconciliation = match parse("the configuration", &config) {
+        let reconciliation = match parse_config(&config) {
             Ok(config) => A::reconcile(&context, config, Pending(call)),
             Err(failure) => Reconciliation::Unknown(failure.message().to_owned()),
         };

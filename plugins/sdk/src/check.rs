@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::bindings::action::ripcord::plugin::plugin as wit_plugin;
 use crate::bindings::check::exports::ripcord::plugin::check as wit;
-use crate::failure::parse;
+use crate::failure::parse_config;
 use crate::{Context, Manifest, Result};
 
 pub use wit::{Measurement, Outcome};
@@ -78,7 +78,7 @@ impl<C: Check> wit::Guest for ExportedCheck<C> {
 
     fn check(context: Context, config: String) -> Result<wit::Verdict> {
         let Verdict { outcome, summary, evidence, measurements } =
-            C::check(&context, parse("the configuration", &config)?)?;
+            C::check(&context, parse_config(&config)?)?;
         Ok(wit::Verdict { outcome, summary, evidence: evidence.to_string(), measurements })
     }
 }

@@ -58,13 +58,18 @@ fn problem(message: impl Into<String>) -> Problem {
     Problem { message: message.into(), evidence: "{}".to_owned() }
 }
 
-/// Reads a JSON text that the host handed over; an error names the key.
-pub(crate) fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
+/// Reads the plan's configuration; an error names the key.
+pub(crate) fn parse_config<T: DeserializeOwned>(json: &str) -> Result<T> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let key = error.path().to_string();
-        Failure::permanent(format!("{what}, at `{key}`: {}", error.inner()))
+        Failure::permanent(format!("the configuration, at `{key}`: {}", error.inner()))
     })
+}
+
+/// Reads a JSON text that the host kept for the plugin.
+pub(crate) fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| Failure::permanent(format!("{what} can't be read: {error}")))
 }
 
 /// How much of a body or an output a message shows.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Bytes. In the journal a string if they are UTF-8, else `{"base64": "…"}`.
@@ -40,13 +42,6 @@ struct Binary {
     base64: String,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Encoded {
-    Text(String),
-    Binary(Binary),
-}
-
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
@@ -58,9 +53,30 @@ impl Serialize for Payload {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Encoded::deserialize(deserializer)? {
-            Encoded::Text(text) => Ok(text.into()),
-            Encoded::Binary(binary) => STANDARD.decode(binary.base64).map(Self).map_err(serde::de::Error::custom),
-        }
+        deserializer.deserialize_any(PayloadVisitor)
+    }
+}
+
+/// By hand, because an untagged enum would double a small plugin's size.
+struct PayloadVisitor;
+
+impl<'de> Visitor<'de> for PayloadVisitor {
+    type Value = Payload;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a text or {\"base64\": …}")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Payload, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Payload, E> {
+        Ok(text.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Payload, A::Error> {
+        let Binary { base64 } = Binary::deserialize(MapAccessDeserializer::new(map))?;
+        STANDARD.decode(base64).map(Payload).map_err(de::Error::custom)
     }
 }

@@ -1,1 +1,0 @@
-//! Guests that misbehave, for the tests.
