@@ -1,9 +1,14 @@
 //! ripcord: the host that carries out rollbacks. `docs/design.md` says how it hangs together.
 
 pub mod capability;
+pub mod diagnostic;
+mod document;
+pub mod duration;
 pub mod failure;
 pub mod id;
 pub mod journal;
 pub mod manifest;
+pub mod operator;
 pub mod pipeline;
+pub mod plan;
 pub mod secret;
