@@ -1,42 +1,40 @@
-//! Durations as people write them: `"30s"`, `"1m 30s"`. For `#[serde(with = "crate::duration")]`.
+//! Durations as people write them, `"1m 30s"`: `#[serde(with = "crate::duration")]`, and
+//! `#[serde(default, with = "crate::duration::option")]` where one may be left out.
 
 use std::time::Duration;
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// Writes a duration as a person would.
+/// As a string.
 pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&humantime::format_duration(*duration))
 }
 
-/// Reads what a person wrote.
+/// From a string.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|_| {
-        serde::de::Error::custom(format!(
-            "`{text}` is no duration: write a number and its unit, like \"30s\" or \"2m\""
-        ))
-    })
+    parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
+fn parse(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| format!("`{text}` is no duration: write it like \"30s\", \"5m\" or \"1h 30m\""))
+}
 
-    #[derive(serde::Serialize, serde::Deserialize)]
-    struct Table(#[serde(with = "super")] Duration);
+/// The same for an `Option`.
+pub mod option {
+    use super::{Deserialize, Deserializer, Duration, Error, Serializer, parse};
 
-    #[test]
-    fn a_duration_is_read_and_written_as_a_person_would_and_needs_its_unit() {
-        for (text, milliseconds) in [("30s", 30_000), ("1m 30s", 90_000), ("250ms", 250)] {
-            let table: Table = serde_json::from_value(text.into()).unwrap();
-            assert_eq!(table.0.as_millis(), milliseconds);
-            assert_eq!(serde_json::to_value(table).unwrap(), text);
+    /// As a string.
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::serialize(duration, serializer),
+            None => serializer.serialize_none(),
         }
-        for wrong in ["30", "soon", ""] {
-            let error = serde_json::from_value::<Table>(wrong.into()).err().unwrap().to_string();
-            assert!(error.contains("\"30s\""), "{error}");
-        }
+    }
+
+    /// From a string, or nothing.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Option::<String>::deserialize(deserializer)?.map(|text| parse(&text)).transpose().map_err(D::Error::custom)
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod capability;
 pub mod component;
+pub mod diagnostic;
+mod document;
 pub mod duration;
 pub mod failure;
 pub mod id;
@@ -9,8 +11,11 @@ pub mod journal;
 pub mod lab;
 pub mod machine;
 pub mod manifest;
+pub mod operator;
 pub mod pipeline;
+pub mod plan;
 pub mod process;
 pub mod record;
+pub mod runner;
 pub mod secret;
 pub mod state;

@@ -1,0 +1,288 @@
+//! A TOML file that people write: its values, each with its place, read part by part so that one
+//! mistake does not hide the next.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue, Error, ValueDeserializer};
+
+use crate::diagnostic::{Diagnostic, Place, nearest};
+
+/// The longest file that is read: far more than a person writes.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// A file's text, and where in it each value stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    name: Arc<str>,
+    text: Arc<str>,
+    /// The text as errors show it, byte for byte as long as the text.
+    shown: Arc<str>,
+    root: Node,
+}
+
+/// One step of the way from the file's root to a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Segment {
+    Key(String),
+    Index(usize),
+}
+
+/// A way from the file's root to a value: `segments!["step", 0, "bind"]`.
+pub(crate) type Path = Vec<Segment>;
+
+impl From<&str> for Segment {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+impl From<&String> for Segment {
+    fn from(key: &String) -> Self {
+        Self::Key(key.clone())
+    }
+}
+
+impl From<usize> for Segment {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+macro_rules! segments {
+    ($($segment:expr),* $(,)?) => { vec![$($crate::document::Segment::from($segment)),*] };
+}
+pub(crate) use segments;
+
+/// A file that was parsed.
+pub(crate) struct Parsed<'t> {
+    pub(crate) document: Document,
+    pub(crate) table: DeTable<'t>,
+}
+
+impl Document {
+    /// Parses a text. `show` says how it is shown in errors: a text of the same length, with what
+    /// must not be repeated masked; it gets the values only if all of the text could be parsed.
+    pub(crate) fn parse<'t>(
+        name: &str,
+        text: &'t str,
+        show: impl Fn(&str, Option<&DeTable<'_>>) -> String,
+    ) -> Result<Parsed<'t>, Vec<Diagnostic>> {
+        if text.len() > TEXT_BYTES_MAX {
+            let message = format!("{name} has {} bytes; {TEXT_BYTES_MAX} is the most that is read", text.len());
+            return Err(vec![Diagnostic::error(message)]);
+        }
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let shown = show(text, errors.is_empty().then(|| table.get_ref()));
+        assert_eq!(shown.len(), text.len(), "spans are the text's");
+        let mut document = Self { name: name.into(), text: text.into(), shown: shown.into(), root: Node::default() };
+        if !errors.is_empty() {
+            return Err(errors.iter().map(|error| document.syntax_error(error)).collect());
+        }
+        let table = table.into_inner();
+        document.root = Node::of_table(&table, 0..0);
+        Ok(Parsed { document, table })
+    }
+
+    /// Reads a part of the file into a type. Unknown keys are noted and left out, so that the rest
+    /// is read all the same.
+    pub(crate) fn read<T: DeserializeOwned>(
+        &self,
+        mut value: Spanned<DeValue<'_>>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<T> {
+        loop {
+            match T::deserialize(ValueDeserializer::from(value.clone())) {
+                Ok(read) => return Some(read),
+                Err(error) => {
+                    diagnostics.push(self.type_error(&error));
+                    let span = error.span()?;
+                    if !(error.message().starts_with("unknown field") && remove_key(value.get_mut(), &span)) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The place of a value; if it is not there, of what it would be in.
+    pub(crate) fn value(&self, path: &[Segment]) -> Place {
+        self.place(self.root.reach(path).value.clone())
+    }
+
+    /// The place of a key; if it is not there, of what it would be in.
+    pub(crate) fn key(&self, path: &[Segment]) -> Place {
+        let node = self.root.reach(path);
+        self.place(node.key.clone().unwrap_or(node.value.clone()))
+    }
+
+    /// The place of some bytes of a string's value. Where the file writes the string with escapes,
+    /// it is the whole string.
+    pub(crate) fn within(&self, path: &[Segment], string: &str, part: Range<usize>) -> Place {
+        let mut place = self.value(path);
+        if let Some(offset) = self.text.get(place.span.clone()).and_then(|written| written.find(string)) {
+            let start = place.span.start + offset;
+            place.span = start + part.start..start + part.end;
+        }
+        place
+    }
+
+    pub(crate) fn place(&self, span: Range<usize>) -> Place {
+        Place { source: self.name.clone(), text: self.shown.clone(), span }
+    }
+
+    fn syntax_error(&self, error: &Error) -> Diagnostic {
+        let diagnostic = Diagnostic::error(format!("this is not TOML: {}", error.message()));
+        match error.span() {
+            Some(span) => diagnostic.at(self.place(span)),
+            None => diagnostic,
+        }
+    }
+
+    /// Serde's words as ours. They never repeat a value: it may be a secret, and the text is shown
+    /// anyway as far as it may be.
+    fn type_error(&self, error: &Error) -> Diagnostic {
+        let span = error.span().unwrap_or_default();
+        let at_string = self.text.get(span.clone()).is_some_and(|text| text.starts_with(['"', '\'']));
+        let message = error.message();
+        let mut quoted = message.split('`').skip(1).step_by(2);
+        let diagnostic = if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+            let unknown = quoted.next().unwrap_or_default();
+            let known: Vec<&str> = quoted.collect();
+            let title = match at_string {
+                true if message.starts_with("unknown variant") => "this is not one of the words known here".to_owned(),
+                _ => format!("unknown key `{unknown}`"),
+            };
+            Diagnostic::error(title).help(instead_of(unknown, &known))
+        } else if let Some(key) = message.strip_prefix("missing field ") {
+            let key = key.trim_matches('`');
+            Diagnostic::error(format!("`{key}` is missing")).help(format!("add `{key} = …`"))
+        } else if message.starts_with("wanted exactly 1 element") {
+            Diagnostic::error("exactly one key is expected here")
+        } else if let Some((found, expected)) = unexpected(message) {
+            Diagnostic::error(format!("expected {}, found {found}", in_words(expected)))
+        } else {
+            Diagnostic::error(message)
+        };
+        if error.span().is_some() { diagnostic.at(self.place(span)) } else { diagnostic }
+    }
+}
+
+/// The advice for a name that is not known where only some are.
+pub(crate) fn instead_of(unknown: &str, known: &[&str]) -> String {
+    match (nearest(unknown, known.iter().copied()), known) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => "nothing can be written here; take it out".to_owned(),
+        (None, known) => format!("known here: {}", crate::diagnostic::listed(known.iter().copied(), "nothing")),
+    }
+}
+
+/// Serde's `invalid type: string "…", expected a boolean` as (`a string`, `a boolean`).
+fn unexpected(message: &str) -> Option<(&'static str, &str)> {
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = rest.rsplit_once(", expected ")?;
+    let kinds = [
+        ("string", "a string"),
+        ("integer", "a whole number"),
+        ("floating point", "a fraction"),
+        ("boolean", "true or false"),
+        ("map", "a table"),
+        ("sequence", "an array"),
+    ];
+    let kind = kinds.iter().find(|(serde, _)| found.starts_with(serde));
+    Some((kind.map_or("something else", |(_, ours)| ours), expected))
+}
+
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "a boolean" => "true or false",
+        "a map" => "a table",
+        "a sequence" => "an array",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    }
+}
+
+fn remove_key(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
+    match value {
+        DeValue::Table(table) => {
+            let before = table.len();
+            *table = std::mem::take(table).into_iter().filter(|(key, _)| key.span() != *span).collect();
+            table.len() < before || table.iter_mut().any(|(_, value)| remove_key(value.get_mut(), span))
+        }
+        DeValue::Array(array) => array.iter_mut().any(|value| remove_key(value.get_mut(), span)),
+        _ => false,
+    }
+}
+
+/// A TOML value as JSON; a date or time is a string. Errors are the span of what JSON can't hold.
+pub(crate) fn json(value: &Spanned<DeValue<'_>>) -> Result<Value, Range<usize>> {
+    Ok(match value.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => {
+            let number = i64::from_str_radix(&number.as_str().replace('_', ""), number.radix());
+            Value::from(number.map_err(|_| value.span())?)
+        }
+        DeValue::Float(number) => {
+            let number = number.as_str().replace('_', "").parse().ok().and_then(serde_json::Number::from_f64);
+            Value::Number(number.ok_or(value.span())?)
+        }
+        DeValue::Boolean(truth) => Value::Bool(*truth),
+        DeValue::Datetime(datetime) => Value::String(datetime.to_string()),
+        DeValue::Array(array) => Value::Array(array.iter().map(json).collect::<Result<_, _>>()?),
+        DeValue::Table(table) => {
+            let mut fields = serde_json::Map::new();
+            for (key, value) in table {
+                fields.insert(key.get_ref().to_string(), json(value)?);
+            }
+            Value::Object(fields)
+        }
+    })
+}
+
+#[derive(Debug, Clone, Default)]
+struct Node {
+    key: Option<Range<usize>>,
+    value: Range<usize>,
+    fields: BTreeMap<String, Node>,
+    items: Vec<Node>,
+}
+
+impl Node {
+    fn of_table(table: &DeTable<'_>, value: Range<usize>) -> Self {
+        let field = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+            (key.get_ref().to_string(), Self { key: Some(key.span()), ..Self::of(value) })
+        };
+        Self { value, fields: table.iter().map(field).collect(), ..Self::default() }
+    }
+
+    fn of(value: &Spanned<DeValue<'_>>) -> Self {
+        match value.get_ref() {
+            DeValue::Table(table) => Self::of_table(table, value.span()),
+            DeValue::Array(array) => {
+                Self { value: value.span(), items: array.iter().map(Self::of).collect(), ..Self::default() }
+            }
+            _ => Self { value: value.span(), ..Self::default() },
+        }
+    }
+
+    fn reach(&self, path: &[Segment]) -> &Self {
+        let mut node = self;
+        for segment in path {
+            let next = match segment {
+                Segment::Key(key) => node.fields.get(key),
+                Segment::Index(index) => node.items.get(*index),
+            };
+            match next {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        node
+    }
+}

@@ -1,0 +1,229 @@
+//! The plan: what a rollback consists of, as its author writes it.
+//!
+//! [`Plan::parse`] finds what can be found in the text alone, [`validate`] what needs the operator's
+//! file and the plugins' manifests, [`resolve_params`] what is wrong with the arguments of a run.
+
+mod condition;
+mod config;
+mod params;
+mod parse;
+mod references;
+mod template;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::document::Document;
+use crate::id::Digest;
+use crate::journal::{CheckShape, OnFailure, Shape, StepShape};
+
+pub use condition::{Condition, ConditionError};
+pub use config::check_config;
+pub use params::resolve_params;
+pub use template::{RenderError, RunFacts, Scope, StepFacts, render};
+pub use validate::validate;
+
+/// A plan, parsed and sound in itself.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What it is called.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What it rolls back: a template that may use `params`. No two runs work on one target at a
+    /// time.
+    pub target: String,
+    /// How long a run may take, gates not counted. 1 hour if not said.
+    pub timeout: Duration,
+    /// What a run has to be told.
+    pub params: BTreeMap<String, Param>,
+    /// Who does what, by role.
+    pub people: BTreeMap<String, String>,
+    /// What is done, in this order.
+    pub steps: Vec<Step>,
+    /// What has to hold afterwards.
+    pub verify: Vec<Check>,
+    document: Document,
+}
+
+/// A parameter of a plan.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Param {
+    /// What to give, for people.
+    #[serde(default)]
+    pub description: String,
+    /// What counts if nothing is given; without it something has to be given.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// What the whole value has to match.
+    #[serde(default)]
+    pub pattern: Option<Pattern>,
+}
+
+/// A regular expression that a whole value has to match.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Pattern {
+    text: String,
+    whole: Regex,
+}
+
+impl Pattern {
+    /// Whether all of the value matches.
+    pub fn matches(&self, value: &str) -> bool {
+        self.whole.is_match(value)
+    }
+
+    /// The expression as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // Compiled alone first: `a)(b` is only an expression once it is wrapped.
+        Regex::new(&text)
+            .and_then(|_| Regex::new(&format!(r"\A(?:{text})\z")))
+            .map(|whole| Self { text, whole })
+            .map_err(|error| format!("this is no regular expression: {}", last_line(&error.to_string())))
+    }
+}
+
+/// A step: one use of an action.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name, unique among steps and checks.
+    pub id: String,
+    /// The plugin.
+    pub uses: Uses,
+    /// The step that it stands in for: it runs only if that one ended without success.
+    pub fallback: Option<String>,
+    /// The connection behind each role of the plugin.
+    pub bind: BTreeMap<String, String>,
+    /// The plugin's configuration: a JSON object whose strings may be templates.
+    pub with: Value,
+    /// The question that a person has to answer with yes before it.
+    pub gate: Option<Gate>,
+    /// How long it may take; as long as the plan if not said.
+    pub timeout: Option<Duration>,
+    /// How often the host tries a call that certainly did not happen, or may be repeated.
+    pub retry: Retry,
+    /// What happens when it and its fallbacks have failed.
+    pub on_failure: OnFailure,
+}
+
+/// The plugin that a step or a check uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uses {
+    /// One that is part of ripcord.
+    Bundled(String),
+    /// A component in a file.
+    File {
+        /// Where it is; a relative path was completed from the plan's folder.
+        path: PathBuf,
+        /// What its bytes have to be.
+        digest: Digest,
+    },
+}
+
+/// A point where a person must say yes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Gate {
+    /// The question: a template.
+    pub ask: String,
+    /// After how long no answer counts as no; never if not said.
+    #[serde(default, with = "crate::duration::option")]
+    pub expires: Option<Duration>,
+}
+
+/// How often the host tries one call.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Retry {
+    /// All attempts together, the first among them: 1 to 10.
+    pub attempts: u32,
+    /// How long to wait before the second attempt; doubled each time.
+    #[serde(with = "crate::duration")]
+    pub backoff: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 3, backoff: Duration::from_secs(1) }
+    }
+}
+
+/// A check of the verification: one use of a check.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Its name, unique among steps and checks.
+    pub id: String,
+    /// The plugin.
+    pub uses: Uses,
+    /// The connection behind each role of the plugin.
+    pub bind: BTreeMap<String, String>,
+    /// The plugin's configuration: a JSON object whose strings may be templates.
+    pub with: Value,
+    /// What has to hold for the check's evidence, besides its own verdict.
+    pub expect: Option<Condition>,
+    /// For how long it is tried again while it does not pass; once if not said.
+    pub within: Option<Duration>,
+    /// How long to wait between two tries. 5 seconds if not said.
+    pub every: Duration,
+    /// How long one try may take.
+    pub timeout: Option<Duration>,
+}
+
+impl Plan {
+    /// What the state machine needs to know. `can_undo` tells of a step, by its id, whether its
+    /// plugin can take back what it did.
+    pub fn shape(&self, can_undo: impl Fn(&str) -> bool) -> Shape {
+        let step = |step: &Step| StepShape {
+            id: step.id.clone(),
+            fallback: step.fallback.clone(),
+            gate: step.gate.is_some(),
+            on_failure: step.on_failure,
+            can_undo: can_undo(&step.id),
+        };
+        let check = |check: &Check| CheckShape {
+            id: check.id.clone(),
+            within_ms: check.within.map_or(0, milliseconds),
+            every_ms: milliseconds(check.every),
+        };
+        Shape { steps: self.steps.iter().map(step).collect(), verify: self.verify.iter().map(check).collect() }
+    }
+
+    /// The step with this id.
+    pub fn step(&self, id: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// The check with this id.
+    pub fn check(&self, id: &str) -> Option<&Check> {
+        self.verify.iter().find(|check| check.id == id)
+    }
+}
+
+/// Every duration of a plan is at most some days.
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a multi-line error comes down to.
+fn last_line(text: &str) -> &str {
+    let line = text.trim_end().rsplit('\n').next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line)
+}

@@ -1,0 +1,53 @@
+//! The values of a run's parameters.
+
+use std::collections::BTreeMap;
+
+use super::Plan;
+use crate::diagnostic::{Diagnostic, Diagnostics, listed, nearest};
+use crate::document::segments;
+
+/// The value of each parameter: what was given, else its default. All that is wrong with what was
+/// given is said in one go.
+pub fn resolve_params(plan: &Plan, given: &[(String, String)]) -> Result<BTreeMap<String, String>, Diagnostics> {
+    let mut values = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (name, value) in given {
+        let Some(param) = plan.params.get(name) else {
+            let known = || plan.params.keys().map(String::as_str);
+            let help = match nearest(name, known()) {
+                Some(near) => format!("did you mean `-p {near}=…`?"),
+                None => format!("its parameters: {}", listed(known(), "none")),
+            };
+            wrong.push(Diagnostic::error(format!("plan `{}` has no parameter `{name}`", plan.name)).help(help));
+            continue;
+        };
+        if values.contains_key(name) {
+            let diagnostic = Diagnostic::error(format!("parameter `{name}` is given twice"));
+            wrong.push(diagnostic.help(format!("give `-p {name}=…` once")));
+            continue;
+        }
+        if let Some(pattern) = param.pattern.as_ref().filter(|pattern| !pattern.matches(value)) {
+            let message = format!("parameter `{name}` can't be `{value}`: it has to match {}", pattern.as_str());
+            let diagnostic = Diagnostic::error(message).at(plan.document.value(&segments!["params", name, "pattern"]));
+            wrong.push(with_description(diagnostic, name, &param.description));
+        }
+        values.insert(name.clone(), value.clone());
+    }
+    for (name, param) in plan.params.iter().filter(|(name, _)| !given.iter().any(|(given, _)| given == *name)) {
+        match &param.default {
+            Some(default) => {
+                values.insert(name.clone(), default.clone());
+            }
+            None => {
+                let diagnostic = Diagnostic::error(format!("plan `{}` needs the parameter `{name}`", plan.name))
+                    .help(format!("add  -p {name}=VALUE"));
+                wrong.push(with_description(diagnostic, name, &param.description));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(values) } else { Err(Diagnostics(wrong)) }
+}
+
+fn with_description(diagnostic: Diagnostic, name: &str, description: &str) -> Diagnostic {
+    if description.is_empty() { diagnostic } else { diagnostic.help(format!("{name}: {description}")) }
+}
