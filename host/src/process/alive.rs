@@ -1,6 +1,6 @@
 //! What still runs that was left behind by a supervisor.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::path::Path;
 
 use rustix::process::Pid;
@@ -11,11 +11,11 @@ use rustix::process::Pid;
 /// Process ids are reused, but not as long as they name a session or a group that has members. So
 /// what is in the session is the supervisor's own, unless something runs under the supervisor's id:
 /// that got it later.
-pub(super) fn groups(session: u32) -> BTreeSet<Pid> {
+pub(super) fn groups(session: u32) -> HashSet<Pid> {
     if Stat::of(session).is_some_and(|stat| stat.runs) {
-        return BTreeSet::new();
+        return HashSet::new();
     }
-    let Ok(entries) = Path::new("/proc").read_dir() else { return BTreeSet::new() };
+    let Ok(entries) = Path::new("/proc").read_dir() else { return HashSet::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let members = pids.filter_map(Stat::of).filter(|stat| stat.runs && stat.session == session);
     members.filter_map(|stat| Pid::from_raw(stat.group)).collect()

@@ -117,8 +117,12 @@ async fn wait_while(holds: impl Fn() -> bool, until: Timestamp) -> bool {
 }
 
 async fn end(session: u32) {
-    // An error says that there is nothing left to be ended.
-    let signal = |signal| groups(session).into_iter().for_each(|group| drop(kill_process_group(group, signal)));
+    let signal = |signal| {
+        for group in groups(session) {
+            // An error says that there is nothing left to be ended.
+            let _ = kill_process_group(group, signal);
+        }
+    };
     signal(Signal::TERM);
     let grace = SignedDuration::try_from(GRACE).ok().and_then(|grace| Timestamp::now().checked_add(grace).ok());
     if wait_while(|| !groups(session).is_empty(), grace.unwrap_or_default()).await {
