@@ -63,7 +63,13 @@ impl Pipeline {
                     record
                         .lock()
                         .await
-                        .commit(Event::Intended { call: id, request: request.clone(), repeat, marker, assume: assume.clone() })
+                        .commit(Event::Intended {
+                            call: id,
+                            request: request.clone(),
+                            repeat,
+                            marker,
+                            assume: assume.clone(),
+                        })
                         .await?;
                     intended = true;
                     match within(deadline, prepared.perform()).await {
@@ -159,7 +165,13 @@ impl Pipeline {
         let mut seen = format!("it may have happened, and could not be repeated: {failure}");
         seen.scrub(&self.setting.scrubber);
         let mut record = record.lock().await;
-        record.note(Event::Intended { call: id, request, repeat: granted.repeat.clone(), marker: None, assume: None })?;
+        record.note(Event::Intended {
+            call: id,
+            request,
+            repeat: granted.repeat.clone(),
+            marker: None,
+            assume: None,
+        })?;
         record.commit(Event::Unsettled { call: id, seen }).await?;
         Err(Stop::Doubt(id))
     }

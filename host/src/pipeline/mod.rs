@@ -198,7 +198,9 @@ impl Caller for Pipeline {
         match self.mode.clone() {
             Mode::Replay => Err(Stop::RecordEnds),
             Mode::Preview(preview) => self.preview(&preview, &granted, id, request, invocation.assume).await,
-            Mode::Live(record) if granted.mutates => self.mutate(&record, &granted, id, request, invocation.assume, again).await,
+            Mode::Live(record) if granted.mutates => {
+                self.mutate(&record, &granted, id, request, invocation.assume, again).await
+            }
             Mode::Live(record) => {
                 let (outcome, took) = self.read(&granted, id, &request).await;
                 let event = Event::Called { call: id, request, outcome: outcome.clone(), took_us: micros(took) };

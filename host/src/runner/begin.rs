@@ -21,7 +21,13 @@ pub enum BeginRunError {
 }
 
 /// Begins a run that was approved. The caller holds the lock of `run`.
-pub async fn begin(journal: &Arc<dyn Journal>, run: &RunId, job: &Job, approval: Approval, host: HostAttached) -> Result<Record, BeginRunError> {
+pub async fn begin(
+    journal: &Arc<dyn Journal>,
+    run: &RunId,
+    job: &Job,
+    approval: Approval,
+    host: HostAttached,
+) -> Result<Record, BeginRunError> {
     let at = Timestamp::now();
     let started = Event::RunStarted(Box::new(job.started(run, approval)));
     let mut blobs = vec![job.plan_text.as_bytes().to_vec()];

@@ -68,7 +68,12 @@ impl Runner {
     }
 
     /// Calls the export once, replaying what is known.
-    pub(super) async fn execute(&self, id: ExecutionId, execution: &Execution, export: &Export) -> Result<Option<End>, RunError> {
+    pub(super) async fn execute(
+        &self,
+        id: ExecutionId,
+        execution: &Execution,
+        export: &Export,
+    ) -> Result<Option<End>, RunError> {
         let (unit, run) = {
             let record = self.record.lock().await;
             (self.unit(unit_of(record.state(), &execution.purpose))?, record.run().clone())
@@ -77,7 +82,11 @@ impl Runner {
             run: run.clone(),
             execution: id,
             began: execution.began,
-            policy: Policy::for_purpose(&execution.purpose, unit.component.imports.iter().cloned().collect(), unit.roles.clone()),
+            policy: Policy::for_purpose(
+                &execution.purpose,
+                unit.component.imports.iter().cloned().collect(),
+                unit.roles.clone(),
+            ),
             retry: unit.retry,
             limits: self.job.limits.clone(),
             scrubber: self.job.scrubber.clone(),
@@ -112,17 +121,17 @@ impl Runner {
     async fn judge(&self, id: &str, verdict: &Value) -> Result<(CheckOutcome, String), RunError> {
         let outcome = serde_json::from_value(verdict["outcome"].clone()).unwrap_or(CheckOutcome::Inconclusive);
         let summary = verdict["summary"].as_str().unwrap_or_default().to_owned();
-        let (CheckOutcome::Pass, Some(expect)) = (outcome, &self.unit(id)?.expect) else { return Ok((outcome, summary)) };
+        let (CheckOutcome::Pass, Some(expect)) = (outcome, &self.unit(id)?.expect) else {
+            return Ok((outcome, summary));
+        };
         let record = self.record.lock().await;
-        let mut variables = self.job.scope(record.run(), record.state()).variables();
-        if let Value::Object(evidence) = &verdict["evidence"] {
-            variables.extend(evidence.clone());
-        }
+        let mut variables = self.job.scope(record.run(), record.state()).with_evidence(&verdict["evidence"]);
         variables.insert("measurements".to_owned(), verdict["measurements"].clone());
+        let expect_text = expect.as_str();
         Ok(match expect.evaluate(&variables) {
-            Ok(true) => (CheckOutcome::Pass, format!("{summary}; {expect} holds")),
-            Ok(false) => (CheckOutcome::Fail, format!("{summary}; {expect} does not hold")),
-            Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {expect} can't be evaluated: {error}")),
+            Ok(true) => (CheckOutcome::Pass, format!("{summary}; {expect_text} holds")),
+            Ok(false) => (CheckOutcome::Fail, format!("{summary}; {expect_text} does not hold")),
+            Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {expect_text} can't be evaluated: {error}")),
         })
     }
 
@@ -150,7 +159,13 @@ impl Runner {
 }
 
 /// What an export is called with, from the state alone.
-pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunId, target: &str, unit: &Unit) -> Export {
+pub(super) fn export(
+    state: &State,
+    execution: &Execution,
+    run: &crate::id::RunId,
+    target: &str,
+    unit: &Unit,
+) -> Export {
     let step = unit_of(state, &execution.purpose).to_owned();
     let context = Context { run: run.to_string(), step, target: target.to_owned(), roles: unit.bound_roles() };
     let config = execution.config.clone();
@@ -216,4 +231,3 @@ pub(super) fn end_of(returned: Returned) -> End {
         Returned::Manifest(_) => End::Trapped("internal: a manifest was returned".to_owned()),
     }
 }
-

@@ -7,14 +7,18 @@ use jiff::Timestamp;
 
 use super::{RunError, Runner, Stand};
 use crate::journal::{Answer, Behind, Event, GateId, GateOpened};
-use crate::plan::render_text;
+use crate::plan::render;
 
 impl Runner {
     pub(super) async fn open_gate(&self, step: &str) -> Result<(), RunError> {
         let mut record = self.record.lock().await;
         let scope = self.job.scope(record.run(), record.state());
         let gate = self.unit(step)?.gate.as_ref();
-        let ask = gate.map(|gate| render_text(&gate.ask, &scope).unwrap_or_else(|error| format!("{} ({error})", gate.ask)));
+        // A question whose template can't be filled in is asked as it stands in the plan.
+        let ask = gate.map(|gate| match render(&gate.ask.clone().into(), &scope) {
+            Ok(serde_json::Value::String(ask)) => ask,
+            Ok(_) | Err(_) => gate.ask.clone(),
+        });
         let opened = GateOpened {
             gate: GateId(step.to_owned()),
             before: Behind::Step(step.to_owned()),
@@ -54,7 +58,9 @@ impl Runner {
 
 async fn expiry(at: Option<Timestamp>) {
     match at {
-        Some(at) => tokio::time::sleep(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()).await,
+        Some(at) => {
+            tokio::time::sleep(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()).await
+        }
         None => pending().await,
     }
 }

@@ -15,7 +15,7 @@ use crate::journal::{Approval, Limits, RunStarted, Shape};
 use crate::machine::State;
 use crate::manifest::Manifest;
 use crate::pipeline::{Grant, Retry};
-use crate::plan::{Condition, Gate, Scope};
+use crate::plan::{Condition, Gate, RunFacts, Scope, StepFacts};
 use crate::secret::Scrubber;
 
 /// A plan with its parameters, its plugins and its connections.
@@ -117,7 +117,8 @@ impl Job {
 
     /// What the templates of a step or a check may speak of.
     pub fn scope(&self, run: &RunId, state: &State) -> Scope {
-        let receipts = self.shape.steps.iter().filter_map(|step| Some((step.id.clone(), state.receipt(&step.id)?.clone())));
+        let receipts =
+            self.shape.steps.iter().filter_map(|step| Some((step.id.clone(), state.receipt(&step.id)?.clone())));
         self.scope_with(run, receipts.collect())
     }
 
@@ -126,9 +127,8 @@ impl Job {
         Scope {
             params: self.params.clone(),
             people: self.people.clone(),
-            steps: receipts,
-            run: run.to_string(),
-            target: self.target.clone(),
+            steps: receipts.into_iter().map(|(id, receipt)| (id, StepFacts { receipt })).collect(),
+            run: Some(RunFacts { id: run.to_string(), target: self.target.clone() }),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The live run: carries out what the state machine says, and records what came of it.
 
+mod assemble;
 mod begin;
 mod execute;
 mod gate;
@@ -24,6 +25,7 @@ use crate::machine::{Course, Next};
 use crate::pipeline::Divergence;
 use crate::record::{Record, RecordError};
 
+pub use assemble::{AssembleError, Checked, Sources, check, opening};
 pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
@@ -90,7 +92,14 @@ impl Pause {
 
 impl Runner {
     /// A runner for a run that has begun.
-    pub fn new(components: Components, journal: Arc<dyn Journal>, job: Arc<Job>, record: Record, people: Arc<dyn People>, seams: Arc<dyn Seams>) -> Self {
+    pub fn new(
+        components: Components,
+        journal: Arc<dyn Journal>,
+        job: Arc<Job>,
+        record: Record,
+        people: Arc<dyn People>,
+        seams: Arc<dyn Seams>,
+    ) -> Self {
         Self {
             components,
             journal,

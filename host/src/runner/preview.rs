@@ -107,7 +107,15 @@ impl PreviewReport {
 pub async fn preview(components: &Components, job: &Job, seams: &Arc<dyn Seams>) -> Result<PreviewReport, RunError> {
     // A guest never learns that it is previewed; this name is like any other run's.
     let run = RunId::new(Timestamp::now());
-    let mut previewer = Previewer { components, job, seams, run, receipts: BTreeMap::new(), seen: Preview::default(), branches: Vec::new() };
+    let mut previewer = Previewer {
+        components,
+        job,
+        seams,
+        run,
+        receipts: BTreeMap::new(),
+        seen: Preview::default(),
+        branches: Vec::new(),
+    };
     for step in job.shape.steps.iter().filter(|step| step.fallback.is_none()) {
         previewer.step(&step.id, When::Always).await?;
     }
@@ -146,7 +154,12 @@ impl Previewer<'_> {
                 return self.stand_in(id, before).await;
             }
         };
-        let context = Context { run: self.run.to_string(), step: id.to_owned(), target: self.job.target.clone(), roles: unit.bound_roles() };
+        let context = Context {
+            run: self.run.to_string(),
+            step: id.to_owned(),
+            target: self.job.target.clone(),
+            roles: unit.bound_roles(),
+        };
         let apply = Export::Apply { context: context.clone(), config: config.clone() };
         let (calls, seen, returned) = self.execute(id, Purpose::Apply(id.to_owned()), &apply, &config).await?;
         let effects = effects(&calls);
@@ -166,7 +179,9 @@ impl Previewer<'_> {
             let (calls, _, returned) = self.execute(id, Purpose::Undo(ExecutionId(1)), &undo, &config).await?;
             let end = match returned {
                 Ok(Returned::Receipt(Ok(_))) => BranchEnd::Whole,
-                Ok(Returned::Receipt(Err(failure))) => BranchEnd::Open(format!("the rest depends on what has happened by then ({failure})")),
+                Ok(Returned::Receipt(Err(failure))) => {
+                    BranchEnd::Open(format!("the rest depends on what has happened by then ({failure})"))
+                }
                 Ok(_) => BranchEnd::Fails("it returned something unexpected".to_owned()),
                 Err(end) => end,
             };
@@ -177,7 +192,9 @@ impl Previewer<'_> {
 
     /// The step that stands in begins where this one began.
     async fn stand_in(&mut self, id: &str, before: Preview) -> Result<(), RunError> {
-        let Some(stand_in) = self.job.shape.steps.iter().find(|step| step.fallback.as_deref() == Some(id)) else { return Ok(()) };
+        let Some(stand_in) = self.job.shape.steps.iter().find(|step| step.fallback.as_deref() == Some(id)) else {
+            return Ok(());
+        };
         let after = std::mem::replace(&mut self.seen, before);
         let receipts = self.receipts.clone();
         Box::pin(self.step(&stand_in.id, When::InsteadOf(id.to_owned()))).await?;
@@ -193,7 +210,13 @@ impl Previewer<'_> {
         Ok(())
     }
 
-    async fn execute(&self, id: &str, purpose: Purpose, export: &Export, config: &Value) -> Result<(Vec<Previewed>, Preview, Result<Returned, BranchEnd>), RunError> {
+    async fn execute(
+        &self,
+        id: &str,
+        purpose: Purpose,
+        export: &Export,
+        config: &Value,
+    ) -> Result<(Vec<Previewed>, Preview, Result<Returned, BranchEnd>), RunError> {
         let unit = self.job.units.get(id).ok_or_else(|| RunError::NoSuchUnit(id.to_owned()))?;
         let began = Timestamp::now();
         let mut preview = Preview::after(&self.seen);
@@ -217,7 +240,9 @@ impl Previewer<'_> {
             Ok(Ok(returned)) => Ok(returned),
             Ok(Err(Ended::Stopped(Stop::PreviewEnds(why)))) => Err(BranchEnd::Open(why)),
             Ok(Err(ended)) => Err(BranchEnd::Fails(ended.to_string())),
-            Err(_) => Err(BranchEnd::Fails(format!("it took longer than {}", humantime::format_duration(unit.timeout)))),
+            Err(_) => {
+                Err(BranchEnd::Fails(format!("it took longer than {}", humantime::format_duration(unit.timeout))))
+            }
         };
         let mut seen = preview.lock().await.clone();
         let calls = std::mem::take(&mut seen.calls);

@@ -34,7 +34,11 @@ pub async fn replay(components: &Components, job: &Job, run: &RunId, state: &Sta
             run: run.clone(),
             execution: id,
             began: execution.began,
-            policy: Policy::for_purpose(&execution.purpose, unit.component.imports.iter().cloned().collect(), unit.roles.clone()),
+            policy: Policy::for_purpose(
+                &execution.purpose,
+                unit.component.imports.iter().cloned().collect(),
+                unit.roles.clone(),
+            ),
             retry: unit.retry,
             limits: job.limits.clone(),
             scrubber: job.scrubber.clone(),
@@ -43,7 +47,8 @@ pub async fn replay(components: &Components, job: &Job, run: &RunId, state: &Sta
         let pipeline = Pipeline::new(setting, Mode::Replay, execution.calls.clone());
         let export = export(state, execution, run, &job.target, unit);
         let seed = seed(run, id, execution.began);
-        let ran = components.execute(&unit.component, &export, Box::new(pipeline), &job.limits, execution.began, seed).await;
+        let ran =
+            components.execute(&unit.component, &export, Box::new(pipeline), &job.limits, execution.began, seed).await;
         replayed.push(Replayed {
             execution: id,
             unit: name,
@@ -63,7 +68,9 @@ fn difference(recorded: Option<&End>, ran: Result<crate::component::Returned, En
         // The execution was ended from outside, or is not over; all that is known was the same.
         Err(Ended::Stopped(Stop::RecordEnds | Stop::Doubt(_))) => {
             return match recorded {
-                Some(End::Returned(_) | End::Failed(_)) => Some("it asks for more than the journal has, and had ended there".to_owned()),
+                Some(End::Returned(_) | End::Failed(_)) => {
+                    Some("it asks for more than the journal has, and had ended there".to_owned())
+                }
                 _ => None,
             };
         }

@@ -39,10 +39,16 @@ impl Runner {
         let at = At { run, execution: call.execution, ordinal: call.ordinal, began, deadline, idempotency_key: None };
         let looked = bound.driver.settle(&at, &mutation.request.call, mutation.marker.as_ref());
         let mut seen = match tokio::time::timeout(deadline + SETTLE_MARGIN, looked).await {
-            Ok(Settlement::Happened(reply)) => return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await,
+            Ok(Settlement::Happened(reply)) => {
+                return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await;
+            }
             Ok(Settlement::DidNotHappen) => return self.settled(call, Settler::Driver, Verdict::DidNotHappen).await,
             Ok(Settlement::Unknown(seen)) => seen,
-            Err(_) => format!("looking at {} took longer than {}", bound.name, humantime::format_duration(deadline + SETTLE_MARGIN)),
+            Err(_) => format!(
+                "looking at {} took longer than {}",
+                bound.name,
+                humantime::format_duration(deadline + SETTLE_MARGIN)
+            ),
         };
 
         // 2. The policy: of the plugin's claim then and the operator's rule today, the lower one.
@@ -54,8 +60,12 @@ impl Runner {
         // 3. The plugin.
         if unit.manifest.kind == Kind::Action {
             match self.reconcile(call, &mutation, &bound).await? {
-                Some(Settlement::Happened(reply)) => return self.settled(call, Settler::Plugin, Verdict::Happened(reply)).await,
-                Some(Settlement::DidNotHappen) => return self.settled(call, Settler::Plugin, Verdict::DidNotHappen).await,
+                Some(Settlement::Happened(reply)) => {
+                    return self.settled(call, Settler::Plugin, Verdict::Happened(reply)).await;
+                }
+                Some(Settlement::DidNotHappen) => {
+                    return self.settled(call, Settler::Plugin, Verdict::DidNotHappen).await;
+                }
                 Some(Settlement::Unknown(answer)) => seen = format!("{seen}; {answer}"),
                 // It was interrupted: the machine says what comes next.
                 None => return Ok(()),
@@ -69,7 +79,12 @@ impl Runner {
 
     /// Asks the plugin. "It did not happen" is only believed when the lost request can't arrive any
     /// more.
-    async fn reconcile(&self, call: CallId, mutation: &Mutation, bound: &Bound) -> Result<Option<Settlement<crate::capability::Reply>>, RunError> {
+    async fn reconcile(
+        &self,
+        call: CallId,
+        mutation: &Mutation,
+        bound: &Bound,
+    ) -> Result<Option<Settlement<crate::capability::Reply>>, RunError> {
         let settles = mutation.intended + bound.connection.settles_within();
         loop {
             let asked = Timestamp::now();
@@ -88,7 +103,9 @@ impl Runner {
         self.begin_execution(Purpose::Reconcile(call)).await?;
         self.go(id).await?;
         let record = self.record.lock().await;
-        let Some(end) = record.state().executions.get(&id).and_then(|execution| execution.end.clone()) else { return Ok(None) };
+        let Some(end) = record.state().executions.get(&id).and_then(|execution| execution.end.clone()) else {
+            return Ok(None);
+        };
         Ok(Some(match end {
             End::Returned(answer) => parse(&answer, record.state().mutation(call)),
             end => Settlement::Unknown(format!("the plugin could not find out: {}", crate::machine::describe(&end))),
@@ -110,7 +127,12 @@ fn parse(answer: &serde_json::Value, asked: Option<&Mutation>) -> Settlement<cra
     let reply = serde_json::from_value::<crate::capability::Reply>(answer["happened"].clone());
     match (reply, asked) {
         (Ok(reply), Some(asked)) if reply.capability() == asked.request.capability() => Settlement::Happened(reply),
-        (Ok(reply), _) => Settlement::Unknown(format!("the plugin answered with a reply of {}, which this call is none of", reply.capability())),
-        (Err(_), _) => Settlement::Unknown(answer["unknown"].as_str().unwrap_or("the plugin gave no answer").to_owned()),
+        (Ok(reply), _) => Settlement::Unknown(format!(
+            "the plugin answered with a reply of {}, which this call is none of",
+            reply.capability()
+        )),
+        (Err(_), _) => {
+            Settlement::Unknown(answer["unknown"].as_str().unwrap_or("the plugin gave no answer").to_owned())
+        }
     }
 }

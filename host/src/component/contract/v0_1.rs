@@ -216,7 +216,12 @@ impl wit_check::Verdict {
 
 impl From<&crate::component::guest::Context> for wit_plugin::Context {
     fn from(context: &crate::component::guest::Context) -> Self {
-        Self { run: context.run.clone(), step: context.step.clone(), target: context.target.clone(), roles: context.roles.clone() }
+        Self {
+            run: context.run.clone(),
+            step: context.step.clone(),
+            target: context.target.clone(),
+            roles: context.roles.clone(),
+        }
     }
 }
 
