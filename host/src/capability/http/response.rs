@@ -16,7 +16,7 @@ pub(super) struct Incomplete {
 /// What is wrong with a body.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
-    #[error("its body is longer than {limit} bytes; the connection's body-limit allows no more")]
+    #[error("its body is longer than {limit} bytes; if that is meant, write a higher  body-limit")]
     TooLong { limit: u64 },
     #[error("its body broke off: {0}")]
     Broken(String),
