@@ -1,60 +1,50 @@
-//! Whether a process that somebody else started is still the one that it was.
+//! What still runs that was left behind by a supervisor.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::path::Path;
 
-/// A process: its id, and when it began. The id alone is reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Process {
-    pub(super) pid: i32,
-    /// In clock ticks since the machine's boot.
-    began_ticks: u64,
-}
+use rustix::process::Pid;
 
-impl Process {
-    pub(super) fn of(pid: i32) -> Option<Self> {
-        let stat = Stat::of(pid)?;
-        Some(Self { pid, began_ticks: stat.began_ticks })
+/// The process groups that run in the session of a supervisor that is gone: all that its program and
+/// what that started has not taken out of it on purpose.
+///
+/// Process ids are reused, but not as long as they name a session or a group that has members. So
+/// what is in the session is the supervisor's own, unless something runs under the supervisor's id:
+/// that got it later.
+pub(super) fn groups(session: u32) -> HashSet<Pid> {
+    if Stat::of(session).is_some_and(|stat| stat.runs) {
+        return HashSet::new();
     }
-
-    /// A zombie has ended.
-    pub(super) fn is_alive(self) -> bool {
-        Stat::of(self.pid).is_some_and(|stat| stat.runs && stat.began_ticks == self.began_ticks)
-    }
-}
-
-/// Whether anything runs in a session whose leader is gone. It may be told of another session that
-/// got the same id later: enough to wait for, not enough to end it.
-pub(super) fn session_lives(session: u32) -> bool {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return false };
+    let Ok(entries) = Path::new("/proc").read_dir() else { return HashSet::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(Stat::of).any(|stat| stat.runs && u32::try_from(stat.session) == Ok(session))
+    let members = pids.filter_map(Stat::of).filter(|stat| stat.runs && stat.session == session);
+    members.filter_map(|stat| Pid::from_raw(stat.group)).collect()
 }
 
-/// A name for the time since the machine was started; empty where there is none.
-pub(super) fn boot() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+/// Where and since when process ids mean what they mean: the machine's boot, and the container.
+pub(super) fn realm() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{} {}", boot.trim(), namespace.display())
 }
 
 /// What is needed of `/proc/PID/stat`; see proc_pid_stat(5).
 struct Stat {
+    /// A zombie does not.
     runs: bool,
-    session: i32,
-    began_ticks: u64,
+    group: i32,
+    session: u32,
 }
 
 impl Stat {
-    fn of(pid: i32) -> Option<Self> {
+    fn of(pid: u32) -> Option<Self> {
         // The second field is the program's name, in parentheses, which may hold spaces, parentheses
         // and bytes that are no text.
         let bytes = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
         let after_name = bytes.rsplit(|&byte| byte == b')').next()?;
-        let fields: Vec<&str> = std::str::from_utf8(after_name).ok()?.split_ascii_whitespace().collect();
-        let field = |number: usize| fields.get(number - 3).copied();
-        Some(Self {
-            runs: !matches!(field(3)?, "Z" | "X"),
-            session: field(6)?.parse().ok()?,
-            began_ticks: field(22)?.parse().ok()?,
-        })
+        let mut fields = std::str::from_utf8(after_name).ok()?.split_ascii_whitespace();
+        let runs = !matches!(fields.next()?, "Z" | "X");
+        let _parent = fields.next()?;
+        Some(Self { runs, group: fields.next()?.parse().ok()?, session: fields.next()?.parse().ok()? })
     }
 }

@@ -106,7 +106,7 @@ impl Held {
             (Some(Ok(finished)), _) => Ok(finished),
             (Some(Err(why)), _) => Err(ProcessError::NotStarted(why)),
             (None, Some(started)) => Err(ProcessError::Lost(format!(
-                "{} was started at {} and its end was not recorded: its supervisor ended with {status}{complaint}",
+                "{} was started at {:.0} and its end was not recorded: its supervisor ended with {status}{complaint}",
                 started.program, started.at
             ))),
             (None, None) => Err(ProcessError::Unsupervised(format!(

@@ -13,15 +13,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Finished;
-use super::alive::Process;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Line {
     /// The program is about to be started; durable before it is.
     Started(Started),
-    /// The program runs.
-    Program(Process),
     /// It has ended.
     Ended(Finished),
     /// It could not be started: why.
@@ -34,19 +31,18 @@ pub(super) struct Started {
     /// Without arguments: for messages.
     pub(super) program: String,
     pub(super) at: Timestamp,
-    /// When the program and all of its group are gone, if anybody is there to see to it.
-    pub(super) gone_by: Timestamp,
+    /// When it is asked to end.
+    pub(super) deadline: Timestamp,
     /// The supervisor's process id, which is the id of the session that the program is in.
     pub(super) session: u32,
-    /// The machine's boot: nothing that ran before another one still runs.
-    pub(super) boot: String,
+    /// In which [`realm`](super::alive::realm) that id means it.
+    pub(super) realm: String,
 }
 
 /// A record as it was read.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) started: Option<Started>,
-    pub(super) program: Option<Process>,
     /// Why the program could not be started, or what it did.
     pub(super) end: Option<Result<Finished, String>>,
 }
@@ -59,7 +55,6 @@ impl Record {
         for line in bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
             match serde_json::from_slice(line).map_err(|error| problem(&error))? {
                 Line::Started(started) => record.started = Some(started),
-                Line::Program(program) => record.program = Some(program),
                 Line::Ended(finished) => record.end = Some(Ok(finished)),
                 Line::NotStarted(why) => record.end = Some(Err(why)),
             }
@@ -102,14 +97,15 @@ impl Writer {
         Ok(Self(file))
     }
 
-    pub(super) fn append(&mut self, line: &Line) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
-        bytes.push(b'\n');
-        self.0.write_all(&bytes)
+    /// Back to an empty record, as far as the disk lets it.
+    pub(super) fn withdraw(&mut self) {
+        let _ = self.0.set_len(0);
     }
 
     pub(super) fn append_durably(&mut self, line: &Line) -> io::Result<()> {
-        self.append(line)?;
+        let mut bytes = serde_json::to_vec(line)?;
+        bytes.push(b'\n');
+        self.0.write_all(&bytes)?;
         self.0.sync_data()
     }
 }

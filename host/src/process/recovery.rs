@@ -5,17 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
-use rustix::process::{Pid, Signal, kill_process_group};
+use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Signal, kill_process_group};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::alive::{Process, boot, session_lives};
+use super::alive::{groups, realm};
 use super::record::{Record, Started};
 use super::{Finished, GRACE};
 
 /// How often it is looked whether something has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What became of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub async fn recover(spool: &Path, marker: &Value) -> Recovered {
     match Record::read(&path) {
         Ok(Record { end: Some(Ok(finished)), .. }) => Recovered::Finished(finished),
         Ok(Record { end: Some(Err(_)), .. } | Record { started: None, .. }) => Recovered::NeverStarted,
-        Ok(Record { started: Some(started), program, .. }) => Recovered::Lost(orphaned(&started, program).await),
+        Ok(Record { started: Some(started), .. }) => Recovered::Lost(orphaned(&started).await),
         Err(problem) => Recovered::Lost(format!("its record can't be read: {problem}")),
     }
 }
@@ -91,27 +91,18 @@ async fn supervisor_gone(record: &Path) -> io::Result<()> {
 }
 
 /// Sees the end of a program whose supervisor was killed; says what is known.
-async fn orphaned(started: &Started, program: Option<Process>) -> String {
-    let Started { program: name, at, gone_by, session, boot: started_in } = started;
-    let lost = format!("{name} was started at {at} and its end was not recorded");
-    if *started_in != boot() {
-        return format!("{lost}: the machine went down while it ran");
+async fn orphaned(started: &Started) -> String {
+    let Started { program: name, at, deadline, session, realm: started_in } = started;
+    let lost = format!("{name} was started at {at:.0} and its end was not recorded");
+    if *started_in != realm() {
+        return format!("{lost}: the machine, or the container it ran in, went down");
     }
     let lost = format!("{lost}: its supervisor (process {session}) was killed");
-    match program {
-        Some(program) => {
-            if !wait_while(|| program.is_alive(), *gone_by).await {
-                return format!("{lost}; it has ended since, or had already");
-            }
-            end_group(program).await;
-            format!("{lost}; it was still running as process {} and was ended at its deadline", program.pid)
-        }
-        // The supervisor was killed within the instant between the start and its record.
-        None if wait_while(|| session_lives(*session), *gone_by).await => {
-            format!("{lost}; its processes are not known, and something still runs in session {session}")
-        }
-        None => format!("{lost}; nothing of it runs any more"),
+    if !wait_while(|| !groups(*session).is_empty(), *deadline).await {
+        return format!("{lost}; nothing of it runs any more");
     }
+    end(*session).await;
+    format!("{lost}; it was still running and was ended at its deadline")
 }
 
 /// Whether it still holds at the given time.
@@ -125,11 +116,16 @@ async fn wait_while(holds: impl Fn() -> bool, until: Timestamp) -> bool {
     false
 }
 
-/// The program leads its group, and was just seen alive: the id is its own.
-async fn end_group(program: Process) {
-    let Some(group) = Pid::from_raw(program.pid) else { return };
-    let _ = kill_process_group(group, Signal::TERM);
-    let grace = Timestamp::now().saturating_add(jiff::SignedDuration::from_millis(GRACE.as_millis() as i64));
-    let _ = wait_while(|| program.is_alive(), grace.unwrap_or(Timestamp::MAX)).await;
-    let _ = kill_process_group(group, Signal::KILL);
+async fn end(session: u32) {
+    let signal = |signal| {
+        for group in groups(session) {
+            // An error says that there is nothing left to be ended.
+            let _ = kill_process_group(group, signal);
+        }
+    };
+    signal(Signal::TERM);
+    let grace = SignedDuration::try_from(GRACE).ok().and_then(|grace| Timestamp::now().checked_add(grace).ok());
+    if wait_while(|| !groups(session).is_empty(), grace.unwrap_or_default()).await {
+        signal(Signal::KILL);
+    }
 }

@@ -2,6 +2,8 @@
 //! program is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod command;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -138,6 +140,8 @@ async fn how_a_program_ended_and_what_it_printed_is_reported() {
         ("printf '\\303\\261'; exit 7", Ending::Exited(7), "ñ", ""),
         ("kill -SEGV $$", Ending::Signalled(11), "", ""),
         ("read line || echo nothing to read", Ending::Exited(0), "nothing to read\n", ""),
+        // What ends a service is no reason for its supervisor not to see how the program takes it.
+        ("kill -TERM $PPID; kill -INT $PPID; kill -HUP $PPID; echo seen", Ending::Exited(0), "seen\n", ""),
         ("pwd | grep -c /", Ending::Exited(0), "1\n", ""),
     ] {
         let place = Place::new();
@@ -179,7 +183,9 @@ async fn the_environment_is_what_was_said_and_secrets_reach_no_disk() {
     names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
     assert_eq!(names, ["PATH", "TOKEN"]);
     assert!(text(&finished.stdout).contains("token is [redacted]\n"));
-    assert!(text(&finished.stdout).ends_with("SigIgn:\t0000000000000000\n"), "no signal is ignored: {finished:?}");
+    // What the supervisor does with signals is not handed down. Above 31 are the C library's own.
+    let ignored = text(&finished.stdout).trim().rsplit('\t').next().unwrap();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 0x7fff_ffff, 0, "{finished:?}");
     assert!(!place.record().contains("hunter2"), "{}", place.record());
 }
 
@@ -189,7 +195,7 @@ async fn at_its_deadline_a_program_ends_with_all_of_its_group() {
     // A grandchild that does not care about SIGTERM, and a child that does not either.
     let deaf = "trap '' TERM; (trap '' TERM; sleep 60 & echo $! > grandchild; wait) & echo begun; wait";
     let mut spec = place.shell(deaf);
-    spec.timeout = Duration::from_millis(300);
+    spec.timeout = Duration::from_secs(1);
     let begin = Instant::now();
     let finished = place.run(&spec).await.unwrap();
     assert_eq!((finished.ending, text(&finished.stdout)), (Ending::TimedOut, "begun\n"));
@@ -202,7 +208,7 @@ async fn at_its_deadline_a_program_ends_with_all_of_its_group() {
 async fn a_program_may_clean_up_at_its_deadline() {
     let place = Place::new();
     let mut spec = place.shell("trap 'echo cleaned up; exit 0' TERM; while :; do sleep 0.05; done");
-    spec.timeout = Duration::from_millis(300);
+    spec.timeout = Duration::from_secs(1);
     let finished = place.run(&spec).await.unwrap();
     assert_eq!((finished.ending, text(&finished.stdout)), (Ending::TimedOut, "cleaned up\n"));
 }
@@ -228,16 +234,15 @@ async fn what_is_left_in_the_background_hangs_nothing() {
 #[tokio::test]
 async fn a_flood_of_output_is_cut_and_never_blocks_the_program() {
     let place = Place::new();
-    let script = "echo first; yes flood | head -c 100000000; echo last; \
-                  ps -o rss= -p $(ps -o ppid= -p $$) > supervisor-rss-kb; exit 3";
+    let script = "echo first; yes flood | head -c 99999996; echo last; grep VmHWM /proc/$PPID/status >&2; exit 3";
     let finished = place.run(&place.shell(script)).await.unwrap();
     assert_eq!(finished.ending, Ending::Exited(3));
     assert!(finished.truncated);
     let stdout = text(&finished.stdout);
     assert!(stdout.starts_with("first\nflood\n") && stdout.ends_with("flood\nlast\n"));
     assert!(stdout.contains(" bytes left out here …]\n") && stdout.len() < (64 << 10) + 100, "{}", stdout.len());
-    let rss_kb: u64 = place.wait_for("supervisor-rss-kb").parse().unwrap();
-    assert!(rss_kb < 40_000, "the supervisor takes {rss_kb} kB");
+    let peak_kb: u64 = text(&finished.stderr).split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(peak_kb < 60_000, "the supervisor took {peak_kb} kB");
 }
 
 #[tokio::test]
@@ -299,18 +304,19 @@ async fn a_host_that_dies_before_it_said_go_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_program_whose_supervisor_was_killed_is_lost_but_never_left_running() {
+    const WAIT: &str = "echo $PPID > begun; while ! [ -e killed ]; do sleep 0.01; done";
     for (timeout_ms, script, says) in [
-        (60_000, "echo $PPID > begun; sleep 0.5", "it has ended since"),
-        (500, "echo $PPID > begun; trap '' HUP; exec sleep 60", "was ended at its deadline"),
+        (60_000, format!("echo $$ > program; {WAIT}"), "nothing of it runs any more"),
+        (1_000, format!("echo $$ > program; {WAIT}; exec sleep 60"), "was ended at its deadline"),
+        // The program itself ends, and what it left behind in its group does not.
+        (1_000, format!("sleep 60 & echo $! > program; {WAIT}"), "was ended at its deadline"),
     ] {
         let place = Place::new();
-        let host =
-            Host::start(&place, &format!("echo $$ > program; {script}"), Duration::from_millis(timeout_ms), true);
+        let host = Host::start(&place, &script, Duration::from_millis(timeout_ms), true);
         let supervisor = pid(&place.wait_for("begun"));
-        // Until the program's own line is in the record.
-        wait_until(|| place.record().contains("\"program\":{\"pid\"").then_some(()));
         let marker = host.kill();
         kill_process(supervisor, Signal::KILL).unwrap();
+        std::fs::write(place.path("killed"), "").unwrap();
         let Recovered::Lost(seen) = recover(&place.spool(), &marker).await else { panic!("nothing was recorded") };
         assert!(seen.contains("/bin/sh was started at 2") && seen.contains(says), "{seen}");
         let program = pid(&place.wait_for("program"));
@@ -328,21 +334,25 @@ async fn a_lost_program_is_lost_for_its_own_host_too() {
 #[tokio::test]
 async fn a_record_is_believed_as_far_as_it_is_whole() {
     let place = Place::new();
-    let started = |boot: &str| {
+    let started = |realm: &str| {
         format!(
-            r#"{{"started":{{"program":"x","at":"2026-11-22T18:03:12Z","gone_by":"2026-11-22T18:13:14Z","session":1,"boot":"{boot}"}}}}"#
+            r#"{{"started":{{"program":"x","at":"2026-11-22T18:03:12Z","deadline":"2026-11-22T18:13:14Z","session":1,"realm":"{realm}"}}}}"#
         )
     };
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let here = format!("{} {}", boot.trim(), std::fs::read_link("/proc/self/ns/pid").unwrap().display());
     std::fs::create_dir(place.spool()).unwrap();
     for (record, lost) in [
         // The start was not durable, so nothing was started.
         (started("b"), None),
-        (format!("{}\n", started("b")), Some("the machine went down while it ran")),
+        (format!("{}\n", started("b")), Some("the machine, or the container it ran in, went down")),
         // The end was not durable, so it is not known.
-        (format!("{}\n{{\"ended\":{{\"ending\"", started("b")), Some("the machine went down while it ran")),
+        (
+            format!("{}\n{{\"ended\":{{\"ending\"", started("b")),
+            Some("the machine, or the container it ran in, went down"),
+        ),
         // On this boot, but nobody knows which process it was; session 1 is somebody else's.
-        (format!("{}\n", started(boot.trim())), Some("its supervisor (process 1) was killed")),
+        (format!("{}\n", started(&here)), Some("its supervisor (process 1) was killed")),
         ("nonsense\n".to_owned(), Some("can't be read")),
     ] {
         std::fs::write(place.spool().join("test.1"), &record).unwrap();
