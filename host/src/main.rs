@@ -1,4 +1,4 @@
-//! ripcord
+//! The `ripcord` program.
 
 use std::path::Path;
 use std::process::ExitCode;

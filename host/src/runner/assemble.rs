@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::id::Digest;
 use crate::manifest::Manifest;
 use crate::operator::Operator;
-use crate::pipeline::{Bound, Grant, Retry};
+use crate::pipeline::{Bound, Grant, Open, Retry};
 use crate::plan::{self, Gate, Plan, Scope, Uses};
 use crate::secret::Secrets;
 
@@ -233,7 +233,7 @@ impl Opener<'_> {
             .map_err(|problem| AssembleError::Open { connection: full.clone(), problem })?;
         self.resources.extend(connection.resources());
         let driver = self.seams.driver(&full, Arc::new(driver));
-        let bound = Bound { name: full.clone(), connection, driver };
+        let bound = Bound { name: full.clone(), open: Some(Open { connection, driver }) };
         self.open.insert(full, bound.clone());
         Ok(Some(bound))
     }
