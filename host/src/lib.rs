@@ -2,6 +2,7 @@
 
 pub mod capability;
 pub mod component;
+pub mod demo;
 pub mod diagnostic;
 mod document;
 pub mod duration;
