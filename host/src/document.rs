@@ -1,7 +1,7 @@
 //! A TOML file that people write: its values, each with its place, read part by part so that one
 //! mistake does not hide the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -81,7 +81,10 @@ impl Document {
         assert_eq!(shown.len(), text.len(), "spans are the text's");
         let mut document = Self { name: name.into(), text: text.into(), shown: shown.into(), root: Node::default() };
         if !errors.is_empty() {
-            return Err(errors.iter().map(|error| document.syntax_error(error)).collect());
+            // One mistake often breaks several rules at one place; the first says what it is.
+            let mut places = BTreeSet::new();
+            let first = errors.iter().filter(|error| places.insert(error.span().map(|span| span.start)));
+            return Err(first.map(|error| document.syntax_error(error)).collect());
         }
         let table = table.into_inner();
         document.root = Node::of_table(&table, 0..0);
@@ -186,6 +189,7 @@ fn unexpected(message: &str) -> Option<(&'static str, &str)> {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
     let kinds = [
+        ("integer `-", "a negative number"),
         ("string", "a string"),
         ("integer", "a whole number"),
         ("floating point", "a fraction"),
@@ -202,7 +206,8 @@ fn in_words(expected: &str) -> &str {
         "a boolean" => "true or false",
         "a map" => "a table",
         "a sequence" => "an array",
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "u8" | "u16" | "u32" => "a whole number that is not negative, and not so large",
+        "u64" | "usize" => "a whole number that is not negative",
         other if other.starts_with("struct ") => "a table",
         other => other,
     }

@@ -9,8 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// An authority whose certificate lies in a file, for `ca-file`.
 pub(crate) struct Authority {
-    /// Keeps the file.
-    pub(crate) folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     /// Speaks TLS for `localhost`.
     pub(crate) localhost: TlsAcceptor,
 }
@@ -38,7 +37,7 @@ impl Authority {
         Self { folder, localhost: TlsAcceptor::from(Arc::new(config)) }
     }
 
-    /// The authority's certificate in PEM form.
+    /// The authority's certificate in PEM form. The file goes when the authority is dropped.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }

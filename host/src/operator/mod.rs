@@ -90,7 +90,7 @@ impl Operator {
             }
         };
         if !reader.wrong.is_empty() {
-            return Err(Diagnostics(reader.wrong));
+            return Err(Diagnostics::sorted(reader.wrong));
         }
         let path = PathBuf::from(name);
         let base = match path.parent() {

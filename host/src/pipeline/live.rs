@@ -20,11 +20,11 @@ impl Pipeline {
     /// A read, with its retries. A read that got no answer has changed nothing, so it may be repeated.
     pub(super) async fn read(&self, granted: &Granted, id: CallId, request: &Request) -> (Outcome, Duration) {
         let started = Instant::now();
-        let deadline = granted.bound.connection.deadline(&request.call);
+        let deadline = granted.open.connection.deadline(&request.call);
         let at = self.at(id, deadline, &granted.repeat);
         let mut delays = self.delays();
         let mut outcome = loop {
-            let outcome = within(deadline, granted.bound.driver.read(&at, &request.call)).await;
+            let outcome = within(deadline, granted.open.driver.read(&at, &request.call)).await;
             let outcome = outcome.unwrap_or_else(|| Err(Failure::transient(no_answer(request, deadline))));
             match (&outcome, delays.next()) {
                 (Err(Failure::Transient(problem)), Some(delay)) => {
@@ -50,13 +50,13 @@ impl Pipeline {
     ) -> Result<Outcome, Stop> {
         self.ask_if_unlisted(record, id, &request).await?;
         let started = Instant::now();
-        let deadline = granted.bound.connection.deadline(&request.call);
+        let deadline = granted.open.connection.deadline(&request.call);
         let at = self.at(id, deadline, &granted.repeat);
         let mut delays = self.delays();
         // An intent of an earlier attempt is in the journal, and it is known that it had no effect.
         let mut intended = again.is_some();
         loop {
-            let prepared = within(deadline, granted.bound.driver.prepare(&at, &request.call)).await;
+            let prepared = within(deadline, granted.open.driver.prepare(&at, &request.call)).await;
             let attempt = match prepared.unwrap_or_else(|| Err(Failure::transient(no_answer(&request, deadline)))) {
                 Ok(prepared) => {
                     let (repeat, marker) = (granted.repeat.clone(), prepared.marker());

@@ -26,7 +26,7 @@ use crate::machine::Made;
 use crate::record::{Record, RecordError};
 use crate::secret::{Scrub, Scrubber};
 
-pub use policy::{Bound, DynDriver, Grant, Policy};
+pub use policy::{Bound, DynDriver, Grant, Open, Policy};
 pub use preview::{HOLE, Preview, Previewed};
 pub use replay::Divergence;
 

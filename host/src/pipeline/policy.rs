@@ -33,11 +33,18 @@ pub struct Grant {
     pub bound: Option<Bound>,
 }
 
-/// A connection that is open.
+/// A connection that a role is bound to.
 #[derive(Clone)]
 pub struct Bound {
     /// `http.coolify`
     pub name: String,
+    /// None in a replay, which reaches nothing.
+    pub open: Option<Open>,
+}
+
+/// A connection that is open.
+#[derive(Clone)]
+pub struct Open {
     /// The operator's rules for it.
     pub connection: Connection,
     /// What carries its calls out.
@@ -46,7 +53,7 @@ pub struct Bound {
 
 /// What policy has decided of a call.
 pub(super) struct Granted {
-    pub bound: Bound,
+    pub open: Open,
     pub mutates: bool,
     pub repeat: Repeat,
 }
@@ -83,7 +90,9 @@ impl Policy {
         let bound = grant.bound.clone().ok_or_else(|| {
             Failure::denied(format!("the plan does not bind role `{role}`: write  bind = {{ {role} = \"…\" }}  with the name of a [{capability}.…] connection"))
         })?;
-        let mutates = match bound.connection.judge(&bound.name, call) {
+        let Bound { name, open } = bound;
+        let open = open.ok_or_else(|| Failure::denied(format!("{name} is not open: a replay reaches nothing")))?;
+        let mutates = match open.connection.judge(&name, call) {
             Judgement::Read => false,
             Judgement::Mutation => true,
             Judgement::Denied(denial) => {
@@ -92,7 +101,7 @@ impl Policy {
                 } else {
                     format!("; to allow it, in ripcord.toml:  {}", denial.remedy)
                 };
-                return Err(Failure::denied(format!("{}: {}{remedy}", bound.name, denial.reason)));
+                return Err(Failure::denied(format!("{name}: {}{remedy}", denial.reason)));
             }
         };
         if mutates && grant.access == Access::Read {
@@ -105,7 +114,7 @@ impl Policy {
         if let (true, Some(what)) = (mutates, self.observes_only) {
             return Err(Failure::denied(format!("`{}` changes something, and {what} only observes", call.summary())));
         }
-        let repeat = bound.connection.repeat(call, repeat.clone());
-        Ok(Granted { bound, mutates, repeat })
+        let repeat = open.connection.repeat(call, repeat.clone());
+        Ok(Granted { open, mutates, repeat })
     }
 }

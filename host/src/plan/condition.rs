@@ -59,7 +59,7 @@ impl Condition {
             Some(error) => {
                 let at = offset(text, error.pos);
                 let rest = text[at..].chars().next().map_or(0, char::len_utf8);
-                NoCondition { at: at..at + rest, message: first_line(&error.msg) }
+                NoCondition { at: at..at + rest, message: in_words(&error.msg) }
             }
             None => whole("it can't be parsed".to_owned()),
         })?;
@@ -98,6 +98,11 @@ impl Condition {
             Ok(other) => Err(error(format!("it gives a value of type {}", other.type_of()))),
             Err(cel::ExecutionError::NoSuchKey(key)) => Err(error(format!("there is no `{key}`"))),
             Err(cel::ExecutionError::UndeclaredReference(name)) => Err(error(format!("there is no `{name}`"))),
+            Err(cel::ExecutionError::NoSuchOverload(it)) => {
+                // Operators are called `_<_` there.
+                let function = it.function().replace('_', "");
+                Err(error(format!("`{function}` does not take {}", it.argument_types().join(" and "))))
+            }
             Err(other) => Err(error(other.to_string())),
         }
     }
@@ -137,8 +142,9 @@ fn offset(text: &str, (line, column): (isize, isize)) -> usize {
     text.floor_char_boundary((start + column).min(text.len()))
 }
 
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+fn in_words(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.strip_prefix("Syntax error: ").unwrap_or(line).to_owned()
 }
 
 /// How deep macros over lists stand inside one another.

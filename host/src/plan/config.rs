@@ -107,7 +107,12 @@ fn in_words(schema: &Value, error: &ValidationError<'_>) -> Vec<Misfit> {
             let field = error.schema_path().to_string();
             let parent = field.rsplit_once('/').map_or("", |(parent, _)| parent);
             let description = schema.pointer(parent).and_then(|schema| schema.get("description")?.as_str());
-            let help = description.map_or_else(|| "see what the plugin asks for".to_owned(), str::to_owned);
+            let asked = || {
+                let keyword = error.kind().keyword();
+                let value = schema.pointer(&field).map(Value::to_string).unwrap_or_default();
+                format!("the plugin asks for  \"{keyword}\": {value}")
+            };
+            let help = description.map_or_else(asked, str::to_owned);
             // The text stands under the message; repeated, a long value would hide what is wrong with it.
             vec![Misfit { pointer, key: false, message: error.masked_with("this").to_string(), help }]
         }

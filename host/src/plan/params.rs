@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Plan;
+use serde_json::Value;
+
+use super::{Plan, Scope, render};
 use crate::diagnostic::{Diagnostic, Diagnostics, listed, nearest};
 use crate::document::segments;
 
@@ -46,6 +48,21 @@ pub fn resolve_params(plan: &Plan, given: &[(String, String)]) -> Result<BTreeMa
         }
     }
     if wrong.is_empty() { Ok(values) } else { Err(Diagnostics(wrong)) }
+}
+
+impl Plan {
+    /// What a run with these parameters rolls back: one line that is not empty.
+    pub fn target_for(&self, params: &BTreeMap<String, String>) -> Result<String, Diagnostic> {
+        let scope = Scope { params: params.clone(), people: self.people.clone(), ..Scope::default() };
+        let place = || self.document.value(&segments!["target"]);
+        match render(&Value::String(self.target.clone()), &scope) {
+            Ok(Value::String(target)) if !target.trim().is_empty() && !target.contains(char::is_control) => Ok(target),
+            Ok(target) => Err(Diagnostic::error(format!("the target becomes {target}, which is not one line of text"))
+                .at(place())
+                .help("put some text around what is filled in")),
+            Err(error) => Err(Diagnostic::error(error.to_string()).at(place())),
+        }
+    }
 }
 
 fn with_description(diagnostic: Diagnostic, name: &str, description: &str) -> Diagnostic {

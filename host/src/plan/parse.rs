@@ -121,10 +121,9 @@ impl Plan {
         let steps = reader.each(&table, "step", |reader, index, value| reader.step(index, value, on_failure));
         let verify = reader.each(&table, "verify", Reader::check);
 
-        let mut wrong = reader.wrong;
+        let wrong = reader.wrong;
         let Some(head) = head.filter(|_| wrong.is_empty()) else {
-            wrong.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
-            return Err(Diagnostics(wrong));
+            return Err(Diagnostics::sorted(wrong));
         };
         let Head { name, description, target, timeout, .. } = head;
         let timeout = timeout.unwrap_or(HOUR);
@@ -489,7 +488,12 @@ impl Reader<'_> {
             Ok(condition) => Some(condition),
             Err(error) => {
                 let message = format!("this condition can't be understood: {}", error.message);
-                let help = "write CEL, like  response.json.version == params.version".to_owned();
+                let lone_equals = text[error.at.start..].starts_with('=');
+                let help = match lone_equals {
+                    true => "a comparison is written `==`",
+                    false => "write CEL, like  response.json.version == params.version",
+                };
+                let help = help.to_owned();
                 self.unknown(at, text, Unknown { at: error.at, message, help });
                 None
             }

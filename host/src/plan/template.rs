@@ -195,11 +195,10 @@ fn problem(error: &minijinja::Error) -> String {
 }
 
 fn in_words(template: &str, error: &minijinja::Error) -> String {
-    let part = error.range().and_then(|range| template.get(range)).filter(|part| !part.is_empty());
-    match (error.kind(), part) {
-        (minijinja::ErrorKind::UndefinedError, Some(part)) => format!("`{part}` is not there"),
-        (minijinja::ErrorKind::UndefinedError, None) => "it is not there".to_owned(),
-        (_, Some(part)) => format!("`{part}`: {}", problem(error)),
-        (_, None) => problem(error),
+    if error.kind() != minijinja::ErrorKind::UndefinedError {
+        return problem(error);
     }
+    let part = error.range().and_then(|range| template.get(range)).filter(|part| !part.is_empty());
+    let part = part.unwrap_or(template.trim_matches(['{', '}', ' ']));
+    format!("`{part}` is not there")
 }

@@ -44,9 +44,9 @@ pub fn validate(
         validator.found.push(warning.help("add a check: `[[verify]]`"));
     }
     if validator.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-        Err(Diagnostics(validator.found))
+        Err(Diagnostics::sorted(validator.found))
     } else {
-        Ok(validator.found)
+        Ok(Diagnostics::sorted(validator.found).0)
     }
 }
 
@@ -128,7 +128,7 @@ impl Validator<'_> {
         let file = self.operator.path.display();
         let mut diagnostic = Diagnostic::error(format!("there is no {capability} connection `{connection}`"))
             .at(document.value(&at))
-            .label(format!("for {}", role.reason));
+            .label(role.reason.as_str());
         if let Some(near) = nearest(connection, names.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         } else if !names.is_empty() {
@@ -153,7 +153,7 @@ impl Validator<'_> {
         let file = self.operator.path.display();
         let diagnostic = Diagnostic::error(format!("role `{}` of plugin `{}` is not bound", role.name, manifest.name))
             .at(place)
-            .label(format!("for {}", role.reason))
+            .label(role.reason.as_str())
             .help(format!("write  bind = {{ {} = \"CONNECTION\" }}", role.name));
         self.found.push(match names.as_slice() {
             [] => diagnostic.help(format!("{file} has no connection for it: add `[{capability}.NAME]`")),

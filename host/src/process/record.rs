@@ -31,12 +31,12 @@ pub(super) struct Started {
     /// Without arguments: for messages.
     pub(super) program: String,
     pub(super) at: Timestamp,
-    /// When the program and all of its group are gone, if anybody is there to see to it.
-    pub(super) gone_by: Timestamp,
+    /// When it is asked to end.
+    pub(super) deadline: Timestamp,
     /// The supervisor's process id, which is the id of the session that the program is in.
     pub(super) session: u32,
-    /// The machine's boot: nothing that ran before another one still runs.
-    pub(super) boot: String,
+    /// In which [`realm`](super::alive::realm) that id means it.
+    pub(super) realm: String,
 }
 
 /// A record as it was read.
@@ -95,6 +95,11 @@ impl Writer {
             .map_err(|error| format!("can't write the record {}: {error}", path.display()))?;
         file.try_lock().map_err(|error| format!("can't lock the record {}: {error}", path.display()))?;
         Ok(Self(file))
+    }
+
+    /// Back to an empty record, as far as the disk lets it.
+    pub(super) fn withdraw(&mut self) {
+        let _ = self.0.set_len(0);
     }
 
     pub(super) fn append_durably(&mut self, line: &Line) -> io::Result<()> {

@@ -10,7 +10,7 @@ use rustix::process::{Signal, kill_process_group};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::alive::{boot, groups};
+use super::alive::{groups, realm};
 use super::record::{Record, Started};
 use super::{Finished, GRACE};
 
@@ -92,13 +92,13 @@ async fn supervisor_gone(record: &Path) -> io::Result<()> {
 
 /// Sees the end of a program whose supervisor was killed; says what is known.
 async fn orphaned(started: &Started) -> String {
-    let Started { program: name, at, gone_by, session, boot: started_in } = started;
+    let Started { program: name, at, deadline, session, realm: started_in } = started;
     let lost = format!("{name} was started at {at:.0} and its end was not recorded");
-    if *started_in != boot() {
-        return format!("{lost}: the machine went down while it ran");
+    if *started_in != realm() {
+        return format!("{lost}: the machine, or the container it ran in, went down");
     }
     let lost = format!("{lost}: its supervisor (process {session}) was killed");
-    if !wait_while(|| !groups(*session).is_empty(), *gone_by).await {
+    if !wait_while(|| !groups(*session).is_empty(), *deadline).await {
         return format!("{lost}; nothing of it runs any more");
     }
     end(*session).await;

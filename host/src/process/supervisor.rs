@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use super::alive::boot;
+use super::alive::realm;
 use super::output::Capture;
 use super::record::{Line, Started, Writer};
 use super::{Ending, Finished, GRACE, LINGER, Spec};
@@ -43,9 +43,9 @@ pub fn supervise(record: &Path) -> ExitCode {
 }
 
 async fn stay(record: &Path) -> Result<(), String> {
-    // Away from the host's terminal: Ctrl-C pauses the host and not the program. And whatever
-    // is in this session is the program, for whoever finds this process killed. It fails for the leader of a
-    // process group, which a shell makes of it.
+    // Away from the host's terminal: Ctrl-C pauses the host and not the program. And whoever finds
+    // this process killed finds the program by its session. It fails for the leader of a process
+    // group, which a shell makes of it.
     rustix::process::setsid().map_err(|_| "`ripcord supervise` is for ripcord itself to start".to_owned())?;
     let mut record = Writer::open(record)?;
     // When a service is stopped, the program gets the signal too, and its end is worth recording.
@@ -78,10 +78,14 @@ async fn carry_out(spec: &Spec, record: &mut Writer) -> Result<(), String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
 
     let at = Timestamp::now();
-    let most = SignedDuration::try_from(spec.timeout + GRACE).unwrap_or(SignedDuration::MAX);
-    let gone_by = at.checked_add(most).unwrap_or(Timestamp::MAX);
-    let started = Started { program: program.clone(), at, gone_by, session: std::process::id(), boot: boot() };
-    written(record.append_durably(&Line::Started(started)))?;
+    let timeout = SignedDuration::try_from(spec.timeout).unwrap_or(SignedDuration::MAX);
+    let deadline = at.checked_add(timeout).unwrap_or(Timestamp::MAX);
+    let started = Started { program: program.clone(), at, deadline, session: std::process::id(), realm: realm() };
+    if let Err(error) = record.append_durably(&Line::Started(started)) {
+        // The line may be there, whole or in part, and nothing will be started.
+        record.withdraw();
+        return written(Err(error));
+    }
 
     let mut child = match command.spawn() {
         Ok(child) => child,

@@ -12,7 +12,7 @@ use crate::id::CallId;
 use crate::journal::{End, Event, Purpose, Settler, Verdict};
 use crate::machine::Mutation;
 use crate::manifest::Kind;
-use crate::pipeline::{Bound, Grant};
+use crate::pipeline::Open;
 use crate::secret::Scrub;
 
 /// A driver waits as long as the first attempt may still run, and that ends by its own deadline; this
@@ -29,15 +29,16 @@ impl Runner {
             let unit = self.unit(unit_of(state, &execution.purpose))?;
             (mutation, execution.began, state.goes_on(call.execution), unit, record.run().clone())
         };
-        let Some(bound) = unit.roles.get(&mutation.request.role).and_then(|grant: &Grant| grant.bound.clone()) else {
+        let bound = unit.roles.get(&mutation.request.role).and_then(|grant| grant.bound.clone());
+        let Some(open) = bound.and_then(|bound| bound.open) else {
             let seen = format!("role `{}` is not bound any more", mutation.request.role);
             return self.commit(Event::Unsettled { call, seen }).await;
         };
 
         // 1. The driver.
-        let deadline = bound.connection.deadline(&mutation.request.call);
+        let deadline = open.connection.deadline(&mutation.request.call);
         let at = At { run, execution: call.execution, ordinal: call.ordinal, began, deadline, idempotency_key: None };
-        let looked = bound.driver.settle(&at, &mutation.request.call, mutation.marker.as_ref());
+        let looked = open.driver.settle(&at, &mutation.request.call, mutation.marker.as_ref());
         let mut seen = match tokio::time::timeout(deadline + SETTLE_MARGIN, looked).await {
             Ok(Settlement::Happened(reply)) => {
                 return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await;
@@ -46,20 +47,20 @@ impl Runner {
             Ok(Settlement::Unknown(seen)) => seen,
             Err(_) => format!(
                 "looking at {} took longer than {}",
-                bound.name,
+                mutation.request.connection,
                 humantime::format_duration(deadline + SETTLE_MARGIN)
             ),
         };
 
         // 2. The policy: of the plugin's claim then and the operator's rule today, the lower one.
-        let repeat = bound.connection.repeat(&mutation.request.call, mutation.repeat.clone());
+        let repeat = open.connection.repeat(&mutation.request.call, mutation.repeat.clone());
         if goes_on && repeat != Repeat::Once {
             return self.settled(call, Settler::Policy, Verdict::Repeat).await;
         }
 
         // 3. The plugin.
         if unit.manifest.kind == Kind::Action {
-            match self.reconcile(call, &mutation, &bound).await? {
+            match self.reconcile(call, &mutation, &open).await? {
                 Some(Settlement::Happened(reply)) => {
                     return self.settled(call, Settler::Plugin, Verdict::Happened(reply)).await;
                 }
@@ -83,9 +84,9 @@ impl Runner {
         &self,
         call: CallId,
         mutation: &Mutation,
-        bound: &Bound,
+        open: &Open,
     ) -> Result<Option<Settlement<crate::capability::Reply>>, RunError> {
-        let settles = mutation.intended + bound.connection.settles_within();
+        let settles = mutation.intended + open.connection.settles_within();
         loop {
             let asked = Timestamp::now();
             let Some(answer) = self.ask_plugin(call).await? else { return Ok(None) };

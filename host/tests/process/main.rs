@@ -140,6 +140,8 @@ async fn how_a_program_ended_and_what_it_printed_is_reported() {
         ("printf '\\303\\261'; exit 7", Ending::Exited(7), "ñ", ""),
         ("kill -SEGV $$", Ending::Signalled(11), "", ""),
         ("read line || echo nothing to read", Ending::Exited(0), "nothing to read\n", ""),
+        // What ends a service is no reason for its supervisor not to see how the program takes it.
+        ("kill -TERM $PPID; kill -INT $PPID; kill -HUP $PPID; echo seen", Ending::Exited(0), "seen\n", ""),
         ("pwd | grep -c /", Ending::Exited(0), "1\n", ""),
     ] {
         let place = Place::new();
@@ -193,7 +195,7 @@ async fn at_its_deadline_a_program_ends_with_all_of_its_group() {
     // A grandchild that does not care about SIGTERM, and a child that does not either.
     let deaf = "trap '' TERM; (trap '' TERM; sleep 60 & echo $! > grandchild; wait) & echo begun; wait";
     let mut spec = place.shell(deaf);
-    spec.timeout = Duration::from_millis(300);
+    spec.timeout = Duration::from_secs(1);
     let begin = Instant::now();
     let finished = place.run(&spec).await.unwrap();
     assert_eq!((finished.ending, text(&finished.stdout)), (Ending::TimedOut, "begun\n"));
@@ -206,7 +208,7 @@ async fn at_its_deadline_a_program_ends_with_all_of_its_group() {
 async fn a_program_may_clean_up_at_its_deadline() {
     let place = Place::new();
     let mut spec = place.shell("trap 'echo cleaned up; exit 0' TERM; while :; do sleep 0.05; done");
-    spec.timeout = Duration::from_millis(300);
+    spec.timeout = Duration::from_secs(1);
     let finished = place.run(&spec).await.unwrap();
     assert_eq!((finished.ending, text(&finished.stdout)), (Ending::TimedOut, "cleaned up\n"));
 }
@@ -332,21 +334,25 @@ async fn a_lost_program_is_lost_for_its_own_host_too() {
 #[tokio::test]
 async fn a_record_is_believed_as_far_as_it_is_whole() {
     let place = Place::new();
-    let started = |boot: &str| {
+    let started = |realm: &str| {
         format!(
-            r#"{{"started":{{"program":"x","at":"2026-11-22T18:03:12Z","gone_by":"2026-11-22T18:13:14Z","session":1,"boot":"{boot}"}}}}"#
+            r#"{{"started":{{"program":"x","at":"2026-11-22T18:03:12Z","deadline":"2026-11-22T18:13:14Z","session":1,"realm":"{realm}"}}}}"#
         )
     };
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let here = format!("{} {}", boot.trim(), std::fs::read_link("/proc/self/ns/pid").unwrap().display());
     std::fs::create_dir(place.spool()).unwrap();
     for (record, lost) in [
         // The start was not durable, so nothing was started.
         (started("b"), None),
-        (format!("{}\n", started("b")), Some("the machine went down while it ran")),
+        (format!("{}\n", started("b")), Some("the machine, or the container it ran in, went down")),
         // The end was not durable, so it is not known.
-        (format!("{}\n{{\"ended\":{{\"ending\"", started("b")), Some("the machine went down while it ran")),
+        (
+            format!("{}\n{{\"ended\":{{\"ending\"", started("b")),
+            Some("the machine, or the container it ran in, went down"),
+        ),
         // On this boot, but nobody knows which process it was; session 1 is somebody else's.
-        (format!("{}\n", started(boot.trim())), Some("its supervisor (process 1) was killed")),
+        (format!("{}\n", started(&here)), Some("its supervisor (process 1) was killed")),
         ("nonsense\n".to_owned(), Some("can't be read")),
     ] {
         std::fs::write(place.spool().join("test.1"), &record).unwrap();

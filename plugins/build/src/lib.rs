@@ -101,9 +101,8 @@ fn is_passed_on(name: &OsStr) -> bool {
 /// Flags that keep this machine's folders out of the component: the same sources give the same bytes
 /// wherever they are built.
 fn remappings(workspace: &Path, sysroot: &Path) -> OsString {
-    let cargo_home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let cargo_home =
+        env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".cargo")));
     let folders = [
         (Some(workspace.to_owned()), "/ripcord"),
         (cargo_home, "/cargo"),

@@ -186,8 +186,7 @@ fn commit_path(message: &str, path: &str, head: &str) -> Result<String> {
 }
 
 fn push(head: &str, branch: &str, lease: Option<&str>) -> Result<Pushed> {
-    let assumed =
-        Pushed { branch: branch.to_owned(), head: head.to_owned(), previous: lease.map(str::to_owned) };
+    let assumed = Pushed { branch: branch.to_owned(), head: head.to_owned(), previous: lease.map(str::to_owned) };
     // With its lease, a second push of the same commit finds it there already.
     CODE.push(head, branch, lease).idempotent().assume(assumed).send()
 }

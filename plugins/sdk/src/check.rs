@@ -77,8 +77,7 @@ impl<C: Check> wit::Guest for ExportedCheck<C> {
     }
 
     fn check(context: Context, config: String) -> Result<wit::Verdict> {
-        let Verdict { outcome, summary, evidence, measurements } =
-            C::check(&context, parse_config(&config)?)?;
+        let Verdict { outcome, summary, evidence, measurements } = C::check(&context, parse_config(&config)?)?;
         Ok(wit::Verdict { outcome, summary, evidence: evidence.to_string(), measurements })
     }
 }

@@ -215,3 +215,24 @@ pub fn segment(text: &str) -> String {
     }
     encoded
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_stays_one_segment() {
+        for (text, encoded) in
+            [("facebook-2.1_a~b", "facebook-2.1_a~b"), ("a/b?c#d", "a%2Fb%3Fc%23d"), ("ñ %", "%C3%B1%20%25"), ("", "")]
+        {
+            assert_eq!(segment(text), encoded);
+        }
+    }
+
+    #[test]
+    fn an_unexpected_status_says_what_was_asked_and_what_came_back() {
+        let response = Response { request: "POST /x".to_owned(), ..Response::new(503).with_body("  try later\n") };
+        let failure = response.expect_success().map(drop).map_err(|failure| failure.message().to_owned());
+        assert_eq!(failure, Err("POST /x answered 503: try later".to_owned()));
+    }
+}

@@ -48,3 +48,47 @@ pub enum Reply {
     /// What became of the notice.
     Notify(notify::Delivery),
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Reads a value as `T` and writes it again.
+    fn through<T: DeserializeOwned + Serialize>(value: &Value) -> Value {
+        serde_json::to_value(serde_json::from_value::<T>(value.clone()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_the_journal_holds_is_read_and_written_unchanged() {
+        for call in [
+            json!({ "http": { "method": "POST", "path": "/x", "headers": [["accept", "text/plain"]], "body": "é" } }),
+            json!({ "http": { "method": "DELETE", "path": "/x", "body": { "base64": "/w==" } } }),
+            json!({ "git": { "restore": { "revision": "v1", "paths": ["src/a.ts"] } } }),
+            json!({ "git": { "reset": { "revision": "HEAD~1" } } }),
+            json!({ "git": { "revert": { "revision": "HEAD" } } }),
+            json!({ "git": { "commit": { "message": "m", "paths": [] } } }),
+            json!({ "git": { "push": { "revision": "a", "branch": "main", "lease": null } } }),
+            json!({ "command": { "arguments": [["name", "value"]] } }),
+            json!({ "notify": { "subject": "s", "text": "t", "fields": [["name", "value"]] } }),
+        ] {
+            assert_eq!(through::<Call>(&call), call);
+        }
+        for reply in [
+            json!({ "http": { "status": 200, "headers": [["a", "b"]], "body": "" } }),
+            json!({ "git": { "moved": { "head": "a", "previous": "b", "changed": ["src/a.ts"] } } }),
+            json!({ "git": { "pushed": { "branch": "main", "head": "a", "previous": "b" } } }),
+            json!({ "command": { "ending": { "exited": 0 }, "stdout": "", "stderr": "", "truncated": false } }),
+            json!({ "command": { "ending": "timed-out", "stdout": "", "stderr": "", "truncated": true } }),
+            json!({ "notify": "sent" }),
+            json!({ "notify": { "perhaps-sent": "why" } }),
+        ] {
+            assert_eq!(through::<Reply>(&reply), reply);
+        }
+    }
+}

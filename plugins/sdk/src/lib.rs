@@ -90,12 +90,12 @@ pub mod notify;
 
 pub use action::{Action, Effect, Effects, Pending, Reconciliation};
 pub use bindings::action::ripcord::plugin::plugin::Context;
+pub use bindings::action::ripcord::plugin::types::Repeat;
 pub use check::{Check, Measurement, Outcome, Verdict};
 pub use failure::{Failure, Problem, Result};
 pub use journaled::{Call, Reply};
 pub use manifest::{Access, Manifest, Role};
 pub use payload::Payload;
-pub use bindings::action::ripcord::plugin::types::Repeat;
 
 #[doc(hidden)]
 pub mod exported {

@@ -143,8 +143,8 @@ impl Connection {
             address::check(host, address, &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
         }
         self.check_headers()?;
-        let rules = self.read.0.iter().chain(&self.write.0);
-        rules.map(|rule| check_rule(rule.operation(), &String::from(rule.clone()))).collect()
+        let mut rules = self.read.0.iter().chain(&self.write.0);
+        rules.try_for_each(|rule| check_rule(rule.operation(), &String::from(rule.clone())))
     }
 
     fn check_headers(&self) -> Result<(), String> {

@@ -111,7 +111,7 @@ impl Driver for HttpDriver {
                 outgoing = next;
                 continue;
             }
-            let answer = response::read(response, &outgoing.method, self.connection.body_limit).await;
+            let answer = response::read(response, self.connection.body_limit).await;
             return answer.map_err(|problem| match problem.error {
                 BodyError::TooLong { .. } => Failure::Permanent(problem.of(&outgoing)),
                 BodyError::Broken(_) => Failure::Transient(problem.of(&outgoing)),
@@ -146,7 +146,7 @@ impl Prepared<Reply> for Mutation {
         let response = outgoing.send(&client).await.map_err(|error| trouble::before_answer(&outgoing, &error, true))?;
         // A status has come, but what the service said of its effect is missing: the plugin gets
         // the whole answer or none.
-        let answer = response::read(response, &outgoing.method, body_limit).await;
+        let answer = response::read(response, body_limit).await;
         answer.map_err(|problem| Failure::Unknown(problem.of(&outgoing)))
     }
 }

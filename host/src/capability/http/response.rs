@@ -1,7 +1,7 @@
 //! Reads a response whole, or says that it is not.
 
+use reqwest::Response;
 use reqwest::header::SET_COOKIE;
-use reqwest::{Method, Response, StatusCode};
 
 use super::{Reply, trouble};
 use crate::capability::Payload;
@@ -16,20 +16,16 @@ pub(super) struct Incomplete {
 /// What is wrong with a body.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
-    #[error("its body is longer than {limit} bytes; the connection's body-limit allows no more")]
+    #[error("its body is longer than {limit} bytes; if that is meant, write a higher  body-limit")]
     TooLong { limit: u64 },
     #[error("its body broke off: {0}")]
     Broken(String),
 }
 
 /// Reads the body, decompressed, up to its limit.
-pub(super) async fn read(mut response: Response, method: &Method, limit: u64) -> Result<Reply, Incomplete> {
-    let status = response.status();
-    let mut reply = Reply { status: status.as_u16(), headers: headers(&response), body: Payload::default() };
-    // There is none, whatever `content-encoding` says; a decompressor would miss its first bytes.
-    if method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        return Ok(reply);
-    }
+pub(super) async fn read(mut response: Response, limit: u64) -> Result<Reply, Incomplete> {
+    let status = response.status().as_u16();
+    let mut reply = Reply { status, headers: headers(&response), body: Payload::default() };
     let body = &mut reply.body.0;
     let error = loop {
         match response.chunk().await {
@@ -39,7 +35,7 @@ pub(super) async fn read(mut response: Response, method: &Method, limit: u64) ->
             Err(error) => break BodyError::Broken(trouble::chain(&error)),
         }
     };
-    Err(Incomplete { status: status.as_u16(), received: body.len(), error })
+    Err(Incomplete { status, received: body.len(), error })
 }
 
 /// A session belongs to the host, and a guest has no use for it.

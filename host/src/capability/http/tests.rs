@@ -91,6 +91,21 @@ fn the_rules_say_what_is_a_read_and_what_a_mutation_and_nothing_else_is_allowed(
 }
 
 #[test]
+fn the_table_is_written_as_the_handbook_writes_it() {
+    let table = r#"
+        url   = "https://coolify.example.org/api/v1"
+        auth  = { bearer = "secret:coolify" }
+        read  = ["GET /applications/**", "GET /deployments/**", "GET /version"]
+        write = ["PATCH /applications/*", "POST /applications/*/rollback", "POST /deploy"]
+        timeout = "1m 30s"
+    "#;
+    let connection: Connection = toml::from_str(table).unwrap();
+    assert_eq!(connection.deadline(&call("GET", "/version")), Duration::from_secs(90));
+    let written = toml::to_string(&connection).unwrap();
+    assert_eq!(toml::to_string(&toml::from_str::<Connection>(&written).unwrap()).unwrap(), written);
+}
+
+#[test]
 fn what_could_not_be_kept_is_refused_when_the_file_is_read() {
     let url = "https://host/";
     for (table, wrong) in [

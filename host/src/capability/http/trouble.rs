@@ -38,11 +38,11 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     for cause in causes(error).skip(1) {
         let text = cause.to_string();
-        // A wrapper that repeats its cause adds nothing.
-        if texts.last().is_some_and(|last| last.ends_with(&text)) {
-            continue;
+        // Neither hyper-util's "client error (Connect)" nor a wrapper that ends with its cause says
+        // anything to a person.
+        if !text.starts_with("client error (") && !texts.last().is_some_and(|last| last.ends_with(&text)) {
+            texts.push(text);
         }
-        texts.push(text);
     }
     if texts.is_empty() { error.to_string() } else { texts.join(": ") }
 }

@@ -15,7 +15,7 @@ const SUBJECT_CHARS_MAX: usize = 200;
 pub(super) fn compose(at: &At, from: &Address, to: &[Address], call: &Call) -> Result<Message, String> {
     let mut builder = Message::builder()
         .from(from.mailbox().clone())
-        .subject(one_line(&call.subject).chars().take(SUBJECT_CHARS_MAX).collect::<String>())
+        .subject(subject(&call.subject))
         .message_id(Some(format!("<{}@ripcord>", at.key())))
         .date_now()
         // RFC 3834: no out-of-office answer to a machine.
@@ -25,6 +25,14 @@ pub(super) fn compose(at: &At, from: &Address, to: &[Address], call: &Call) -> R
         builder = builder.to(address.mailbox().clone());
     }
     builder.body(body(call)).map_err(|error| format!("the notice can't be written as a mail: {error}"))
+}
+
+fn subject(text: &str) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(SUBJECT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 fn body(call: &Call) -> String {

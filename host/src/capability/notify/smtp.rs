@@ -5,7 +5,9 @@
 //! responsibility for a mail with its answer to the text's end, and can't have it before the text
 //! began (RFC 5321, 4.1.1.4 and 4.2.5): until then a notice certainly has not gone out.
 
+use std::error::Error;
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::Message;
@@ -15,7 +17,6 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use std::time::Duration;
 
 use super::connection::{Connection, Smtp, Tls};
 use super::{Address, Call, Reply, mail};
@@ -151,29 +152,32 @@ impl SmtpDriver {
             parameters.push(MailParameter::SmtpUtfEight);
         }
         let sender = mail.envelope().from().cloned();
-        connection.command(Mail::new(sender, parameters)).await.map_err(|error| format!("sender refused: {error}"))?;
+        connection
+            .command(Mail::new(sender, parameters))
+            .await
+            .map_err(|error| format!("MAIL FROM: {}", said(&error)))?;
         let mut refusals = Vec::new();
         for recipient in mail.envelope().to() {
             match connection.command(Rcpt::new(recipient.clone(), Vec::new())).await {
                 Ok(_) => {}
                 // A refusal of one is none of the others: at 3 a.m. it is better to wake somebody.
-                Err(error) if error.status().is_some() => refusals.push(format!("{recipient}: {error}")),
-                Err(error) => return Err(error.to_string()),
+                Err(error) if error.status().is_some() => refusals.push(format!("{recipient}: {}", said(&error))),
+                Err(error) => return Err(format!("RCPT TO: {}", said(&error))),
             }
         }
         let refused = refusals.join("; ");
         if refusals.len() == mail.envelope().to().len() {
             return Ok(Reply::NotSent(format!("the mail server refused every recipient: {refused}")));
         }
-        connection.command(Data).await.map_err(|error| format!("text refused: {error}"))?;
+        connection.command(Data).await.map_err(|error| format!("DATA: {}", said(&error)))?;
         delivery.text_began = true;
         match connection.message(&mail.formatted()).await {
             Ok(_) if refusals.is_empty() => Ok(Reply::Sent),
             Ok(_) => Ok(Reply::PerhapsSent(format!("sent, but not to everybody: {refused}"))),
             Err(error) if error.status().is_some() => {
-                Ok(Reply::NotSent(format!("the mail server refused the text: {error}")))
+                Ok(Reply::NotSent(format!("the mail server refused the text: {}", said(&error))))
             }
-            Err(error) => Err(format!("lost after the text was sent: {error}")),
+            Err(error) => Err(format!("after the text was sent: {}", said(&error))),
         }
     }
 
@@ -184,16 +188,30 @@ impl SmtpDriver {
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &name, tls(Tls::Implicit), None)
                 .await
-                .map_err(|error| format!("no connection: {error}"))?;
+                .map_err(|error| format!("no connection: {}", said(&error)))?;
         if let Some(parameters) = tls(Tls::Starttls) {
-            connection.starttls(parameters, &name).await.map_err(|error| format!("STARTTLS failed: {error}"))?;
+            connection.starttls(parameters, &name).await.map_err(|error| format!("STARTTLS: {}", said(&error)))?;
         }
         if let Some(credentials) = &self.credentials {
             connection
                 .auth(DEFAULT_MECHANISMS, credentials)
                 .await
-                .map_err(|error| format!("login refused: {error}"))?;
+                .map_err(|error| format!("login: {}", said(&error)))?;
         }
         Ok(connection)
+    }
+}
+
+/// What the server said, or what became of the connection, without lettre's classification.
+fn said(error: &lettre::transport::smtp::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    match error.status() {
+        Some(code) => format!("{code} {cause}"),
+        // What lettre makes of an end of the stream.
+        None if cause.to_string() == "incomplete response" => "the server closed the connection".to_owned(),
+        None => cause.to_string(),
     }
 }

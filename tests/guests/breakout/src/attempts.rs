@@ -1,10 +1,10 @@
 //! The attempts. Every mutation carries an assumed reply, so that a preview goes on to the next one.
 
+use ripcord_plugin::Result;
 use ripcord_plugin::command::{Output, Program};
 use ripcord_plugin::git::{ASSUMED_ID, Moved, Pushed, WorkingCopy};
 use ripcord_plugin::http::{Response, Service};
 use ripcord_plugin::notify::{Channel, Notice};
-use ripcord_plugin::Result;
 use serde_json::{Value, json};
 
 type Attempt = fn() -> Result<Value>;

@@ -117,10 +117,7 @@ impl Action for Steps {
         collect_calls(&config.apply, &mut makers);
         for effect in effects.iter().rev() {
             let call = serde_json::to_value(effect.call()?).unwrap_or_default();
-            let made = |maker: &&Named| {
-                let filled = perform::fill(&maker.call, &execution.replies);
-                maker.role == effect.role() && filled == call
-            };
+            let made = |maker: &&Named| maker.role == effect.role() && perform::may_become(&maker.call, &call);
             // From the back: of two equal calls the later one is undone first.
             let Some(place) = makers.iter().rposition(made) else {
                 return Err(Failure::permanent(format!("no operation made the effect {call}")));

@@ -68,10 +68,28 @@ pub(crate) fn fill(value: &Value, replies: &[Value]) -> Value {
     match value {
         Value::String(text) => Value::String(fill_text(text, replies)),
         Value::Array(values) => values.iter().map(|value| fill(value, replies)).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), fill(value, replies))).collect()
-        }
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), fill(value, replies))).collect(),
         other => other.clone(),
+    }
+}
+
+/// Whether a value may be this template, filled in: an undo without a receipt has no replies to fill
+/// in. What stands before the first hole and behind the last one decides.
+pub(crate) fn may_become(template: &Value, value: &Value) -> bool {
+    match (template, value) {
+        (Value::String(template), Value::String(text)) => match (template.split_once('{'), template.rsplit_once('}')) {
+            (Some((before, _)), Some((_, behind))) => text.starts_with(before) && text.ends_with(behind),
+            _ => template == text,
+        },
+        (Value::Array(templates), Value::Array(values)) => {
+            templates.len() == values.len()
+                && templates.iter().zip(values).all(|(template, value)| may_become(template, value))
+        }
+        // The journal leaves out what is empty, and a configuration may have it.
+        (Value::Object(templates), Value::Object(values)) => {
+            values.iter().all(|(name, value)| templates.get(name).is_some_and(|template| may_become(template, value)))
+        }
+        (template, value) => template == value,
     }
 }
 
