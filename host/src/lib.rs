@@ -1,6 +1,7 @@
 //! ripcord: the host that carries out rollbacks. `docs/design.md` says how it hangs together.
 
 pub mod capability;
+pub mod cli;
 pub mod component;
 pub mod diagnostic;
 mod document;

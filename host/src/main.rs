@@ -1,12 +1,8 @@
-//! The `ripcord` program.
+//! ripcord
 
-use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    match arguments.as_slice() {
-        [command, record] if command == "supervise" => ripcord::process::supervise(Path::new(record)),
-        _ => ExitCode::from(2),
-    }
+    ripcord::cli::main(Arc::new(ripcord::runner::Untouched))
 }

@@ -10,10 +10,11 @@ use crate::capability::{Capability, OpenError, Opening};
 use crate::component::{Component, Components, Ended, LoadError, bundled};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::id::Digest;
+use crate::journal::RunStarted;
 use crate::manifest::Manifest;
 use crate::operator::Operator;
 use crate::pipeline::{Bound, Grant, Open, Retry};
-use crate::plan::{self, Gate, Plan, Scope, Uses};
+use crate::plan::{self, Condition, Plan, Scope, Uses};
 use crate::secret::Secrets;
 
 /// Where a plan's parts come from.
@@ -203,19 +204,7 @@ impl Opener<'_> {
             };
             roles.insert(role.name.clone(), Grant { capability: role.capability.clone(), access: role.access, bound });
         }
-        let none: Option<Gate> = None;
-        Ok(Unit {
-            plugin: plugin.name,
-            bytes: plugin.bytes,
-            component: plugin.component,
-            manifest: plugin.manifest,
-            roles,
-            with: with.clone(),
-            expect: None,
-            retry: Retry { attempts: 3, backoff: Duration::from_secs(1) },
-            timeout,
-            gate: none,
-        })
+        Ok(plugin.into_unit(roles, with, timeout, None))
     }
 
     fn open(&mut self, capability: &str, name: &str) -> Result<Option<Bound>, AssembleError> {
@@ -246,5 +235,68 @@ pub fn opening(operator: &Operator, spool: &Path, program: &Path) -> Opening {
         spool: spool.to_owned(),
         base: operator.base.clone(),
         program: program.to_owned(),
+    }
+}
+
+/// A run's plan and plugins as they were kept, with nothing opened: for a replay.
+pub async fn offline(
+    components: &Components,
+    plan: &Plan,
+    plan_text: &str,
+    started: &RunStarted,
+    kept: &BTreeMap<String, Arc<[u8]>>,
+) -> Result<Job, AssembleError> {
+    let steps = plan.steps.iter().map(|step| (&step.id, &step.uses, &step.bind, &step.with, None));
+    let checks =
+        plan.verify.iter().map(|check| (&check.id, &check.uses, &check.bind, &check.with, check.expect.clone()));
+    let mut units = BTreeMap::new();
+    for (id, uses, bind, with, expect) in steps.chain(checks) {
+        let plugin = load(components, id, uses, kept.get(id).cloned()).await?;
+        let role = |role: &crate::manifest::Role| {
+            let bound =
+                bind.get(&role.name).map(|name| Bound { name: format!("{}.{name}", role.capability), open: None });
+            (role.name.clone(), Grant { capability: role.capability.clone(), access: role.access, bound })
+        };
+        let roles = plugin.manifest.roles.iter().map(role).collect();
+        units.insert(id.clone(), plugin.into_unit(roles, with, plan.timeout, expect));
+    }
+    Ok(Job {
+        plan_name: plan.name.clone(),
+        plan_path: started.plan_path.clone().into(),
+        plan_text: Arc::from(plan_text),
+        params: started.params.clone(),
+        people: plan.people.clone(),
+        target: started.target.clone(),
+        timeout: plan.timeout,
+        shape: started.shape.clone(),
+        units,
+        operator_path: started.operator_path.clone().into(),
+        rules: Digest::of(b""),
+        limits: started.limits.clone(),
+        resources: Vec::new(),
+        scrubber: Default::default(),
+    })
+}
+
+impl Plugin {
+    fn into_unit(
+        self,
+        roles: BTreeMap<String, Grant>,
+        with: &serde_json::Value,
+        timeout: Duration,
+        expect: Option<Condition>,
+    ) -> Unit {
+        Unit {
+            plugin: self.name,
+            bytes: self.bytes,
+            component: self.component,
+            manifest: self.manifest,
+            roles,
+            with: with.clone(),
+            expect,
+            retry: Retry { attempts: 3, backoff: Duration::from_secs(1) },
+            timeout,
+            gate: None,
+        }
     }
 }

@@ -25,11 +25,11 @@ use crate::machine::{Course, Next};
 use crate::pipeline::Divergence;
 use crate::record::{Record, RecordError};
 
-pub use assemble::{AssembleError, Checked, Sources, check, opening};
+pub use assemble::{AssembleError, Checked, Sources, check, offline, opening};
 pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
-pub use preview::{Branch, PreviewReport, preview};
+pub use preview::{Branch, BranchEnd, PreviewReport, When, preview};
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};
 

@@ -1,0 +1,201 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::id::CallId;
+
+/// Runs rollbacks: a written plan, one sandboxed WebAssembly component at a time, and proof of what
+/// was done.
+///
+/// A rollback in four commands: `ripcord check PLAN`, `ripcord preview PLAN`, `ripcord run PLAN`,
+/// `ripcord report last`. After a crash: `ripcord resume last`.
+#[derive(Debug, Parser)]
+#[command(name = "ripcord", version, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The operator's file [default: $RIPCORD_CONFIG, ./ripcord.toml, ~/.config/ripcord/ripcord.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder of journal and locks [default: $RIPCORD_STATE, ~/.local/state/ripcord]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Print one JSON object a line on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// The whole story on this machine, with nothing to configure
+    Demo(DemoOptions),
+    /// Find out everything that can be known without a network
+    Check(PlanOptions),
+    /// Show each call that a run would make, and make none that changes anything
+    Preview(PlanOptions),
+    /// Preview, ask, run, verify, report
+    Run(RunOptions),
+    /// Go on after a crash, a pause or an answer
+    Resume(RunName),
+    /// Stop a run and take back what it did
+    Abort(ByOptions),
+    /// Take back what a finished run did
+    Undo(UndoOptions),
+    /// Answer a gate
+    Approve(ApproveOptions),
+    /// Answer a doubt: did this call happen?
+    Resolve(ResolveOptions),
+    /// List the runs
+    Runs,
+    /// Show a run, or follow it
+    Show(ShowOptions),
+    /// Print the incident report
+    Report(RunName),
+    /// Check the hash chain of a run
+    Audit(AuditOptions),
+    /// Execute a run again, offline, and compare
+    Replay(RunName),
+    /// For plugins' authors
+    #[command(subcommand)]
+    Plugin(Plugin),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoOptions {
+    /// Keep the lab running afterwards, to try things by hand
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[derive(Debug, Args, Clone)]
+pub(super) struct PlanOptions {
+    /// The plan's file
+    pub plan: PathBuf,
+    /// A parameter of the plan
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub params: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunOptions {
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// Agree to whatever the preview lists, and to the plan's own gates
+    #[arg(long, conflicts_with = "approved")]
+    pub yes: bool,
+    /// Agree to exactly the preview of this name, as `ripcord preview` has printed it
+    #[arg(long, value_name = "sha256:…")]
+    pub approved: Option<String>,
+    #[command(flatten)]
+    pub by: By,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct By {
+    /// Who decides, for the journal [default: $USER]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunName {
+    /// A run's name, a part of it that no other has, or `last`
+    pub run: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ByOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    #[command(flatten)]
+    pub by: By,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UndoOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// Don't ask
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub by: By,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApproveOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// The gate's name, as `ripcord show` prints it
+    pub gate: String,
+    /// Say no
+    #[arg(long)]
+    pub no: bool,
+    #[command(flatten)]
+    pub by: By,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("answer").required(true))]
+pub(super) struct ResolveOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// The call, as `ripcord show` prints it: EXECUTION.ORDINAL
+    pub call: CallId,
+    /// It happened
+    #[arg(long, group = "answer")]
+    pub happened: bool,
+    /// It did not happen: it is sent (again)
+    #[arg(long, group = "answer")]
+    pub did_not_happen: bool,
+    /// It can't be found out: the plugin is told so
+    #[arg(long, group = "answer")]
+    pub unknowable: bool,
+    /// The reply that it had, as JSON, if it is another one than the plugin expects
+    #[arg(long, value_name = "JSON", requires = "happened")]
+    pub reply: Option<String>,
+    #[command(flatten)]
+    pub by: By,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// Go on printing what happens until the run ends
+    #[arg(long)]
+    pub follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// The head that the report has printed, to compare with
+    #[arg(long, value_name = "sha256:…")]
+    pub head: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Plugin {
+    /// Show what a plugin says of itself, and what it can reach at all
+    Inspect {
+        /// A bundled plugin's name, or a component's file
+        plugin: String,
+    },
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE, like -p version=v1.4.2".to_owned()),
+    }
+}

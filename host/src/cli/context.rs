@@ -1,0 +1,148 @@
+//! What a command works with: state directory, journal, engine, files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::args::{By, Global, PlanOptions, RunName};
+use super::exit::Fault;
+use super::output;
+use crate::component::Components;
+use crate::diagnostic::Diagnostic;
+use crate::id::RunId;
+use crate::journal::{Event, HostAttached, Journal, RunLock, SqliteJournal};
+use crate::operator::{self, Operator};
+use crate::plan::Plan;
+use crate::runner::{AssembleError, Job, Seams, Sources, check, opening};
+use crate::state::StateDir;
+
+pub(super) struct Context {
+    pub global: Global,
+    pub seams: Arc<dyn Seams>,
+}
+
+/// The files that a plan is made of.
+pub(super) struct Files {
+    pub operator: Operator,
+    pub plan: Plan,
+    pub plan_path: PathBuf,
+    pub plan_text: String,
+}
+
+impl Context {
+    pub(super) fn new(global: Global, seams: Arc<dyn Seams>) -> Self {
+        Self { global, seams }
+    }
+
+    pub(super) fn state(&self) -> Result<StateDir, Fault> {
+        Ok(match &self.global.state {
+            Some(path) => StateDir::open(path)?,
+            None => StateDir::find()?,
+        })
+    }
+
+    pub(super) fn journal(&self, state: &StateDir) -> Result<Arc<dyn Journal>, Fault> {
+        Ok(self.seams.journal(Arc::new(SqliteJournal::open(state.journal())?)))
+    }
+
+    pub(super) fn components(&self, state: &StateDir) -> Result<Components, Fault> {
+        Components::new(state.components()).map_err(|error| Fault::wrong(error.to_string()))
+    }
+
+    pub(super) fn files(&self, options: &PlanOptions) -> Result<Files, Fault> {
+        let operator = self.operator(None)?;
+        let path = &options.plan;
+        let plan_text = std::fs::read_to_string(path)
+            .map_err(|error| Fault::wrong(format!("can't read the plan {}: {error}", path.display())))?;
+        let plan = Plan::parse(&path.display().to_string(), &plan_text)?;
+        let plan_path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Ok(Files { operator, plan, plan_path, plan_text })
+    }
+
+    /// The operator's file: the one that was named, else the one that a run was begun with, else the
+    /// one that is found.
+    pub(super) fn operator(&self, began_with: Option<&Path>) -> Result<Operator, Fault> {
+        let config = self.global.config.as_deref().or(began_with);
+        let folder =
+            std::env::current_dir().map_err(|error| Fault::wrong(format!("can't tell the current folder: {error}")))?;
+        let path = operator::find(config, &folder, |name| std::env::var_os(name))?;
+        Ok(Operator::load(&path)?)
+    }
+
+    /// Checks the files, opens all connections, and says what is probably not meant.
+    pub(super) async fn job(
+        &self,
+        components: &Components,
+        state: &StateDir,
+        sources: Sources<'_>,
+    ) -> Result<Job, Fault> {
+        let opening = opening(sources.operator, &state.spool(), &program()?);
+        let checked = check(components, sources).await?;
+        output::warnings(&checked.warnings);
+        let job = checked.open(&opening, &self.seams);
+        Ok(job.map_err(|error| match error {
+            AssembleError::Open { ref connection, .. } => {
+                Fault::from(error_of(&error)).hint(format!("see [{connection}] in the operator's file"))
+            }
+            other => other.into(),
+        })?)
+    }
+
+    /// A run by its name, a unique part of it, or `last`.
+    pub(super) async fn run_id(&self, journal: &dyn Journal, name: &RunName) -> Result<RunId, Fault> {
+        let runs = journal.runs().await?;
+        if name.run == "last" {
+            return runs.first().cloned().ok_or_else(|| Fault::wrong("there is no run yet"));
+        }
+        if let Some(exact) = runs.iter().find(|run| run.as_str() == name.run) {
+            return Ok(exact.clone());
+        }
+        let mut matching = runs.iter().filter(|run| run.as_str().contains(&name.run));
+        match (matching.next(), matching.next()) {
+            (Some(run), None) => Ok(run.clone()),
+            (None, _) => Err(Fault::wrong(format!("there is no run `{}`", name.run))
+                .hint("`ripcord runs` lists the runs that there are")),
+            (Some(one), Some(other)) => {
+                Err(Fault::wrong(format!("`{}` is a part of more than one run's name: {one}, {other}, …", name.run)))
+            }
+        }
+    }
+
+    pub(super) fn by(&self, by: &By) -> String {
+        let user =
+            || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
+        by.by.clone().or_else(user).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    }
+}
+
+fn error_of(error: &AssembleError) -> Diagnostic {
+    Diagnostic::error(error.to_string())
+}
+
+/// This program, absolute: it starts its own supervisors.
+pub(super) fn program() -> Result<PathBuf, Fault> {
+    std::env::current_exe().map_err(|error| Fault::wrong(format!("can't find this program's own file: {error}")))
+}
+
+/// What this process is, for the journal.
+pub(super) fn host(lock: &RunLock) -> HostAttached {
+    HostAttached {
+        pid: std::process::id(),
+        machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        ripcord: env!("CARGO_PKG_VERSION").to_owned(),
+        taken_over_from: lock.taken_over_from(),
+    }
+}
+
+/// Appends a person's event to a run that another process may carry.
+pub(super) async fn append_as_person(journal: &dyn Journal, run: &RunId, event: Event) -> Result<(), Fault> {
+    debug_assert!(event.is_from_a_person());
+    loop {
+        let (_, head) = journal.read(run, None).await?;
+        let dated = crate::journal::Dated { at: jiff::Timestamp::now(), event: event.clone() };
+        match journal.append(run, head, &[dated]).await {
+            Ok(_) => return Ok(()),
+            Err(crate::journal::AppendError::Moved { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! How the program ends, and what a person reads when it could not do what it was asked.
+
+use std::process::ExitCode;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::journal::{AppendError, BeginError, LockError, ReadError, RunOutcome, StorageError};
+use crate::record::RecordError;
+use crate::runner::{AssembleError, BeginRunError, RunError, Stand};
+
+/// The exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Verified, or the command did what it says.
+    Done = 0,
+    /// It failed and was taken back.
+    Undone = 1,
+    /// The plan, the files or the arguments are wrong; nothing was touched.
+    Wrong = 2,
+    /// A person is needed.
+    Halted = 3,
+    /// There was nothing to roll back.
+    Unchanged = 4,
+    /// A check of the record found a fault.
+    Faulty = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<&Stand> for Exit {
+    fn from(stand: &Stand) -> Self {
+        match stand {
+            Stand::Ended(RunOutcome::Verified, _) => Self::Done,
+            Stand::Ended(RunOutcome::Undone, _) => Self::Undone,
+            Stand::Ended(RunOutcome::Unchanged, _) => Self::Unchanged,
+            Stand::Ended(RunOutcome::Halted, _) | Stand::Asks(_) | Stand::AtGate(_) | Stand::Paused => Self::Halted,
+        }
+    }
+}
+
+/// Why a command could not do what it says.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub what: What,
+    /// What to do next, one sentence each.
+    pub hints: Vec<String>,
+    pub exit: Exit,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Message(String),
+    Diagnostics(Diagnostics),
+}
+
+impl Fault {
+    /// The files, the arguments or the machine are wrong; nothing was touched.
+    pub(super) fn wrong(message: impl Into<String>) -> Self {
+        Self { what: What::Message(message.into()), hints: Vec::new(), exit: Exit::Wrong }
+    }
+
+    /// A person is needed.
+    pub(super) fn halted(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Halted, ..Self::wrong(message) }
+    }
+
+    /// The record is not what it should be.
+    pub(super) fn faulty(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Faulty, ..Self::wrong(message) }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<Diagnostics> for Fault {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self { what: What::Diagnostics(diagnostics), hints: Vec::new(), exit: Exit::Wrong }
+    }
+}
+
+impl From<Diagnostic> for Fault {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Diagnostics(vec![diagnostic]).into()
+    }
+}
+
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        Self::wrong(error.to_string())
+    }
+}
+
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Altered(_) => Self::faulty(error.to_string()),
+            ReadError::NoSuchRun(_) => {
+                Self::wrong(error.to_string()).hint("`ripcord runs` lists the runs that there are")
+            }
+            ReadError::NoSuchBlob(_) | ReadError::Storage(_) => Self::wrong(error.to_string()),
+        }
+    }
+}
+
+impl From<AppendError> for Fault {
+    fn from(error: AppendError) -> Self {
+        Self::halted(error.to_string())
+    }
+}
+
+impl From<AssembleError> for Fault {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Files(diagnostics) => diagnostics.into(),
+            AssembleError::Open { .. } | AssembleError::Plugin { .. } => Self::wrong(error.to_string()),
+        }
+    }
+}
+
+impl From<BeginRunError> for Fault {
+    fn from(error: BeginRunError) -> Self {
+        match error {
+            BeginRunError::Begin(BeginError::Held { ref resource, ref holder }) => held(resource, holder.as_str()),
+            BeginRunError::Begin(BeginError::Storage(_)) => Self::wrong(error.to_string()),
+            BeginRunError::Record(error) => error.into(),
+        }
+    }
+}
+
+/// Another run holds what this one wants.
+pub(super) fn held(resource: &str, holder: &str) -> Fault {
+    let what = match resource.split_once(':') {
+        Some(("target", target)) => format!("target {target}"),
+        Some(("git", path)) => format!("working copy {path}"),
+        _ => resource.to_owned(),
+    };
+    Fault::wrong(format!("{what} is held by run {holder}, which has not ended"))
+        .hint(format!("see what it is doing:  ripcord show {holder}"))
+        .hint(format!("go on with it:  ripcord resume {holder}    or take it back:  ripcord abort {holder}"))
+}
+
+impl From<RecordError> for Fault {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Read(error) => error.into(),
+            RecordError::Storage(error) => Self::halted(error.to_string()),
+            RecordError::Foreign { .. } | RecordError::Overtaken | RecordError::Impossible(_) => {
+                Self::halted(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<LockError> for Fault {
+    fn from(error: LockError) -> Self {
+        Self::wrong(error.to_string())
+    }
+}
+
+/// A run that began and can't go on: what it means for the rollback, and what to do.
+pub(super) fn broken_off(run: &str, error: RunError) -> Fault {
+    let fault = match &error {
+        RunError::Diverged(_) => Fault::halted(error.to_string())
+            .hint("the plugin asked for something else than the first time; nothing was sent")
+            .hint(format!("send its author this message and  ripcord show {run}")),
+        RunError::Record(RecordError::Storage(_)) => {
+            Fault::halted(format!("the journal can't be written, so the run has stopped: {error}"))
+                .hint("what was done until then is recorded; put right what is wrong with the disk")
+                .hint(format!("then go on:  ripcord resume {run}"))
+        }
+        RunError::Record(_) | RunError::NoSuchUnit(_) => {
+            Fault::halted(error.to_string()).hint(format!("see:  ripcord show {run}"))
+        }
+    };
+    fault.hint(format!("the state of the run:  ripcord show {run}"))
+}

@@ -1,0 +1,87 @@
+//! The command line: it parses, asks and prints, and leaves all decisions to the library.
+
+mod answer;
+mod args;
+mod context;
+mod demo;
+mod exit;
+mod inspect;
+mod look;
+mod output;
+mod run;
+mod terminal;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+
+use crate::runner::Seams;
+use args::{Arguments, Command};
+use context::Context;
+use exit::{Exit, Fault};
+
+/// Runs the program with the process's arguments. `seams` is [`Untouched`](crate::runner::Untouched)
+/// but in tests.
+pub fn main(seams: Arc<dyn Seams>) -> ExitCode {
+    // A supervisor has to be ready in a millisecond, and has its own way with signals.
+    let mut arguments = std::env::args_os().skip(1);
+    if let (Some(command), Some(record), None) = (arguments.next(), arguments.next(), arguments.next())
+        && command == "supervise"
+    {
+        return crate::process::supervise(record.as_ref());
+    }
+    let arguments = Arguments::parse();
+    init_log();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&Fault::wrong(format!("can't start: {error}")));
+            return Exit::Wrong.into();
+        }
+    };
+    let exit = runtime.block_on(dispatch(arguments, seams));
+    // A prompt that nobody has answered must not keep the process.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn dispatch(arguments: Arguments, seams: Arc<dyn Seams>) -> Exit {
+    match carry_out(arguments, seams).await {
+        Ok(exit) => exit,
+        Err(fault) => {
+            output::error(&fault);
+            fault.exit
+        }
+    }
+}
+
+async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>) -> Result<Exit, Fault> {
+    let Arguments { global, command } = arguments;
+    let context = Context::new(global, seams);
+    match command {
+        Command::Demo(options) => demo::demo(&context, options).await,
+        Command::Check(plan) => run::check(&context, &plan).await,
+        Command::Preview(plan) => run::preview(&context, &plan).await,
+        Command::Run(options) => run::run(&context, options).await,
+        Command::Resume(run) => run::resume(&context, &run).await,
+        Command::Abort(options) => run::abort(&context, options).await,
+        Command::Undo(options) => run::undo(&context, options).await,
+        Command::Approve(options) => answer::approve(&context, options).await,
+        Command::Resolve(options) => answer::resolve(&context, options).await,
+        Command::Runs => look::runs(&context).await,
+        Command::Show(options) => look::show(&context, options).await,
+        Command::Report(run) => look::report(&context, &run).await,
+        Command::Audit(options) => look::audit(&context, options).await,
+        Command::Replay(run) => look::replay(&context, &run).await,
+        Command::Plugin(args::Plugin::Inspect { plugin }) => inspect::inspect(&context, &plugin).await,
+    }
+}
+
+/// `RIPCORD_LOG` says how much of the program's own log goes to stderr; nothing unless set.
+fn init_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RIPCORD_LOG");
+    if let Ok(filter) = filter {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+}

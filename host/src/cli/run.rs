@@ -1,0 +1,321 @@
+//! `check`, `preview`, `run`, `resume`, `abort`, `undo`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::args::{ByOptions, PlanOptions, RunName, RunOptions, UndoOptions};
+use super::context::{Context, Files, append_as_person, host};
+use super::exit::{Exit, Fault, broken_off, held};
+use super::output::{self, Progress};
+use super::terminal::{self, Terminal};
+use crate::component::Components;
+use crate::id::RunId;
+use crate::journal::{BeginError, Event, Journal, LockError, RunLock, RunOutcome, RunStarted};
+use crate::machine::State;
+use crate::plan::{Plan, resolve_params};
+use crate::record::{Record, look};
+use crate::runner::{self, Job, PreviewReport, Runner, Sources, Stand};
+
+/// Everything that can be known without a network and without a secret.
+pub(super) async fn check(context: &Context, options: &PlanOptions) -> Result<Exit, Fault> {
+    let files = context.files(options)?;
+    let state = context.state()?;
+    let components = context.components(&state)?;
+    if !options.params.is_empty() {
+        resolve_params(&files.plan, &options.params)?;
+    }
+    let checked = runner::check(&components, sources(&files, options, None)).await?;
+    output::warnings(&checked.warnings);
+    output::checked(context, &files.plan, &checked);
+    Ok(Exit::Done)
+}
+
+pub(super) async fn preview(context: &Context, options: &PlanOptions) -> Result<Exit, Fault> {
+    let files = context.files(options)?;
+    let state = context.state()?;
+    let components = context.components(&state)?;
+    let job = context.job(&components, &state, sources(&files, options, None)).await?;
+    let report = previewed(context, &components, &job).await?;
+    output::preview(context, &report);
+    Ok(Exit::Done)
+}
+
+pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, Fault> {
+    let files = context.files(&options.plan)?;
+    let state = context.state()?;
+    let components = context.components(&state)?;
+    let journal = context.journal(&state)?;
+    let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    refuse_if_held(journal.as_ref(), &job).await?;
+
+    let report = previewed(context, &components, &job).await?;
+    output::preview_for_run(context, &report);
+    let by = context.by(&options.by);
+    agree(&report, &options)?;
+
+    let run = RunId::new(jiff::Timestamp::now());
+    let lock = RunLock::acquire(&state, &run)?;
+    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), host(&lock)).await?;
+    output::began(context, &run);
+    drive(context, components, journal, job, record, Terminal::new(by, options.yes)).await
+}
+
+/// Goes on with a run.
+pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fault> {
+    let mut taken = take(context, name).await?.taken()?;
+    if let Some((outcome, why)) = taken.record.state().ended.clone() {
+        if outcome != RunOutcome::Halted || !can_verify_again(taken.record.state()) {
+            let run = taken.record.run();
+            output::stand(context, run, &Stand::Ended(outcome, why.clone()));
+            return Err(Fault {
+                exit: Exit::from(&Stand::Ended(outcome, why)),
+                ..Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to resume"))
+            }
+            .hint(format!("take back what it did:  ripcord undo {run}")));
+        }
+        taken.hold().await?;
+        taken.record.commit(Event::VerificationRequested { by: taken.by.clone() }).await?;
+    }
+    taken.drive(context, false).await
+}
+
+/// Stops a run and takes back what it did; a running host does it itself.
+pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit, Fault> {
+    let by = context.by(&options.by);
+    let event = Event::AbortRequested { by };
+    let mut taken = match take(context, &options.run).await? {
+        Taking::Taken(taken) => taken,
+        Taking::Carried { run, pid, journal } => {
+            append_as_person(journal.as_ref(), &run, event).await?;
+            output::note(&format!("run {run} is carried by process {pid}, which takes it back now"));
+            output::note(&format!("follow it:  ripcord show {run} --follow"));
+            return Ok(Exit::Done);
+        }
+    };
+    if let Some((outcome, _)) = &taken.record.state().ended {
+        let run = taken.record.run();
+        return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop"))
+            .hint(format!("take back what it did:  ripcord undo {run}")));
+    }
+    taken.record.commit(event).await?;
+    taken.drive(context, false).await
+}
+
+/// Takes back what a finished run did.
+pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit, Fault> {
+    let by = context.by(&options.by);
+    let mut taken = take(context, &options.run).await?.taken()?;
+    let run = taken.record.run().clone();
+    let state = taken.record.state();
+    match &state.ended {
+        None => {
+            return Err(Fault::wrong(format!("run {run} has not ended"))
+                .hint(format!("stop it and take it back:  ripcord abort {run}")));
+        }
+        Some((RunOutcome::Undone, _)) => return Err(Fault::wrong(format!("run {run} was already taken back"))),
+        Some(_) if !state.has_effects() => {
+            return Err(Fault {
+                exit: Exit::Unchanged,
+                ..Fault::wrong(format!("run {run} has changed nothing that could be taken back"))
+            });
+        }
+        Some(_) => {}
+    }
+    if !options.yes && !terminal::confirm(&format!("Take back what run {run} did?"))? {
+        return Err(Fault::wrong("nothing was done").hint("say yes at the prompt, or give --yes"));
+    }
+    taken.hold().await?;
+    taken.record.commit(Event::UndoRequested { by }).await?;
+    taken.drive(context, options.yes).await
+}
+
+/// A run that this process has taken over.
+struct Taken {
+    components: Components,
+    journal: Arc<dyn Journal>,
+    record: Record,
+    job: Job,
+    by: String,
+    _lock: RunLock,
+}
+
+/// What came of wanting to take a run over.
+enum Taking {
+    Taken(Box<Taken>),
+    /// Another process carries it.
+    Carried {
+        run: RunId,
+        pid: String,
+        journal: Arc<dyn Journal>,
+    },
+}
+
+impl Taking {
+    /// The run, if nobody else carries it.
+    fn taken(self) -> Result<Box<Taken>, Fault> {
+        match self {
+            Self::Taken(taken) => Ok(taken),
+            Self::Carried { run, pid, .. } => {
+                Err(Fault::wrong(format!("run {run} is carried by process {pid} right now"))
+                    .hint(format!("follow it:  ripcord show {run} --follow"))
+                    .hint(format!("stop it:  ripcord abort {run}    or press Ctrl-C where it runs")))
+            }
+        }
+    }
+}
+
+/// Takes a run over: its lock, its plan and plugins as they were, the operator's file as it is today.
+async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
+    let state = context.state()?;
+    let journal = context.journal(&state)?;
+    let run = context.run_id(journal.as_ref(), name).await?;
+    let lock = match RunLock::acquire(&state, &run) {
+        Ok(lock) => lock,
+        Err(LockError::Locked { run, by }) => {
+            let pid = by.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+            return Ok(Taking::Carried { run, pid, journal });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let components = context.components(&state)?;
+    let (started, kept) = kept(journal.as_ref(), &run).await?;
+    let operator = context.operator(Some(started.operator_path.as_ref()))?;
+    let plan_text = String::from_utf8_lossy(&journal.blob(started.plan).await?).into_owned();
+    let plan = Plan::parse(&started.plan_path, &plan_text)?;
+    let params: Vec<_> = started.params.clone().into_iter().collect();
+    let sources = Sources {
+        plan: &plan,
+        plan_path: started.plan_path.as_ref(),
+        plan_text: &plan_text,
+        params: &params,
+        operator: &operator,
+        kept: Some(&kept),
+    };
+    let mut job = context.job(&components, &state, sources).await?;
+    // What the guests were allowed is kept with the run.
+    job.limits = started.limits.clone();
+    let mut record = Record::open(Arc::clone(&journal), &run).await?;
+    record.commit(Event::HostAttached(host(&lock))).await?;
+    if let Some(pid) = lock.taken_over_from() {
+        output::note(&format!("process {pid}, which carried run {run}, is gone; its lock was taken over"));
+    }
+    let by = context.by(&super::args::By { by: None });
+    Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, _lock: lock })))
+}
+
+/// What a run began with.
+pub(super) async fn kept(
+    journal: &dyn Journal,
+    run: &RunId,
+) -> Result<(RunStarted, BTreeMap<String, Arc<[u8]>>), Fault> {
+    let (_, events, _) = look(journal, run).await?;
+    let started = events.into_iter().find_map(|recorded| match recorded.event {
+        Event::RunStarted(started) => Some(*started),
+        _ => None,
+    });
+    let started = started.ok_or_else(|| Fault::faulty(format!("run {run} has no beginning")))?;
+    let mut kept = BTreeMap::new();
+    for (id, digest) in &started.plugins {
+        kept.insert(id.clone(), Arc::from(journal.blob(*digest).await?));
+    }
+    Ok((started, kept))
+}
+
+impl Taken {
+    /// A run that had ended has let go of its target.
+    async fn hold(&self) -> Result<(), Fault> {
+        match self.journal.hold(self.record.run(), &self.job.holds()).await {
+            Ok(()) => Ok(()),
+            Err(BeginError::Held { resource, holder }) => Err(held(&resource, holder.as_str())),
+            Err(BeginError::Storage(error)) => Err(error.into()),
+        }
+    }
+
+    async fn drive(self, context: &Context, yes: bool) -> Result<Exit, Fault> {
+        let Self { components, journal, record, job, by, _lock } = self;
+        drive(context, components, journal, job, record, Terminal::new(by, yes)).await
+    }
+}
+
+/// Takes a run as far as it goes, shows it, and says where it stands.
+async fn drive(
+    context: &Context,
+    components: Components,
+    journal: Arc<dyn Journal>,
+    job: Job,
+    mut record: Record,
+    terminal: Terminal,
+) -> Result<Exit, Fault> {
+    let run = record.run().clone();
+    let (state, events, _) = look(journal.as_ref(), &run).await?;
+    let progress = Progress::new(context, &run, &state, &events);
+    record.listen(progress.listener());
+    let terminal = Arc::new(terminal.with(progress.clone()));
+    let runner = Runner::new(components, journal, Arc::new(job), record, terminal, Arc::clone(&context.seams));
+    terminal::pause_on_interrupt(runner.pause());
+    let stand = runner.drive().await;
+    progress.finish();
+    let stand = stand.map_err(|error| broken_off(run.as_str(), error))?;
+    output::stand(context, &run, &stand);
+    Ok(Exit::from(&stand))
+}
+
+async fn previewed(context: &Context, components: &Components, job: &Job) -> Result<PreviewReport, Fault> {
+    runner::preview(components, job, &context.seams).await.map_err(|error| Fault::wrong(error.to_string()))
+}
+
+/// Early, so that nobody reads a preview for nothing. The journal decides when the run begins.
+async fn refuse_if_held(journal: &dyn Journal, job: &Job) -> Result<(), Fault> {
+    for resource in job.holds() {
+        if let Some(holder) = journal.holder(&resource).await? {
+            return Err(held(&resource, holder.as_str()));
+        }
+    }
+    Ok(())
+}
+
+/// A person's agreement to exactly this preview.
+fn agree(report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
+    if options.yes {
+        return Ok(());
+    }
+    let digest = report.digest().to_string();
+    match &options.approved {
+        Some(approved) if *approved == digest => return Ok(()),
+        Some(_) => output::note(
+            "what was approved is not what a run would do now: the plan, a parameter, a plugin, a rule or the list of changes is another one",
+        ),
+        None => {}
+    }
+    if !terminal::is_interactive() {
+        let fault = match options.approved {
+            Some(_) => Fault::wrong("the approval does not fit, and nobody is here to ask; nothing was touched"),
+            None => Fault::wrong("nobody is here to agree to the preview; nothing was touched"),
+        };
+        return Err(fault
+            .hint(format!("agree to exactly this preview with  --approved {digest}"))
+            .hint("or to whatever is listed with  --yes"));
+    }
+    if terminal::confirm("Make these changes?")? { Ok(()) } else { Err(Fault::wrong("nothing was touched")) }
+}
+
+fn sources<'a>(
+    files: &'a Files,
+    options: &'a PlanOptions,
+    kept: Option<&'a BTreeMap<String, Arc<[u8]>>>,
+) -> Sources<'a> {
+    Sources {
+        plan: &files.plan,
+        plan_path: &files.plan_path,
+        plan_text: &files.plan_text,
+        params: &options.params,
+        operator: &files.operator,
+        kept,
+    }
+}
+
+/// Whether all steps have done their part, so that a verification may be tried again.
+fn can_verify_again(state: &State) -> bool {
+    let steps = state.shape.steps.iter().filter(|step| step.fallback.is_none());
+    steps.into_iter().all(|step| state.receipt(&step.id).is_some())
+}

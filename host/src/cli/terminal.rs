@@ -1,0 +1,119 @@
+//! The person at the terminal: prompts, and Ctrl-C.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use async_trait::async_trait;
+
+use super::exit::Fault;
+use super::output::{self, Progress};
+use crate::id::CallId;
+use crate::journal::{Answer, Behind, GateOpened, Verdict};
+use crate::machine::Mutation;
+use crate::runner::{DoubtAnswer, Pause, People};
+
+/// Whether somebody can be asked.
+pub(super) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks a question with yes or no; no unless said.
+pub(super) fn confirm(question: &str) -> Result<bool, Fault> {
+    if !is_interactive() {
+        return Err(Fault::wrong(format!("nobody is here to answer: {question}")).hint("give --yes"));
+    }
+    Ok(matches!(ask_blocking(&format!("{question} [y/N] ")).trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn ask_blocking(prompt: &str) -> String {
+    let mut stderr = std::io::stderr();
+    // A terminal that can't be written to can't be read from either: the answer is then no.
+    let _ = write!(stderr, "{prompt}").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    answer
+}
+
+/// The person at the terminal, if there is one.
+pub(super) struct Terminal {
+    by: String,
+    yes: bool,
+    progress: Option<Progress>,
+}
+
+impl Terminal {
+    /// `yes` agrees in advance to the plan's own gates, which the preview has shown.
+    pub(super) fn new(by: String, yes: bool) -> Self {
+        Self { by, yes, progress: None }
+    }
+
+    pub(super) fn with(self, progress: Progress) -> Self {
+        Self { progress: Some(progress), ..self }
+    }
+
+    async fn ask(&self, text: String) -> Option<String> {
+        if !is_interactive() {
+            return None;
+        }
+        let pause = self.progress.clone();
+        let asked = tokio::task::spawn_blocking(move || match pause {
+            Some(progress) => progress.suspend(|| ask_blocking(&text)),
+            None => ask_blocking(&text),
+        });
+        asked.await.ok().filter(|answer| !answer.is_empty())
+    }
+}
+
+#[async_trait]
+impl People for Terminal {
+    async fn gate(&self, gate: &GateOpened) -> Option<(Answer, String)> {
+        if self.yes && matches!(gate.before, Behind::Step(_)) {
+            return Some((Answer::Yes, self.by.clone()));
+        }
+        let answer = self.ask(format!("{}[y/N] ", output::gate(gate))).await?;
+        let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+        Some((if yes { Answer::Yes } else { Answer::No }, self.by.clone()))
+    }
+
+    async fn settle(&self, call: CallId, mutation: &Mutation, seen: &str) -> Option<DoubtAnswer> {
+        let question = output::doubt(call, mutation, seen);
+        loop {
+            let answer =
+                self.ask(format!("{question}\nDid it happen? [yes/no/unknown, Enter to leave it open] ")).await?;
+            let verdict = match (answer.trim().to_lowercase().as_str(), &mutation.assume) {
+                ("y" | "yes", Some(reply)) => Verdict::Happened(reply.clone()),
+                ("y" | "yes", None) => {
+                    output::note(
+                        "the plugin does not say what reply it expects: leave it open, and give the reply with  ripcord resolve … --happened --reply JSON",
+                    );
+                    continue;
+                }
+                ("n" | "no", _) => Verdict::DidNotHappen,
+                ("u" | "unknown", _) => Verdict::Unknowable,
+                ("", _) => return None,
+                _ => continue,
+            };
+            return Some(DoubtAnswer { verdict, by: self.by.clone() });
+        }
+    }
+}
+
+/// The first Ctrl-C (or the end of the terminal) pauses at the next durable point; a second one ends
+/// the process at once, which is what the journal is for.
+pub(super) fn pause_on_interrupt(pause: Pause) {
+    use tokio::signal::unix::{SignalKind, signal};
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let Ok(mut signals) = signal(kind) else { continue };
+        let pause = pause.clone();
+        tokio::spawn(async move {
+            let mut asked = false;
+            while signals.recv().await.is_some() {
+                if asked {
+                    std::process::exit(3);
+                }
+                asked = true;
+                pause.ask();
+                output::note("pausing at the next point that can be resumed; once more to stop at once");
+            }
+        });
+    }
+}
