@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// Recipient and subject of each mail to this world, sorted.
+/// Channel and subject of each mail to this world, sorted.
 pub fn mails(mailbox: &Path, world: &str) -> Vec<String> {
     let folder = fs::read_dir(mailbox.join("new")).into_iter().flatten();
     let texts = folder.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok());
@@ -13,9 +13,10 @@ pub fn mails(mailbox: &Path, world: &str) -> Vec<String> {
                 let line = text.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")))?;
                 Some(line.split_once(':')?.1.trim().to_owned())
             };
+            // Whose mail it is says the recipient; without that, two worlds' mails compare.
             let to = header("to")?;
-            let mine = to.contains(&format!("-{world}@"));
-            mine.then(|| format!("{}: {}", to, header("subject").unwrap_or_default()))
+            let (channel, _) = to.split_once(&format!("-{world}@"))?;
+            Some(format!("{channel}: {}", header("subject").unwrap_or_default()))
         })
         .collect();
     mails.sort();

@@ -8,9 +8,14 @@ mod program;
 mod repository;
 mod served;
 
+use std::fmt::Debug;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -42,6 +47,27 @@ pub struct World {
     smtp: u16,
 }
 
+/// Cases side by side: most of their time is spent waiting for other processes. All are tried, and
+/// those that failed are named.
+pub fn in_parallel<T: Send + Debug + Clone>(cases: Vec<T>, case: impl Fn(T) + Sync) {
+    let (queue, failed) = (Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap().next();
+                    let Some(next) = next else { break };
+                    if catch_unwind(AssertUnwindSafe(|| case(next.clone()))).is_err() {
+                        failed.lock().unwrap().push(next);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "these failed, for the reasons above: {failed:#?}");
+}
+
 /// All that a rollback could have touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touched {
@@ -50,7 +76,7 @@ pub struct Touched {
     pub repository: repository::Content,
     /// What the npm scripts wrote down.
     pub commands: Vec<String>,
-    /// Recipient and subject of each mail, sorted.
+    /// Channel and subject of each mail, sorted.
     pub mails: Vec<String>,
     /// What is deployed to staging.
     pub staging: Option<String>,
@@ -186,9 +212,18 @@ impl World {
         )
     }
 
-    /// Recipient and subject of each mail that has come.
+    /// Channel and subject of each mail that has come.
     pub fn mails(&self) -> Vec<String> {
         mail::mails(&served::servers().mailbox, &self.name)
+    }
+
+    /// Waits until something holds that another process sees to.
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !holds() {
+            assert!(Instant::now() < until, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub fn touched(&self) -> Touched {
