@@ -2,6 +2,7 @@
 
 use ripcord_plugin::http::segment;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +42,12 @@ impl Config {
     /// Where a `GET` tells whether it is enabled.
     pub(crate) fn state(&self) -> Option<String> {
         self.state.as_deref().map(|path| self.request_path(path))
+    }
+
+    /// An answer to [`Config::state`] that says this.
+    pub(crate) fn state_body(&self, enabled: bool) -> Value {
+        let fields = self.enabled.rsplit('/').filter(|field| !field.is_empty());
+        fields.fold(json!(enabled), |value, field| json!({ field.replace("~1", "/").replace("~0", "~"): value }))
     }
 
     /// The commit's message.

@@ -145,7 +145,10 @@ impl Action for ConnectorDisable {
 /// Whether the connector is enabled now; none if the plan does not say where to look.
 fn is_enabled(config: &Config) -> Result<Option<bool>> {
     let Some(state) = config.state() else { return Ok(None) };
-    let response = ADMIN.get(state).send()?.expect_success()?;
+    // Behind an assumed disabling, the service would say that the connector is still enabled, and a
+    // preview would not list what an undo does about it.
+    let assumed = http::Response::new(200).with_body(config.state_body(false).to_string());
+    let response = ADMIN.get(state).assume(assumed).send()?.expect_success()?;
     match response.json::<Value>()?.pointer(&config.enabled).and_then(Value::as_bool) {
         Some(enabled) => Ok(Some(enabled)),
         None => Err(response.unexpected(&format!(", which has no boolean at `{}`", config.enabled))),
