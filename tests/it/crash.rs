@@ -204,9 +204,7 @@ fn an_answer_that_is_lost_on_the_way_is_a_doubt_like_any_other() {
 
 fn every_window(mutations: &[String]) -> Vec<(Window, u32, String)> {
     let numbered = (1..).zip(mutations);
-    numbered
-        .flat_map(|(number, summary)| Window::ALL.map(|window| (window, number, summary.clone())))
-        .collect()
+    numbered.flat_map(|(number, summary)| Window::ALL.map(|window| (window, number, summary.clone()))).collect()
 }
 
 /// The number of the mutation that begins like this, from 1.

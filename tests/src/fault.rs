@@ -88,8 +88,7 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let parse = || {
             let (window, mutation) = text.split_once(':')?;
-            let window =
-                Window::ALL.into_iter().chain([Window::DuringEffect]).find(|known| known.name() == window)?;
+            let window = Window::ALL.into_iter().chain([Window::DuringEffect]).find(|known| known.name() == window)?;
             Some(Self { window, mutation: mutation.parse().ok()?, intended: 0.into(), answered: 0.into() })
         };
         parse().ok_or_else(|| format!("{VARIABLE}={text}: write WINDOW:MUTATION, like after-effect:3"))

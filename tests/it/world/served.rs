@@ -38,14 +38,13 @@ pub fn servers() -> &'static Servers {
             Some(&folder),
         );
         // Debian's own Python: another one in PATH does not see Debian's packages.
-        let _smtp = Watched::start(
-            Command::new("/usr/bin/python3").args(["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{smtp}")]).args([
-                "-c",
-                "aiosmtpd.handlers.Mailbox",
-                mailbox.to_str().unwrap(),
-            ]),
-            None,
-        );
+        let _smtp =
+            Watched::start(
+                Command::new("/usr/bin/python3")
+                    .args(["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{smtp}")])
+                    .args(["-c", "aiosmtpd.handlers.Mailbox", mailbox.to_str().unwrap()]),
+                None,
+            );
         wait_for(git, "git daemon is not there; run:  apt-get install -y git");
         wait_for(smtp, "aiosmtpd is not there; run:  apt-get install -y python3-aiosmtpd");
         Servers { git, remotes, smtp, mailbox, _git, _smtp }

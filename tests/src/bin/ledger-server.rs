@@ -201,7 +201,12 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
         "body": String::from_utf8_lossy(&body[..body.len().min(4096)]),
     });
     if let Err(error) = service.write_down(&line) {
-        return response(StatusCode::INSUFFICIENT_STORAGE, None, &json!({ "error": error.to_string() }), &parts.headers);
+        return response(
+            StatusCode::INSUFFICIENT_STORAGE,
+            None,
+            &json!({ "error": error.to_string() }),
+            &parts.headers,
+        );
     }
     let behaviour = service.behaviour(path);
     if behaviour == Behaviour::FailOnce {
