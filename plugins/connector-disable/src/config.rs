@@ -46,7 +46,7 @@ impl Config {
 
     /// What such a `GET` answers.
     pub(crate) fn state_response(&self, enabled: bool) -> Response {
-        let nest = |inner, key: &str| json!({ key.replace("~1", "/").replace("~0", "~"): inner });
+        let nest = |inner, key: &str| json!({ (key.replace("~1", "/").replace("~0", "~")): inner });
         let body = self.enabled.split('/').skip(1).collect::<Vec<_>>().into_iter().rev().fold(json!(enabled), nest);
         Response::new(200).with_body(body.to_string().as_str())
     }
