@@ -101,6 +101,8 @@ pub struct Mutation {
     pub assume: Option<Reply>,
     /// When its last intent was recorded.
     pub intended: Timestamp,
+    /// How often it was sent and no reply came, crashes not counted.
+    pub doubted: u32,
     /// What became of it.
     pub fate: Fate,
 }
@@ -209,6 +211,7 @@ impl State {
                     marker: marker.clone(),
                     assume: assume.clone(),
                     intended: at,
+                    doubted: 0,
                     fate: Fate::Open,
                 };
                 self.intend(*call, mutation)?;
@@ -217,9 +220,7 @@ impl State {
                 let mutation = self.open_mutation(*call)?;
                 mutation.fate = Fate::Answered(outcome.clone());
             }
-            Event::Doubted { call, .. } => {
-                self.open_mutation(*call)?;
-            }
+            Event::Doubted { call, .. } => self.open_mutation(*call)?.doubted += 1,
             Event::Settled { call, by, verdict } => match self.open_mutation(*call) {
                 Ok(mutation) => {
                     mutation.fate = match verdict {
@@ -395,7 +396,7 @@ impl State {
         match calls.get_mut(call.ordinal as usize) {
             None => self.add(call, Made::Mutation(Box::new(mutation))),
             Some(Made::Mutation(known)) if matches!(known.fate, Fate::Cleared | Fate::Repeating) => {
-                **known = mutation;
+                **known = Mutation { doubted: known.doubted, ..mutation };
                 Ok(())
             }
             Some(_) => Err(Impossible(format!("call {call} is intended a second time, and nothing had cleared it"))),
