@@ -77,9 +77,10 @@ impl Teller<'_> {
         let after = self.lab.snapshot().await?;
         let looked = self.lab.ledger().len() - asked;
         (self.say)(&format!(
-            "Nothing was touched: GENIA was asked {looked} time(s) how it is, and to change something {} time(s).\n\
-             Commits, remote, deployed files and mailbox are what they were.",
-            after.changes.len()
+            "Nothing was touched. GENIA was asked {} how it is and {} to change anything; commits, remote,\n\
+             deployed files and mailbox are what they were.",
+            times(looked),
+            times(after.changes.len())
         ));
         Claims::default()
             .that(code == 0, || format!("the preview exits with 0; it exited with {code}"))
@@ -189,6 +190,15 @@ fn health(snapshot: &Snapshot) -> Result<String, LabError> {
     let answer =
         answer.map_err(|error| LabError::Service { service: "service of GENIA", problem: error.to_string() })?;
     Ok(format!("    GET /health  {answer}"))
+}
+
+fn times(count: usize) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
 }
 
 fn subject(mail: &str) -> &str {

@@ -31,7 +31,7 @@ enum Mistake {
     HasNoReport,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Cli for ByHand<'_> {
     async fn ripcord(&self, arguments: &[String]) -> u8 {
         let [_, _, _, _, command, ..] = arguments else { panic!("{arguments:?}") };
@@ -122,9 +122,12 @@ async fn a_rollback_that_is_one_ends_the_story_well() {
         ]
         .map(|command| format!("--config ripcord.toml --state state {command}"))
     );
-    for seen in
-        ["\"facebook\":\"failing\"", "\"facebook\":\"disabled\"", "0 time(s)", "to users@genia.example: Conector"]
-    {
+    for seen in [
+        "\"facebook\":\"failing\"",
+        "\"facebook\":\"disabled\"",
+        "never how it is and never to change anything",
+        "to users@genia.example: Conector",
+    ] {
         assert!(said.contains(seen), "{seen} is not in:\n{said}");
     }
 }
