@@ -31,7 +31,7 @@ pub trait Cli {
     async fn ripcord(&self, arguments: &[String]) -> u8;
 }
 
-/// What the demo says between the commands: one paragraph at a time, in lines of at most 80
+/// What the demo says between the commands: one paragraph at a time, in lines of at most 100
 /// characters but for what a service has answered.
 pub type Say<'a> = &'a dyn Fn(&str);
 
