@@ -23,15 +23,17 @@ const NOT_BEGUN: u8 = 2;
 const FAULT: u8 = 5;
 
 /// The program itself.
-#[async_trait]
-pub trait Cli: Send + Sync {
+///
+/// Its futures may stay on their thread: a command line has one.
+#[async_trait(?Send)]
+pub trait Cli {
     /// Does what `ripcord` with these arguments does, and returns its exit code.
     async fn ripcord(&self, arguments: &[String]) -> u8;
 }
 
-/// What the demo says between the commands: one paragraph at a time, in lines of at most 80
+/// What the demo says between the commands: one paragraph at a time, in lines of at most 100
 /// characters but for what a service has answered.
-pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
+pub type Say<'a> = &'a dyn Fn(&str);
 
 /// Tells the story in a lab of its own, which is gone afterwards, and returns the exit code. With
 /// `keep` the lab stays up until Ctrl-C, for `program` to be tried on it.

@@ -1,7 +1,5 @@
 //! The story: a deploy goes wrong and is rolled back, and every sentence of it is checked.
 
-use std::fmt::Write;
-
 use super::{Cli, Say};
 use crate::lab::{ADMINISTRATORS, BAD, CONNECTOR, Condition, GOOD, Lab, LabError, Request, Snapshot, USERS};
 
@@ -12,7 +10,10 @@ pub enum StoryError {
     #[error(transparent)]
     Lab(#[from] LabError),
     /// What ripcord did is not what the story says of it.
-    #[error("This is not what should have happened:{}\nPlease report it: it is a fault in ripcord or in its demo.", list(.0))]
+    #[error(
+        "This should be so, and is not:\n{}\n\nPlease report it: it is a fault in ripcord or in its demo.",
+        list(.0.clone())
+    )]
     Wrong(Vec<String>),
 }
 
@@ -45,25 +46,26 @@ impl Teller<'_> {
             self.lab.folder().display()
         ));
         let before = self.lab.snapshot().await?;
-        (self.say)(&format!("{GOOD} is deployed, and all is well.\n\n{}", health(&before)?));
         Claims::default()
             .that(before.health.healthy && before.health.version == GOOD, || format!("{GOOD} is deployed and healthy"))
-            .hold()
+            .hold()?;
+        (self.say)(&format!("{GOOD} is deployed, and all is well.\n\n{}", health(&before)?));
+        Ok(())
     }
 
     async fn broken(&self) -> Result<Snapshot, StoryError> {
         self.lab.break_deploy().await?;
         let broken = self.lab.snapshot().await?;
-        (self.say)(&format!(
-            "{BAD} goes out. Its Facebook connector leaves out the access token, so nothing is posted any\n\
-             more and users get errors.\n\n{}",
-            health(&broken)?
-        ));
         let connector = broken.health.connectors.get(CONNECTOR);
         Claims::default()
             .that(broken.health.version == BAD, || format!("{BAD} is deployed"))
             .that(connector == Some(&Condition::Failing), || format!("the connector {CONNECTOR} is failing"))
             .hold()?;
+        (self.say)(&format!(
+            "{BAD} goes out. Its Facebook connector leaves out the access token, so nothing is posted any\n\
+             more and users get errors.\n\n{}",
+            health(&broken)?
+        ));
         Ok(broken)
     }
 
@@ -76,15 +78,17 @@ impl Teller<'_> {
         let code = self.rehearsed("preview", &[]).await;
         let after = self.lab.snapshot().await?;
         let looked = self.lab.ledger().len() - asked;
-        (self.say)(&format!(
-            "Nothing was touched: GENIA was asked {looked} time(s) how it is, and to change something {} time(s).\n\
-             Commits, remote, deployed files and mailbox are what they were.",
-            after.changes.len()
-        ));
         Claims::default()
             .that(code == 0, || format!("the preview exits with 0; it exited with {code}"))
             .that(after == *broken, || format!("the preview touches nothing; before: {broken:?}; after: {after:?}"))
-            .hold()
+            .hold()?;
+        (self.say)(&format!(
+            "Nothing was touched. GENIA was asked {} how it is and {} to change anything; commits, remote,\n\
+             deployed files and mailbox are what they were.",
+            times(looked),
+            times(after.changes.len())
+        ));
+        Ok(())
     }
 
     async fn run(&self, broken: &Snapshot) -> Result<(), StoryError> {
@@ -92,25 +96,6 @@ impl Teller<'_> {
         let code = self.rehearsed("run", &["--yes"]).await;
         let after = self.lab.snapshot().await?;
         let mails = self.lab.mails();
-
-        (self.say)(&format!(
-            "{GOOD} is back. The connector is off until somebody has corrected it and switches it on; all\n\
-             else works.\n\n{}",
-            health(&after)?
-        ));
-        (self.say)(&format!(
-            "What GENIA was asked to change, and the newest commits of the remote:\n{}",
-            list(
-                &after
-                    .changes
-                    .iter()
-                    .map(Request::to_string)
-                    .chain(self.lab.log(2).await?.lines().map(str::to_owned))
-                    .collect::<Vec<_>>(),
-            )
-        ));
-        let envelopes = mails.iter().map(|mail| format!("to {}: {}", mail.to.join(", "), subject(&mail.data)));
-        (self.say)(&format!("Mails that arrived:\n{}", list(&envelopes.collect::<Vec<_>>())));
 
         let got = |address: &str| {
             let notices = mails.iter().filter(|mail| mail.to == [address] && subject(&mail.data).contains(CONNECTOR));
@@ -130,21 +115,31 @@ impl Teller<'_> {
             .that(after.head == after.remote_head, || "the commit is pushed".to_owned())
             .that(got(USERS) && got(ADMINISTRATORS), || "users and administrators get one mail each".to_owned())
             .that(after.mails == 2, || format!("two mails are sent; {} came", after.mails))
-            .hold()
+            .hold()?;
+
+        (self.say)(&format!(
+            "{GOOD} is back. The connector is off until somebody has corrected it and switches it on; all\n\
+             else works.\n\n{}",
+            health(&after)?
+        ));
+        let commits = self.lab.log(2).await?;
+        let done = after.changes.iter().map(Request::to_string).chain(commits.lines().map(str::to_owned));
+        (self.say)(&format!("What GENIA was asked to change, and the newest commits of the remote:\n{}", list(done)));
+        let arrived = mails.iter().map(|mail| format!("to {}: {}", mail.to.join(", "), subject(&mail.data)));
+        (self.say)(&format!("Mails that arrived:\n{}", list(arrived)));
+        Ok(())
     }
 
     async fn record(&self) -> Result<(), StoryError> {
         (self.say)("The next morning: what happened? The run wrote its journal as it went. From it comes the report.");
         let report = self.ripcord(&["report", "last"]).await;
+        Claims::default().that(report == 0, || format!("the report exits with 0; it exited with {report}")).hold()?;
         (self.say)(
             "Each entry of the journal carries the digest of the one before, so nobody can change one later\n\
              without being found out.",
         );
         let audit = self.ripcord(&["audit", "last"]).await;
-        Claims::default()
-            .that(report == 0, || format!("the report exits with 0; it exited with {report}"))
-            .that(audit == 0, || format!("the audit finds no fault; it exited with {audit}"))
-            .hold()
+        Claims::default().that(audit == 0, || format!("the audit finds no fault; it exited with {audit}")).hold()
     }
 
     /// A command that takes the plan and its parameters.
@@ -191,14 +186,19 @@ fn health(snapshot: &Snapshot) -> Result<String, LabError> {
     Ok(format!("    GET /health  {answer}"))
 }
 
+fn times(count: usize) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
 fn subject(mail: &str) -> &str {
     mail.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap_or_default().trim_end()
 }
 
-fn list(lines: &[String]) -> String {
-    lines.iter().fold(String::new(), |mut text, line| {
-        // Writing to a String never fails.
-        let _ = write!(text, "\n    {line}");
-        text
-    })
+fn list(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().map(|line| format!("\n    {line}")).collect()
 }

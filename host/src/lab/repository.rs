@@ -29,6 +29,8 @@ impl Repository {
             // `init --initial-branch` is younger than some gits that are still about.
             git(&folder.join(path), &["symbolic-ref", "HEAD", "refs/heads/main"]).await?;
         }
+        // ripcord works with the user's settings and the lab without: both have to see the same files.
+        repository.git(&["config", "core.autocrlf", "false"]).await?;
         repository.git(&["remote", "add", "origin", "../genia.git"]).await?;
         repository.release(GOOD, CODE, "Publish on Facebook pages").await?;
         Ok(repository)
