@@ -29,7 +29,7 @@ pub use assemble::{AssembleError, Checked, Sources, check, opening};
 pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
-pub use preview::{Branch, PreviewReport, preview};
+pub use preview::{Branch, BranchEnd, PreviewReport, When, preview};
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};
 
