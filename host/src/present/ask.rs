@@ -18,7 +18,10 @@ pub fn doubt(run: &RunId, call: CallId, mutation: &Mutation, seen: &str, style: 
     page.gap();
     let fields = [
         ("call", format!("{call} of run {run}, for role {}", request.role)),
-        ("sent", format!("{}; no reply came that tells", date_time(mutation.intended, &style.zone))),
+        (
+            "sent",
+            format!("{}; no reply came that tells whether it happened", date_time(mutation.intended, &style.zone)),
+        ),
         ("seen", if seen.is_empty() { "nothing".to_owned() } else { seen.to_owned() }),
         ("look", where_to_look(mutation)),
     ];

@@ -76,11 +76,16 @@ fn step(state: &State, id: &str) -> Stand {
         };
     }
     let took = took(execution);
-    let changed = if execution.has_effects() { "" } else { "; it changed nothing" };
     match &execution.end {
-        Some(End::Returned(_)) => say(Mark::Good, format!("done in {took}{changed}")),
+        Some(End::Returned(_)) if execution.mutations().next().is_none() => {
+            say(Mark::Good, format!("done in {took}; there was nothing to change"))
+        }
+        Some(End::Returned(_)) => say(Mark::Good, format!("done in {took}")),
         Some(End::InDoubt) => say(Mark::Bad, format!("IN DOUBT after {took}: {}", describe(&End::InDoubt))),
-        Some(end) => say(Mark::Bad, format!("FAILED after {took}: {}{changed}", describe(end))),
+        Some(end) => {
+            let changed = if execution.has_effects() { "what it did stays done" } else { "it has changed nothing" };
+            say(Mark::Bad, format!("FAILED after {took}: {}; {changed}", describe(end)))
+        }
         None if execution.doubts().any(|(ordinal, _)| is_asked(state, application, ordinal)) => {
             say(Mark::Asking, "WAITS for a person to say what became of a call".to_owned())
         }
@@ -124,6 +129,8 @@ fn check(state: &State, id: &str) -> Stand {
             mark: if *outcome == CheckOutcome::Pass { Mark::Good } else { Mark::Bad },
             words: format!("{}{at_try}: {summary}", super::words::check(*outcome)),
         },
+        // What the host makes of it comes with the next event.
+        (None, Some(End::Returned(_))) => Stand { mark: Mark::Running, words: format!("is checked{at_try}") },
         (None, Some(end)) => Stand { mark: Mark::Bad, words: format!("could NOT be observed: {}", describe(end)) },
         (None, None) => Stand { mark: Mark::Running, words: format!("is checked{at_try}") },
     }

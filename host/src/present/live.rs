@@ -42,7 +42,8 @@ impl Live {
     fn on(shape: &Shape, target: ProgressDrawTarget) -> Self {
         let progress = MultiProgress::with_draw_target(target);
         let columns = units(shape).map(|unit| width(&clean(unit))).max().unwrap_or(0);
-        let state = State { shape: shape.clone(), ..State::default() };
+        let mut state = State::default();
+        state.shape.clone_from(shape);
         let bars = units(shape).map(|unit| {
             let bar = progress.add(ProgressBar::new_spinner());
             bar.set_style(at_rest());
@@ -83,13 +84,13 @@ impl Live {
 
     /// What is drawn, without what moves.
     #[cfg(test)]
-    pub(super) fn rows(&self) -> String {
+    pub(super) fn rows(&self) -> Vec<String> {
         let board = self.board();
         let rows = units(&board.state.shape).map(|unit| {
             let (mark, text) = board.row(unit);
             format!("{} {text}", mark.text())
         });
-        rows.collect::<Vec<_>>().join("\n")
+        rows.collect()
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

@@ -159,8 +159,10 @@ impl Narrator {
             // What the host makes of it comes next.
             (Purpose::Check(_), _) | (Purpose::Reconcile(_), End::Returned(_)) => return None,
             (Purpose::Reconcile(_), end) => format!("the plugin could not find out: {}", describe(end)),
-            (Purpose::Apply(_), End::Returned(_)) if execution.has_effects() => format!("done in {took}"),
-            (Purpose::Apply(_), End::Returned(_)) => format!("done in {took}; it changed nothing"),
+            (Purpose::Apply(_), End::Returned(_)) if execution.mutations().next().is_none() => {
+                format!("done in {took}; there was nothing to change")
+            }
+            (Purpose::Apply(_), End::Returned(_)) => format!("done in {took}"),
             (Purpose::Undo(_), End::Returned(_)) => format!("taken back in {took}"),
             (Purpose::Apply(_), end) => format!("FAILED after {took}: {}", describe(end)),
             (Purpose::Undo(_), end) => format!("taking back FAILED after {took}: {}", describe(end)),
@@ -213,6 +215,7 @@ fn fate(mutation: &Mutation, took_us: Option<u64>) -> String {
         Fate::Cleared => "it did not happen".to_owned(),
         Fate::Repeating => "it may have happened; to be sent again".to_owned(),
         Fate::Unknowable => "it can't be found out whether it happened".to_owned(),
+        Fate::Answered(outcome) if took_us.is_none() => format!("{} (found out later)", words::result(outcome, None)),
         Fate::Answered(outcome) => words::result(outcome, took_us),
     }
 }

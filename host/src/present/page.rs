@@ -41,7 +41,8 @@ impl<'a> Page<'a> {
         self.out.push('\n');
     }
 
-    /// Sentences: wrapped, and indented as a whole. New lines in it stay.
+    /// Sentences: wrapped, and indented as a whole. New lines in it stay, and so does the indentation of
+    /// lines that are there to be copied.
     pub(super) fn prose(&mut self, indent: usize, text: &str) {
         self.labelled(indent, Span::Plain(""), text);
     }

@@ -17,6 +17,7 @@ use super::words;
 pub fn preview(report: &PreviewReport, style: &Style) -> String {
     let mut page = Page::new(style);
     page.line(0, &[Span::Title(&format!("Preview of {} on {}", report.plan, report.target))]);
+    page.gap();
     page.prose(
         0,
         "Nothing has been changed. What is marked `reads` was really read just now; what is marked CHANGES is what a \
@@ -59,7 +60,7 @@ impl<'a> Writer<'a> {
         }
         let indent = indent + 2;
         if let Some(ask) = &branch.gate {
-            self.page.labelled(indent, Span::Change("ASKS FIRST  "), ask);
+            self.page.labelled(indent, Span::Change("   ASKS     "), ask);
         }
         for call in &branch.calls {
             self.call(indent, call);
@@ -77,7 +78,7 @@ impl<'a> Writer<'a> {
                 );
             }
             BranchEnd::Fails(why) => {
-                self.page.labelled(indent, Span::Bad("FAILS  "), &format!("as things are now: {why}"));
+                self.page.labelled(indent, Span::Bad("   FAILS    "), &format!("as things are now: {why}"));
             }
         }
     }
@@ -105,7 +106,7 @@ impl<'a> Writer<'a> {
                 self.payload(indent, request);
                 // That a notice is taken for sent decides nothing.
                 if let Some(assumed) = assumed.as_ref().filter(|_| !request.call.is_notice()) {
-                    self.page.line(indent, &[Span::Dim("taken as answered: "), Span::Dim(&words::reply(assumed))]);
+                    self.page.line(indent, &[Span::Dim("assumed reply: "), Span::Dim(&words::reply(assumed))]);
                 }
             }
         }

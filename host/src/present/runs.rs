@@ -8,7 +8,7 @@ use crate::journal::{Event, Outline, RunOutcome};
 use super::Style;
 use super::page::{Page, Span};
 use super::text::{clean, pad, shorten, width};
-use super::time::{between, date_time, duration};
+use super::time::{between, duration, minute};
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,8 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
         let cells: Vec<_> =
             row.iter().zip(columns).map(|(cell, columns)| pad(&shorten(cell, columns), columns)).collect();
         let line = cells.join("  ");
-        page.line(0, &[if index == 0 { Span::Dim(&line) } else { Span::Plain(&line) }]);
+        let line = line.trim_end();
+        page.line(0, &[if index == 0 { Span::Dim(line) } else { Span::Plain(line) }]);
     }
     page.finish()
 }
@@ -110,7 +111,7 @@ fn row(line: &RunLine, style: &Style) -> [String; 6] {
         (Some(started), Some(last), Standing::Ended(_)) => duration(between(started, last)),
         _ => String::new(),
     };
-    let started = line.started.map(|at| date_time(at, &style.zone)).unwrap_or_default();
+    let started = line.started.map(|at| minute(at, &style.zone)).unwrap_or_default();
     [line.run.to_string(), line.plan.clone(), line.target.clone(), line.standing(), started, took]
         .map(|cell| clean(&cell).into_owned())
 }

@@ -48,7 +48,7 @@ fn header(page: &mut Page<'_>, state: &State, story: &Story<'_>) {
     page.line(0, &[Span::Title(&format!("Run {run}: {standing}"))]);
     page.labelled(2, Span::Plain(""), &why);
     page.gap();
-    let mut field = |name: &str, value: &str| page.labelled(2, Span::Dim(&pad(name, 10)), value);
+    let mut field = |name: &str, value: &str| page.labelled(2, Span::Dim(&pad(name, 12)), value);
     let Some((at, start)) = story.started else { return };
     field("plan", &format!("{} ({}, {})", start.plan_name, start.plan_path, start.plan));
     field("target", &start.target);

@@ -59,15 +59,16 @@ pub(super) fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
 /// A clean text in lines of at most these columns. It breaks at spaces only: a path or a command
 /// that is longer stays whole, to be copied.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    let indent = " ".repeat(text.len() - text.trim_start_matches(' ').len());
+    let mut lines = vec![indent.clone()];
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
         match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if *line == indent => line.push_str(word),
             Some(line) if width(line) + 1 + width(word) <= columns => {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(format!("{indent}{word}")),
         }
     }
     lines

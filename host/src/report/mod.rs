@@ -13,7 +13,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use crate::id::ExecutionId;
-use crate::journal::{End, Event, Head, Level, Purpose, Recorded};
+use crate::journal::{Behind, End, Event, Head, Level, Purpose, Recorded};
 use crate::machine::{State, describe};
 use crate::present::board::{stand, units};
 use crate::present::left::{left_to_do, remaining};
@@ -145,11 +145,11 @@ fn timeline(state: &State, events: &[Recorded], zone: &TimeZone) -> Vec<Row> {
         let took = |micros: &u64| duration(Duration::from_micros(*micros));
         let (step, what, result, took) = match event {
             Event::GateOpened(opened) => {
-                (words::behind(&opened.before), format!("asked: {}", opened.ask), "waits".to_owned(), String::new())
+                (behind(state, &opened.before), format!("asked: {}", opened.ask), "waits".to_owned(), String::new())
             }
             Event::GateAnswered { gate, answer, by } => {
-                let behind = state.gate(gate).map(|gate| words::behind(&gate.opened.before)).unwrap_or_default();
-                (behind, "answered".to_owned(), words::answer(*answer, by), String::new())
+                let step = state.gate(gate).map(|gate| behind(state, &gate.opened.before)).unwrap_or_default();
+                (step, "answered".to_owned(), words::answer(*answer, by), String::new())
             }
             Event::Called { call, request, outcome, took_us } => {
                 (step(call.execution), words::request(request), words::result(outcome, None), took(took_us))
@@ -236,4 +236,12 @@ fn log(state: &State, story: &Story<'_>, zone: &TimeZone) -> Vec<String> {
 
 fn name(state: &State, execution: ExecutionId) -> String {
     unit_of(state, execution).unwrap_or("run").to_owned()
+}
+
+/// The step that a gate stands before, or stands in.
+fn behind(state: &State, before: &Behind) -> String {
+    match before {
+        Behind::Step(step) => step.clone(),
+        Behind::Call(call) => name(state, call.execution),
+    }
 }
