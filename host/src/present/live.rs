@@ -31,6 +31,8 @@ struct Board {
     /// What each step did last, in words.
     doing: BTreeMap<String, String>,
     columns: usize,
+    /// Somebody else writes on the terminal.
+    is_suspended: bool,
 }
 
 impl Live {
@@ -39,7 +41,8 @@ impl Live {
         Self::on(shape, ProgressDrawTarget::stderr())
     }
 
-    fn on(shape: &Shape, target: ProgressDrawTarget) -> Self {
+    /// As [`Live::new`], on another terminal or none.
+    pub(super) fn on(shape: &Shape, target: ProgressDrawTarget) -> Self {
         let progress = MultiProgress::with_draw_target(target);
         let columns = units(shape).map(|unit| width(&clean(unit))).max().unwrap_or(0);
         let mut state = State::default();
@@ -49,9 +52,8 @@ impl Live {
             bar.set_style(at_rest());
             (unit.to_owned(), bar)
         });
-        let board = Board { state, bars: bars.collect(), doing: BTreeMap::new(), columns };
-        let shown: Vec<String> = units(shape).map(str::to_owned).collect();
-        shown.iter().for_each(|unit| board.draw(unit));
+        let board = Board { state, bars: bars.collect(), doing: BTreeMap::new(), columns, is_suspended: false };
+        board.draw_all();
         Self { progress, board: Mutex::new(board) }
     }
 
@@ -66,8 +68,16 @@ impl Live {
     }
 
     /// Takes everything off the terminal while something else is written to it: a question, a line.
+    ///
+    /// Events go on meanwhile, and are drawn afterwards: an answer from another terminal must get
+    /// through while this one waits for somebody to type.
     pub fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
-        self.progress.suspend(write)
+        self.board().is_suspended = true;
+        let written = self.progress.suspend(write);
+        let mut board = self.board();
+        board.is_suspended = false;
+        board.draw_all();
+        written
     }
 
     /// Leaves the lines as they are now and stops moving.
@@ -103,15 +113,20 @@ impl Board {
     fn event(&mut self, at: Timestamp, event: &Event) {
         // As with the narrator: what the state makes of an event only decides what is drawn.
         let _ = self.state.apply(at, event);
-        if let Some((execution, doing)) = self.doing(event) {
-            if let Some(unit) = unit_of(&self.state, execution) {
-                self.doing.insert(unit.to_owned(), doing);
-            }
+        if let Some((execution, doing)) = self.doing(event)
+            && let Some(unit) = unit_of(&self.state, execution)
+        {
+            self.doing.insert(unit.to_owned(), doing);
         }
-        // One event may move several steps: with a step that is done its fallback is not needed.
-        for unit in units(&self.state.shape) {
-            self.draw(unit);
+        // Drawing waits while the terminal is somebody else's, and whoever tells of events must not.
+        if !self.is_suspended {
+            self.draw_all();
         }
+    }
+
+    /// One event may move several steps: with a step that is done its fallback is not needed.
+    fn draw_all(&self) {
+        units(&self.state.shape).for_each(|unit| self.draw(unit));
     }
 
     /// What somebody does right now.

@@ -2,7 +2,7 @@
 //! a [`Style`].
 //!
 //! Plugins, servers and files say much of what stands in these texts. All of it goes through
-//! [`Page`](page::Page) or [`clean`], which take every control character out of it: what a server answers
+//! `page` or [`clean`], which take every control character out of it: what a server answers
 //! must not be able to write on somebody's terminal.
 
 mod ask;

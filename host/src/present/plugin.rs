@@ -21,7 +21,8 @@ pub fn manifest(manifest: &Manifest, digest: &Digest, style: &Style) -> String {
     page.line(0, &[Span::Plain(kind)]);
     page.line(0, &[Span::Dim(&digest.to_string())]);
     page.gap();
-    page.prose(0, &manifest.description);
+    // Indented: its lines must not look like those below.
+    page.prose(2, &manifest.description);
     page.gap();
     let mut imports = manifest.imports.clone();
     imports.sort();

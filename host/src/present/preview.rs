@@ -73,7 +73,7 @@ impl<'a> Writer<'a> {
             BranchEnd::Open(why) => {
                 self.page.labelled(
                     indent,
-                    Span::Bad("UNKNOWN  "),
+                    Span::Bad("   UNKNOWN  "),
                     &format!("the preview could not see further: {why}"),
                 );
             }
@@ -182,11 +182,13 @@ pub(super) fn changes(report: &PreviewReport) -> Changes {
 
 fn summary(page: &mut Page<'_>, report: &PreviewReport) {
     let Changes { always, only_if, connections } = changes(report);
+    let is_open = |branch: &Branch| branch.when == When::Always && matches!(branch.end, BranchEnd::Open(_));
+    let at_least = if report.branches.iter().any(is_open) { "At least " } else { "" };
     let mut line = match always {
         0 => "No change".to_owned(),
         _ => {
             let on = count(connections.len(), "connection", "connections");
-            format!("{} on {on} ({})", count(always, "change", "changes"), connections.join(", "))
+            format!("{at_least}{} on {on} ({})", count(always, "change", "changes"), connections.join(", "))
         }
     };
     if only_if == 0 {
