@@ -103,6 +103,9 @@ pub struct Mutation {
     pub intended: Timestamp,
     /// What became of it.
     pub fate: Fate,
+    /// Its fate is a person's word. A person may give it while the call is still under way; what the
+    /// target itself says then counts more.
+    pub told: bool,
 }
 
 /// What became of a mutation.
@@ -210,34 +213,25 @@ impl State {
                     assume: assume.clone(),
                     intended: at,
                     fate: Fate::Open,
+                    told: false,
                 };
                 self.intend(*call, mutation)?;
             }
             Event::Answered { call, outcome, .. } => {
-                let mutation = self.open_mutation(*call)?;
+                let mutation = self.awaited(*call)?;
                 mutation.fate = Fate::Answered(outcome.clone());
+                mutation.told = false;
+                self.forget_question(*call);
             }
             Event::Doubted { call, .. } => {
-                self.open_mutation(*call)?;
+                self.awaited(*call)?;
             }
-            Event::Settled { call, by, verdict } => match self.open_mutation(*call) {
-                Ok(mutation) => {
-                    mutation.fate = match verdict {
-                        Verdict::Happened(reply) => Fate::Answered(Ok(reply.clone())),
-                        Verdict::DidNotHappen => Fate::Cleared,
-                        Verdict::Repeat => Fate::Repeating,
-                        Verdict::Unknowable => Fate::Unknowable,
-                    };
-                    self.unsettled.remove(call);
-                    self.halted_on = self.halted_on.filter(|halted| halted != call);
-                }
-                // A person may answer what has been settled in the meantime.
-                Err(_) if matches!(by, Settler::Person(_)) => {}
-                Err(impossible) => return Err(impossible),
-            },
+            Event::Settled { call, by, verdict } => self.settled(*call, by, verdict)?,
             Event::Unsettled { call, seen } => {
-                self.open_mutation(*call)?;
-                self.unsettled.insert(*call, seen.clone());
+                let mutation = self.awaited(*call)?;
+                if mutation.is_in_doubt() {
+                    self.unsettled.insert(*call, seen.clone());
+                }
             }
             Event::Logged { .. } => {}
             Event::ExecutionEnded { execution, end } => {
@@ -254,8 +248,9 @@ impl State {
                 known.judged = Some((*outcome, summary.clone()));
             }
             Event::Halted { question: crate::journal::Question::DidItHappen { call, .. } } => {
-                self.open_mutation(*call)?;
-                self.halted_on = Some(*call);
+                if self.awaited(*call)?.is_in_doubt() {
+                    self.halted_on = Some(*call);
+                }
             }
             Event::AbortRequested { .. } => {
                 if self.ended.is_none() {
@@ -402,10 +397,36 @@ impl State {
         }
     }
 
-    fn open_mutation(&mut self, call: CallId) -> Result<&mut Mutation, Impossible> {
+    fn settled(&mut self, call: CallId, by: &Settler, verdict: &Verdict) -> Result<(), Impossible> {
+        let by_person = matches!(by, Settler::Person(_));
+        let mutation = match self.awaited(call) {
+            // What is not in doubt any more is answered too late; a person's first word stands until
+            // the target itself says something.
+            Ok(mutation) if !mutation.is_in_doubt() && *by != Settler::Driver => return Ok(()),
+            Err(_) if by_person => return Ok(()),
+            awaited => awaited?,
+        };
+        mutation.fate = match verdict {
+            Verdict::Happened(reply) => Fate::Answered(Ok(reply.clone())),
+            Verdict::DidNotHappen => Fate::Cleared,
+            Verdict::Repeat => Fate::Repeating,
+            Verdict::Unknowable => Fate::Unknowable,
+        };
+        mutation.told = by_person;
+        self.forget_question(call);
+        Ok(())
+    }
+
+    fn forget_question(&mut self, call: CallId) {
+        self.unsettled.remove(&call);
+        self.halted_on = self.halted_on.filter(|halted| *halted != call);
+    }
+
+    /// A mutation that the host may still find something out about.
+    fn awaited(&mut self, call: CallId) -> Result<&mut Mutation, Impossible> {
         let execution = self.executions.get_mut(&call.execution);
         match execution.and_then(|execution| execution.calls.get_mut(call.ordinal as usize)) {
-            Some(Made::Mutation(mutation)) if mutation.is_in_doubt() => Ok(mutation),
+            Some(Made::Mutation(mutation)) if mutation.is_in_doubt() || mutation.told => Ok(mutation),
             _ => Err(Impossible(format!("call {call} is answered, but it is no open mutation"))),
         }
     }
