@@ -230,6 +230,8 @@ impl State {
             Event::Unsettled { call, seen } => {
                 let mutation = self.awaited(*call)?;
                 if mutation.is_in_doubt() {
+                    // Repeating it has failed: what is known of it is what its first intent said.
+                    mutation.fate = Fate::Open;
                     self.unsettled.insert(*call, seen.clone());
                 }
             }
