@@ -106,6 +106,8 @@ pub struct Mutation {
     /// Its fate is a person's word. A person may give it while the call is still under way; what the
     /// target itself says then counts more.
     pub told: bool,
+    /// An earlier sending is in doubt as well: that the last one did not happen says nothing of it.
+    pub repeated: bool,
 }
 
 /// What became of a mutation.
@@ -214,6 +216,7 @@ impl State {
                     intended: at,
                     fate: Fate::Open,
                     told: false,
+                    repeated: self.mutation(*call).is_some_and(|known| known.fate == Fate::Repeating),
                 };
                 self.intend(*call, mutation)?;
             }

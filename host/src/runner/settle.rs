@@ -43,6 +43,9 @@ impl Runner {
             Ok(Settlement::Happened(reply)) => {
                 return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await;
             }
+            Ok(Settlement::DidNotHappen) if mutation.repeated => {
+                "its repetition did not happen, but its first sending may have".to_owned()
+            }
             Ok(Settlement::DidNotHappen) => return self.settled(call, Settler::Driver, Verdict::DidNotHappen).await,
             Ok(Settlement::Unknown(seen)) => seen,
             Err(_) => format!(
