@@ -191,9 +191,9 @@ impl State {
             Some((_, summary)) => summary.clone(),
             None => describe(end),
         };
-        let again = ended + Duration::from_millis(check.every_ms);
-        let until = first.map_or(ended, |(_, first)| first.began) + Duration::from_millis(check.within_ms);
-        if again <= until && !matches!(end, End::Refused) {
+        let again = later(ended, check.every_ms);
+        let until = later(first.map_or(ended, |(_, first)| first.began), check.within_ms);
+        if again < until && !matches!(end, End::Refused) {
             return Progress::Do(Next::BeginAfter(again, purpose));
         }
         Progress::Failed { last: &NO_STEP, why }
@@ -267,6 +267,11 @@ enum Progress<'a> {
     Succeeded,
     Refused,
     Failed { last: &'a StepShape, why: String },
+}
+
+/// A plan may say any duration, and the calendar ends.
+fn later(at: Timestamp, by_ms: u64) -> Timestamp {
+    at.saturating_add(Duration::from_millis(by_ms)).unwrap_or(Timestamp::MAX)
 }
 
 /// A check has no step; its failure never asks for one.

@@ -181,7 +181,10 @@ impl State {
                 if let Some(gate) =
                     self.gates.iter_mut().find(|known| known.opened.gate == *gate && known.answer.is_none())
                 {
-                    gate.answer = Some((*answer, by.clone()));
+                    // An expiry is absolute, whoever noticed it.
+                    let is_late = gate.opened.expires.is_some_and(|expires| at > expires);
+                    let answer = if is_late { Answer::Expired } else { *answer };
+                    gate.answer = Some((answer, by.clone()));
                 }
             }
             Event::ExecutionBegan { execution, purpose, config } => {
@@ -373,6 +376,14 @@ impl State {
         self.gate(&GateId(step.to_owned())).is_some_and(Gate::refused)
     }
 
+    /// Whether an open gate holds the run up. One that was left open by an abort holds up nothing.
+    fn is_at_a_gate(&self) -> bool {
+        self.gates.iter().filter(|gate| gate.answer.is_none()).any(|gate| match &gate.opened.before {
+            Behind::Step(_) => self.course == Course::Forward,
+            Behind::Call(call) => self.goes_on(call.execution),
+        })
+    }
+
     fn running(&mut self, id: ExecutionId) -> Result<&mut Execution, Impossible> {
         match self.executions.get_mut(&id) {
             Some(execution) if execution.end.is_none() => Ok(execution),
@@ -436,13 +447,17 @@ impl State {
         }
     }
 
-    /// Time counts between two events of a host that holds the run, and not while a gate is open: not
-    /// the time in which no host was there, nor the time that a person takes.
+    /// Time counts between two events of a host that holds the run, and not while it waits at a gate:
+    /// not the time in which no host was there, nor the time that a person takes.
     fn count_time(&mut self, at: Timestamp, event: &Event) {
-        let waiting = self.gates.iter().any(|gate| gate.answer.is_none());
-        let detached = matches!(event, Event::HostAttached(_)) || event.is_from_a_person();
+        let waiting = self.is_at_a_gate();
+        // A person's event says nothing of whether a host is there; the host's own next one does.
+        if event.is_from_a_person() && !waiting {
+            return;
+        }
+        let attached = matches!(event, Event::HostAttached(_));
         let since = self.last_at.replace(at);
-        let (Some(since), false, false) = (since, waiting, detached) else { return };
+        let (Some(since), false, false) = (since, waiting, attached) else { return };
         let passed = u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0);
         self.held_ms += passed;
         for execution in self.executions.values_mut().filter(|execution| execution.end.is_none()) {

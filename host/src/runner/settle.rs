@@ -89,7 +89,7 @@ impl Runner {
         mutation: &Mutation,
         open: &Open,
     ) -> Result<Option<Settlement<crate::capability::Reply>>, RunError> {
-        let settles = mutation.intended + open.connection.settles_within();
+        let settles = mutation.intended.saturating_add(open.connection.settles_within()).unwrap_or(Timestamp::MAX);
         loop {
             let asked = Timestamp::now();
             let Some(answer) = self.ask_plugin(call).await? else { return Ok(None) };
