@@ -57,7 +57,15 @@ impl Pipeline {
         let mut intended = again.is_some();
         loop {
             let prepared = within(deadline, granted.open.driver.prepare(&at, &request.call)).await;
-            let attempt = match prepared.unwrap_or_else(|| Err(Failure::transient(no_answer(&request, deadline)))) {
+            let prepared = prepared.unwrap_or_else(|| Err(Failure::transient(no_answer(&request, deadline))));
+            if let Err(failure @ Failure::Transient(_)) = &prepared
+                && let Some(delay) = delays.next()
+            {
+                tracing::debug!(%failure, ?delay, "retrying");
+                tokio::time::sleep(delay).await;
+                continue;
+            }
+            let attempt = match prepared {
                 Ok(prepared) => {
                     let (repeat, marker) = (granted.repeat.clone(), prepared.marker());
                     record
@@ -97,13 +105,11 @@ impl Pipeline {
             self.scrub(&mut outcome);
             if let (Err(failure @ Failure::Transient(_)), Some(delay)) = (&outcome, delays.next()) {
                 tracing::debug!(%failure, ?delay, "retrying");
-                if begun {
-                    let (by, verdict) = match again {
-                        Some(Again::MayBeRepeated) => (Settler::Policy, Verdict::Repeat),
-                        _ => (Settler::Driver, Verdict::DidNotHappen),
-                    };
-                    record.lock().await.note(Event::Settled { call: id, by, verdict })?;
-                }
+                let (by, verdict) = match again {
+                    Some(Again::MayBeRepeated) => (Settler::Policy, Verdict::Repeat),
+                    _ => (Settler::Driver, Verdict::DidNotHappen),
+                };
+                record.lock().await.note(Event::Settled { call: id, by, verdict })?;
                 tokio::time::sleep(delay).await;
                 continue;
             }
