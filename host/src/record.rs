@@ -77,7 +77,14 @@ impl Record {
     }
 
     /// Notes what may be lost: it becomes durable with the next [`Record::commit`].
+    ///
+    /// # Errors
+    /// [`RecordError::Overtaken`] if a person's event has sent the run another way since the host has
+    /// looked what to do; nothing is noted then.
     pub fn note(&mut self, event: Event) -> Result<(), RecordError> {
+        if !self.state.still_wants(&event) {
+            return Err(RecordError::Overtaken);
+        }
         let at = Timestamp::now();
         self.state.apply(at, &event)?;
         self.tell(at, &event);
@@ -116,33 +123,39 @@ impl Record {
     /// Takes in what is behind the head: this process's own events, if it was cut off while it
     /// appended them (a time-out), and people's. Those stand before what is pending here, so the
     /// state is folded anew in the journal's order.
+    ///
+    /// This too may be cut off at any `await`: until the last of them nothing is changed.
     async fn catch_up(&mut self) -> Result<(), RecordError> {
-        let (events, head) = self.journal.read(&self.run, Some(self.head)).await?;
+        let (mut events, mut head) = self.journal.read(&self.run, Some(self.head)).await?;
         let is_own = |(recorded, dated): &(&Recorded, &Dated)| recorded.at == dated.at && recorded.event == dated.event;
         let own = events.iter().zip(&self.pending).take_while(is_own).count();
-        self.pending.drain(..own);
+        let mut anew = None;
+        if events.len() > own && self.pending.len() > own {
+            let (all, all_head) = self.journal.read(&self.run, None).await?;
+            // More may have come since the first look.
+            events = all.iter().filter(|recorded| recorded.sequence > self.head.sequence).cloned().collect();
+            head = all_head;
+            anew = Some(all);
+        }
         let people = &events[own..];
         if let Some(foreign) = people.iter().find(|recorded| !recorded.event.is_from_a_person()) {
             return Err(RecordError::Foreign { run: self.run.clone(), sequence: foreign.sequence });
         }
         self.head = head;
-        if people.is_empty() {
-            return Ok(());
-        }
+        let pending = self.pending.split_off(own);
+        self.pending.clear();
         for recorded in people {
             self.tell(recorded.at, &recorded.event);
         }
-        if self.pending.is_empty() {
+        let Some(all) = anew else {
+            self.pending = pending;
             return Ok(fold(&mut self.state, people)?);
-        }
-        let (events, head) = self.journal.read(&self.run, None).await?;
-        self.head = head;
+        };
         self.state = State::default();
-        fold(&mut self.state, &events)?;
-        let pending = std::mem::take(&mut self.pending);
+        fold(&mut self.state, &all)?;
         for dated in pending {
-            if self.state.apply(dated.at, &dated.event).is_err() {
-                self.pending.clear();
+            // What comes behind the first event that means nothing any more means nothing either.
+            if !self.state.still_wants(&dated.event) || self.state.apply(dated.at, &dated.event).is_err() {
                 return Err(RecordError::Overtaken);
             }
             self.pending.push(dated);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::state::{Course, Execution, Fate, State};
+use super::state::{Course, Execution, Fate, Mutation, State};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Behind, CheckOutcome, CheckShape, End, GateId, OnFailure, Purpose, Question, RunOutcome, StepShape,
+    Behind, CheckOutcome, CheckShape, End, Event, GateId, OnFailure, Purpose, Question, RunOutcome, StepShape,
 };
 
 /// What to do next.
@@ -51,6 +51,27 @@ impl State {
         match self.course {
             Course::Forward => self.forward(),
             Course::Back => self.back(RunOutcome::Unchanged, "it was stopped before anything was done".to_owned()),
+        }
+    }
+
+    /// Whether the run still asks for what its host is about to record. Between the host's look at the
+    /// state and its record a person may have sent the run another way: a run that was asked to stop
+    /// sends nothing more and does not end as if nobody had asked.
+    pub fn still_wants(&self, event: &Event) -> bool {
+        match event {
+            Event::RunEnded { outcome, .. } => matches!(self.next(), Next::End(wanted, _) if wanted == *outcome),
+            Event::Halted { question } => matches!(self.next(), Next::Halt(wanted) if wanted == *question),
+            Event::ExecutionBegan { purpose: Purpose::Reconcile(call), .. } => {
+                self.mutation(*call).is_some_and(Mutation::is_in_doubt)
+            }
+            Event::ExecutionBegan { purpose, .. } => {
+                matches!(self.next(), Next::Begin(wanted) | Next::BeginAfter(_, wanted) if wanted == *purpose)
+            }
+            Event::Intended { call, .. } => {
+                let is_settled = |known: &Mutation| matches!(known.fate, Fate::Answered(_) | Fate::Unknowable);
+                self.goes_on(call.execution) && !self.mutation(*call).is_some_and(is_settled)
+            }
+            _ => true,
         }
     }
 
@@ -170,9 +191,9 @@ impl State {
             Some((_, summary)) => summary.clone(),
             None => describe(end),
         };
-        let again = ended + Duration::from_millis(check.every_ms);
-        let until = first.map_or(ended, |(_, first)| first.began) + Duration::from_millis(check.within_ms);
-        if again <= until && !matches!(end, End::Refused) {
+        let again = later(ended, check.every_ms);
+        let until = later(first.map_or(ended, |(_, first)| first.began), check.within_ms);
+        if again < until && !matches!(end, End::Refused) {
             return Progress::Do(Next::BeginAfter(again, purpose));
         }
         Progress::Failed { last: &NO_STEP, why }
@@ -246,6 +267,11 @@ enum Progress<'a> {
     Succeeded,
     Refused,
     Failed { last: &'a StepShape, why: String },
+}
+
+/// A plan may say any duration, and the calendar ends.
+fn later(at: Timestamp, by_ms: u64) -> Timestamp {
+    at.saturating_add(Duration::from_millis(by_ms)).unwrap_or(Timestamp::MAX)
 }
 
 /// A check has no step; its failure never asks for one.

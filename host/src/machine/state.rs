@@ -105,6 +105,11 @@ pub struct Mutation {
     pub doubted: u32,
     /// What became of it.
     pub fate: Fate,
+    /// Its fate is a person's word. A person may give it while the call is still under way; what the
+    /// target itself says then counts more.
+    pub told: bool,
+    /// An earlier sending is in doubt as well: that the last one did not happen says nothing of it.
+    pub repeated: bool,
 }
 
 /// What became of a mutation.
@@ -178,7 +183,10 @@ impl State {
                 if let Some(gate) =
                     self.gates.iter_mut().find(|known| known.opened.gate == *gate && known.answer.is_none())
                 {
-                    gate.answer = Some((*answer, by.clone()));
+                    // An expiry is absolute, whoever noticed it.
+                    let is_late = gate.opened.expires.is_some_and(|expires| at > expires);
+                    let answer = if is_late { Answer::Expired } else { *answer };
+                    gate.answer = Some((answer, by.clone()));
                 }
             }
             Event::ExecutionBegan { execution, purpose, config } => {
@@ -213,32 +221,26 @@ impl State {
                     intended: at,
                     doubted: 0,
                     fate: Fate::Open,
+                    told: false,
+                    repeated: self.mutation(*call).is_some_and(|known| known.fate == Fate::Repeating),
                 };
                 self.intend(*call, mutation)?;
             }
             Event::Answered { call, outcome, .. } => {
-                let mutation = self.open_mutation(*call)?;
+                let mutation = self.awaited(*call)?;
                 mutation.fate = Fate::Answered(outcome.clone());
+                mutation.told = false;
+                self.forget_question(*call);
             }
-            Event::Doubted { call, .. } => self.open_mutation(*call)?.doubted += 1,
-            Event::Settled { call, by, verdict } => match self.open_mutation(*call) {
-                Ok(mutation) => {
-                    mutation.fate = match verdict {
-                        Verdict::Happened(reply) => Fate::Answered(Ok(reply.clone())),
-                        Verdict::DidNotHappen => Fate::Cleared,
-                        Verdict::Repeat => Fate::Repeating,
-                        Verdict::Unknowable => Fate::Unknowable,
-                    };
-                    self.unsettled.remove(call);
-                    self.halted_on = self.halted_on.filter(|halted| halted != call);
-                }
-                // A person may answer what has been settled in the meantime.
-                Err(_) if matches!(by, Settler::Person(_)) => {}
-                Err(impossible) => return Err(impossible),
-            },
+            Event::Doubted { call, .. } => self.awaited(*call)?.doubted += 1,
+            Event::Settled { call, by, verdict } => self.settled(*call, by, verdict)?,
             Event::Unsettled { call, seen } => {
-                self.open_mutation(*call)?;
-                self.unsettled.insert(*call, seen.clone());
+                let mutation = self.awaited(*call)?;
+                if mutation.is_in_doubt() {
+                    // Repeating it has failed: what is known of it is what its first intent said.
+                    mutation.fate = Fate::Open;
+                    self.unsettled.insert(*call, seen.clone());
+                }
             }
             Event::Logged { .. } => {}
             Event::ExecutionEnded { execution, end } => {
@@ -255,8 +257,9 @@ impl State {
                 known.judged = Some((*outcome, summary.clone()));
             }
             Event::Halted { question: crate::journal::Question::DidItHappen { call, .. } } => {
-                self.open_mutation(*call)?;
-                self.halted_on = Some(*call);
+                if self.awaited(*call)?.is_in_doubt() {
+                    self.halted_on = Some(*call);
+                }
             }
             Event::AbortRequested { .. } => {
                 if self.ended.is_none() {
@@ -374,6 +377,14 @@ impl State {
         self.gate(&GateId(step.to_owned())).is_some_and(Gate::refused)
     }
 
+    /// Whether an open gate holds the run up. One that was left open by an abort holds up nothing.
+    fn is_at_a_gate(&self) -> bool {
+        self.gates.iter().filter(|gate| gate.answer.is_none()).any(|gate| match &gate.opened.before {
+            Behind::Step(_) => self.course == Course::Forward,
+            Behind::Call(call) => self.goes_on(call.execution),
+        })
+    }
+
     fn running(&mut self, id: ExecutionId) -> Result<&mut Execution, Impossible> {
         match self.executions.get_mut(&id) {
             Some(execution) if execution.end.is_none() => Ok(execution),
@@ -403,21 +414,51 @@ impl State {
         }
     }
 
-    fn open_mutation(&mut self, call: CallId) -> Result<&mut Mutation, Impossible> {
+    fn settled(&mut self, call: CallId, by: &Settler, verdict: &Verdict) -> Result<(), Impossible> {
+        let by_person = matches!(by, Settler::Person(_));
+        let mutation = match self.awaited(call) {
+            // What is not in doubt any more is answered too late; a person's first word stands until
+            // the target itself says something.
+            Ok(mutation) if !mutation.is_in_doubt() && *by != Settler::Driver => return Ok(()),
+            Err(_) if by_person => return Ok(()),
+            awaited => awaited?,
+        };
+        mutation.fate = match verdict {
+            Verdict::Happened(reply) => Fate::Answered(Ok(reply.clone())),
+            Verdict::DidNotHappen => Fate::Cleared,
+            Verdict::Repeat => Fate::Repeating,
+            Verdict::Unknowable => Fate::Unknowable,
+        };
+        mutation.told = by_person;
+        self.forget_question(call);
+        Ok(())
+    }
+
+    fn forget_question(&mut self, call: CallId) {
+        self.unsettled.remove(&call);
+        self.halted_on = self.halted_on.filter(|halted| *halted != call);
+    }
+
+    /// A mutation that the host may still find something out about.
+    fn awaited(&mut self, call: CallId) -> Result<&mut Mutation, Impossible> {
         let execution = self.executions.get_mut(&call.execution);
         match execution.and_then(|execution| execution.calls.get_mut(call.ordinal as usize)) {
-            Some(Made::Mutation(mutation)) if mutation.is_in_doubt() => Ok(mutation),
+            Some(Made::Mutation(mutation)) if mutation.is_in_doubt() || mutation.told => Ok(mutation),
             _ => Err(Impossible(format!("call {call} is answered, but it is no open mutation"))),
         }
     }
 
-    /// Time counts between two events of a host that holds the run, and not while a gate is open: not
-    /// the time in which no host was there, nor the time that a person takes.
+    /// Time counts between two events of a host that holds the run, and not while it waits at a gate:
+    /// not the time in which no host was there, nor the time that a person takes.
     fn count_time(&mut self, at: Timestamp, event: &Event) {
-        let waiting = self.gates.iter().any(|gate| gate.answer.is_none());
-        let detached = matches!(event, Event::HostAttached(_)) || event.is_from_a_person();
+        let waiting = self.is_at_a_gate();
+        // A person's event says nothing of whether a host is there; the host's own next one does.
+        if event.is_from_a_person() && !waiting {
+            return;
+        }
+        let attached = matches!(event, Event::HostAttached(_));
         let since = self.last_at.replace(at);
-        let (Some(since), false, false) = (since, waiting, detached) else { return };
+        let (Some(since), false, false) = (since, waiting, attached) else { return };
         let passed = u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0);
         self.held_ms += passed;
         for execution in self.executions.values_mut().filter(|execution| execution.end.is_none()) {

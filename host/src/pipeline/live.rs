@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::policy::Granted;
 use super::replay::Again;
 use super::{Pipeline, Stop, micros};
-use crate::capability::Reply;
+use crate::capability::{Repeat, Reply};
 use crate::failure::Failure;
 use crate::id::CallId;
 use crate::journal::{Answer, Behind, Event, GateId, GateOpened, Listed, Outcome, Request, Settler, Verdict};
@@ -68,7 +68,15 @@ impl Pipeline {
         let mut intended = again.is_some();
         loop {
             let prepared = within(deadline, granted.open.driver.prepare(&at, &request.call)).await;
-            let attempt = match prepared.unwrap_or_else(|| Err(Failure::transient(no_answer(&request, deadline)))) {
+            let prepared = prepared.unwrap_or_else(|| Err(Failure::transient(no_answer(&request, deadline))));
+            if let Err(failure @ Failure::Transient(_)) = &prepared
+                && let Some(delay) = delays.next()
+            {
+                tracing::debug!(%failure, ?delay, "retrying");
+                tokio::time::sleep(delay).await;
+                continue;
+            }
+            let attempt = match prepared {
                 Ok(prepared) => {
                     let (repeat, marker) = (granted.repeat.clone(), prepared.marker());
                     record
@@ -91,7 +99,8 @@ impl Pipeline {
                 }
                 Err(failure) if again == Some(Again::MayBeRepeated) => {
                     // The first sending is still in doubt; not getting ready for a second says nothing of it.
-                    return self.keep_in_doubt(record, granted, id, request, failure).await;
+                    let seen = format!("it may have happened, and could not be repeated: {failure}");
+                    return self.keep_in_doubt(record, id, seen).await;
                 }
                 Err(failure) => Attempt::NotBegun(failure),
             };
@@ -107,21 +116,18 @@ impl Pipeline {
             self.scrub(&mut outcome);
             if let (Err(failure @ Failure::Transient(_)), Some(delay)) = (&outcome, delays.next()) {
                 tracing::debug!(%failure, ?delay, "retrying");
-                if begun {
-                    let (by, verdict) = match again {
-                        Some(Again::MayBeRepeated) => (Settler::Policy, Verdict::Repeat),
-                        _ => (Settler::Driver, Verdict::DidNotHappen),
-                    };
-                    record.lock().await.note(Event::Settled { call: id, by, verdict })?;
-                }
+                let (by, verdict) = match again {
+                    Some(Again::MayBeRepeated) => (Settler::Policy, Verdict::Repeat),
+                    _ => (Settler::Driver, Verdict::DidNotHappen),
+                };
+                record.lock().await.note(Event::Settled { call: id, by, verdict })?;
                 tokio::time::sleep(delay).await;
                 continue;
             }
             if let (Err(failure), true, Some(Again::MayBeRepeated)) = (&outcome, begun, again) {
                 // This sending had no effect, but the first one may have had.
                 let seen = format!("it may have happened, and repeating it failed: {failure}");
-                record.lock().await.commit(Event::Unsettled { call: id, seen }).await?;
-                return Err(Stop::Doubt(id));
+                return self.keep_in_doubt(record, id, seen).await;
             }
             let took_us = micros(started.elapsed());
             let mut record = record.lock().await;
@@ -149,41 +155,26 @@ impl Pipeline {
         denied: Failure,
         again: Again,
     ) -> Result<Outcome, Stop> {
-        let mut record = record.lock().await;
-        record.note(Event::Intended { call: id, request, repeat: Default::default(), marker: None, assume: None })?;
         match again {
             Again::DidNotHappen => {
+                let mut record = record.lock().await;
+                let repeat = Repeat::Once;
+                record.note(Event::Intended { call: id, request, repeat, marker: None, assume: None })?;
                 let outcome = Err(denied);
                 record.commit(Event::Answered { call: id, outcome: outcome.clone(), took_us: 0 }).await?;
                 Ok(outcome)
             }
             Again::MayBeRepeated => {
                 let seen = format!("it may have happened, and it may not be repeated any more: {denied}");
-                record.commit(Event::Unsettled { call: id, seen }).await?;
-                Err(Stop::Doubt(id))
+                self.keep_in_doubt(record, id, seen).await
             }
         }
     }
 
-    async fn keep_in_doubt(
-        &self,
-        record: &Mutex<Record>,
-        granted: &Granted,
-        id: CallId,
-        request: Request,
-        failure: Failure,
-    ) -> Result<Outcome, Stop> {
-        let mut seen = format!("it may have happened, and could not be repeated: {failure}");
+    /// The first sending stays in doubt, with the marker and the expected reply of its intent.
+    async fn keep_in_doubt(&self, record: &Mutex<Record>, id: CallId, mut seen: String) -> Result<Outcome, Stop> {
         seen.scrub(&self.setting.scrubber);
-        let mut record = record.lock().await;
-        record.note(Event::Intended {
-            call: id,
-            request,
-            repeat: granted.repeat.clone(),
-            marker: None,
-            assume: None,
-        })?;
-        record.commit(Event::Unsettled { call: id, seen }).await?;
+        record.lock().await.commit(Event::Unsettled { call: id, seen }).await?;
         Err(Stop::Doubt(id))
     }
 

@@ -176,7 +176,8 @@ pub(super) fn fits(listed: &str, text: &str) -> bool {
         let found = if parts.peek().is_none() {
             rest.strip_suffix(part).map(|hole| hole.len())
         } else {
-            rest.get(1..).and_then(|tail| tail.find(part)).map(|index| index + 1)
+            let first = rest.chars().next().map_or(0, char::len_utf8);
+            rest[first..].find(part).map(|index| index + first)
         };
         let Some(length) = found.filter(|&length| length > 0) else { return false };
         if rest[..length].contains(char::is_whitespace) {
@@ -203,6 +204,8 @@ mod tests {
             (push.as_str(), "other to 3f2a", false),
             (format!("{HOLE}/a/{HOLE}").as_str(), "x/a/y", true),
             (format!("{HOLE}/a/{HOLE}").as_str(), "/a/y", false),
+            (format!("{HOLE}/a/{HOLE}").as_str(), "ü/a/y", true),
+            (format!("{HOLE}/a/{HOLE}").as_str(), "", false),
         ] {
             assert_eq!(fits(listed, text), fit, "{listed} {text}");
         }

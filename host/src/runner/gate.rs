@@ -19,11 +19,13 @@ impl Runner {
             Ok(serde_json::Value::String(ask)) => ask,
             Ok(_) | Err(_) => gate.ask.clone(),
         });
+        let expires = gate.and_then(|gate| gate.expires);
         let opened = GateOpened {
             gate: GateId(step.to_owned()),
             before: Behind::Step(step.to_owned()),
             ask: ask.unwrap_or_else(|| format!("Go on with step {step}?")),
-            expires: gate.and_then(|gate| gate.expires).map(|expires| Timestamp::now() + expires),
+            // A plan may say any duration, and the calendar ends.
+            expires: expires.and_then(|expires| Timestamp::now().saturating_add(expires).ok()),
         };
         Ok(record.commit(Event::GateOpened(opened)).await?)
     }

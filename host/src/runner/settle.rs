@@ -43,6 +43,9 @@ impl Runner {
             Ok(Settlement::Happened(reply)) => {
                 return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await;
             }
+            Ok(Settlement::DidNotHappen) if mutation.repeated => {
+                "its repetition did not happen, but its first sending may have".to_owned()
+            }
             Ok(Settlement::DidNotHappen) => return self.settled(call, Settler::Driver, Verdict::DidNotHappen).await,
             Ok(Settlement::Unknown(seen)) => seen,
             Err(_) => format!(
@@ -86,7 +89,7 @@ impl Runner {
         mutation: &Mutation,
         open: &Open,
     ) -> Result<Option<Settlement<crate::capability::Reply>>, RunError> {
-        let settles = mutation.intended + open.connection.settles_within();
+        let settles = mutation.intended.saturating_add(open.connection.settles_within()).unwrap_or(Timestamp::MAX);
         loop {
             let asked = Timestamp::now();
             let Some(answer) = self.ask_plugin(call).await? else { return Ok(None) };
