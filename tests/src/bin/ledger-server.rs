@@ -6,7 +6,8 @@
 //!
 //! - `down`, `up`: it does not listen, and cuts all connections; it listens again, on its old port.
 //! - `behave BEHAVIOUR PATH`: [`Behaviour`], for requests to this path. Each path has one.
-//! - `connector NAME on`, `connector NAME off`, `switch on`, `switch off`: sets what it tells.
+//! - `connector NAME on`, `connector NAME off`: sets what it tells.
+//! - `switch-on-after READS`: `GET /switch` says `off` so many times, and `on` from then on.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -51,7 +52,10 @@ fn main() -> io::Result<()> {
             ["connector", name, to] => {
                 service.change(|world| world.connectors.insert(name.to_owned(), to == "on"));
             }
-            ["switch", to] => service.change(|world| world.switch = to == "on"),
+            ["switch-on-after", reads] => {
+                let reads = reads.parse().map_err(|_| unknown(&line))?;
+                service.change(|world| world.switch_on_after = reads);
+            }
             _ => return Err(unknown(&line)),
         }
         say("done")?;
@@ -120,7 +124,8 @@ struct World {
     behaviours: BTreeMap<String, Behaviour>,
     /// Those that are not here are on.
     connectors: BTreeMap<String, bool>,
-    switch: bool,
+    /// How often `/switch` still says `off`.
+    switch_on_after: u32,
 }
 
 impl Service {
@@ -165,7 +170,11 @@ impl Service {
                 world.connectors.insert((*name).to_owned(), enabled);
                 (StatusCode::OK, None, json!({ "connector": name, "enabled": enabled }))
             }
-            ("GET", ["switch"]) => (StatusCode::OK, None, json!(if world.switch { "on" } else { "off" })),
+            ("GET", ["switch"]) => {
+                let is_on = world.switch_on_after == 0;
+                world.switch_on_after = world.switch_on_after.saturating_sub(1);
+                (StatusCode::OK, None, json!(if is_on { "on" } else { "off" }))
+            }
             // Some services repeat what they were sent; this one does so in everything it says.
             (_, ["echo", ..]) => {
                 (StatusCode::OK, None, json!({ "you-sent": authorization, "token": self.token, "path": path }))
