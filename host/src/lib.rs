@@ -3,6 +3,7 @@
 pub mod capability;
 pub mod cli;
 pub mod component;
+pub mod demo;
 pub mod diagnostic;
 mod document;
 pub mod duration;

@@ -142,6 +142,7 @@ fn at(ordinal: u32) -> At {
         ordinal,
         began: "2026-11-22T18:03:12Z".parse().unwrap(),
         deadline: Duration::from_secs(20),
+        idempotency_key: None,
     }
 }
 
