@@ -16,7 +16,10 @@ fn what_is_wrong_with_files_and_arguments_is_exit_code_2() {
     let world = World::new();
     world.connector_plan();
     world.plan("unknown-key", "targt = \"x\"\n");
-    world.plan("unbound", "[[step]]\nid = \"a\"\nuse = \"connector-disable\"\nwith = { connector = \"x\", version = \"v\" }\n");
+    world.plan(
+        "unbound",
+        "[[step]]\nid = \"a\"\nuse = \"connector-disable\"\nwith = { connector = \"x\", version = \"v\" }\n",
+    );
     let before = world.touched();
     for (arguments, says) in [
         (&["check", "missing.toml"][..], "missing.toml"),
@@ -42,7 +45,9 @@ fn each_outcome_has_its_exit_code_and_with_json_its_last_line() {
     let world = World::new();
     world.connector_plan();
     world.ripcord(&["check", "connector.toml"]).expect(0);
-    let json = |arguments: &[&str]| [&["--json"], arguments].concat();
+    fn json<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [&["--json"], arguments].concat()
+    }
     let ended = |ran: crate::world::Ran| -> Value { ran.json().last().cloned().unwrap() };
 
     let verified = ended(world.ripcord(&json(RUN)).expect(0));
@@ -58,7 +63,10 @@ fn each_outcome_has_its_exit_code_and_with_json_its_last_line() {
     let unchanged = ended(world.ripcord(&json(&["run", "nothing.toml", "--yes"])).expect(4));
     assert_eq!(unchanged["outcome"], "unchanged");
 
-    world.plan("broken", "[[step]]\nid = \"a\"\nuse = \"steps\"\nwith = { apply = [{ fail = { permanent = \"it is broken\" } }] }\n");
+    world.plan(
+        "broken",
+        "[[step]]\nid = \"a\"\nuse = \"steps\"\nwith = { apply = [{ fail = { permanent = \"it is broken\" } }] }\n",
+    );
     let halted = ended(world.ripcord(&json(&["run", "broken.toml", "--yes"])).expect(3));
     assert_eq!(halted["outcome"], "halted");
     assert!(halted["why"].as_str().unwrap().contains("it is broken"), "{halted}");
@@ -108,9 +116,7 @@ fn an_altered_journal_is_found_out() {
         )
         .unwrap();
     let altered = String::from_utf8(body).unwrap().replace("/disable", "/disabel");
-    connection
-        .execute("UPDATE events SET event = CAST(?1 AS TEXT) WHERE sequence = ?2", (altered, sequence))
-        .unwrap();
+    connection.execute("UPDATE events SET event = CAST(?1 AS TEXT) WHERE sequence = ?2", (altered, sequence)).unwrap();
     drop(connection);
     for command in [&["audit", "last"][..], &["replay", "last"], &["undo", "last", "--yes"]] {
         world.ripcord(command).expect(5).says(&format!("event {sequence}"));

@@ -50,7 +50,9 @@ fn a_failed_step_halts_or_is_stood_in_for_or_is_taken_back() {
         ),
         (
             "on-failure = \"undo\" takes all of it back, newest first",
-            "on-failure = \"undo\"\n".to_owned() + &step("a", "", &["a1", "a2"]) + &step("b", "", &["b1", "!b is broken"]),
+            "on-failure = \"undo\"\n".to_owned()
+                + &step("a", "", &["a1", "a2"])
+                + &step("b", "", &["b1", "!b is broken"]),
             1,
             RunOutcome::Undone,
             &["a1", "a2", "b1", "undo-b1", "undo-a2", "undo-a1"],

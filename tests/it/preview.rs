@@ -194,12 +194,10 @@ fn breakout_plan(world: &World, attempt: &str) {
 
 fn everything_for_breakout(world: &World, write: &str) {
     let trace = world.path("commands.log");
-    let operator = world
-        .operator()
-        .replace(
-            r#"["restore src/**", "commit src/**", "push main"]"#,
-            r#"["restore **", "commit **", "push *", "reset", "revert"]"#,
-        );
+    let operator = world.operator().replace(
+        r#"["restore src/**", "commit src/**", "push main"]"#,
+        r#"["restore **", "commit **", "push *", "reset", "revert"]"#,
+    );
     world.write(
         "ripcord.toml",
         &format!(

@@ -139,6 +139,7 @@ fn assert_no_secret_below(folder: &Path) {
 
 /// The command lines of all processes, arguments divided by spaces.
 fn command_lines() -> Vec<String> {
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
     processes.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| !line.is_empty()).collect()
 }

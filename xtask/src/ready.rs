@@ -36,7 +36,8 @@ pub(crate) fn wasm_target() -> Result<(), String> {
 
 /// The Debian packages that the tests need. Only what is missing is installed.
 pub(crate) fn packages() -> Result<(), String> {
-    let missing: Vec<&str> = NEEDED.iter().filter(|needed| !is_there(needed.probe)).map(|needed| needed.package).collect();
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|needed| !is_there(needed.probe)).map(|needed| needed.package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -52,7 +53,9 @@ pub(crate) fn packages() -> Result<(), String> {
     };
     let install = [&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat();
     // The lists of packages may be older than the packages.
-    apt(&install).or_else(|_| apt(&["update"]).and_then(|()| apt(&install))).map_err(|problem| format!("{problem}\n{by_hand}"))
+    apt(&install)
+        .or_else(|_| apt(&["update"]).and_then(|()| apt(&install)))
+        .map_err(|problem| format!("{problem}\n{by_hand}"))
 }
 
 /// What `apt-get` is called through: nothing for root, `sudo` where it asks for no password.

@@ -27,7 +27,8 @@ pub(crate) struct Entry {
 
 impl Ledger {
     pub(crate) fn start(path: &Path, token: &str) -> Self {
-        let mut server = Told::start(Command::new(env!("CARGO_BIN_EXE_ledger-server")).arg(path).arg(token));
+        let mut server =
+            Told::start(Command::new(env!("CARGO_BIN_EXE_ledger-server")).arg(path).env("LEDGER_TOKEN", token));
         let port = server.hear().parse().unwrap();
         Self { path: path.to_owned(), port, server: Mutex::new(server) }
     }

@@ -10,24 +10,27 @@ mod served;
 
 use std::fmt::Debug;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 pub(crate) use journal::Journal;
-pub(crate) use ledger::{Entry, Ledger};
-pub(crate) use program::{Ran, Ripcord, Running};
+pub(crate) use ledger::Ledger;
+pub(crate) use program::{Ran, Ripcord};
 pub(crate) use repository::Repository;
 
 /// The bytes of GENIA's token: letters that stand nowhere else.
 pub(crate) const TOKEN: &str = "tok-Zq7XvKJw93-do-not-show";
 
-/// The guests, by name.
+const GUESTS: [&str; 4] = ["breakout", "hostile", "hostile-describe", "steps"];
+
+/// A guest's component.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
     match name {
         "breakout" => include_bytes!(concat!(env!("OUT_DIR"), "/breakout.wasm")).to_vec(),
@@ -36,6 +39,25 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
         "steps" => include_bytes!(concat!(env!("OUT_DIR"), "/steps.wasm")).to_vec(),
         other => panic!("there is no guest {other}"),
     }
+}
+
+/// All components, compiled once by the program itself: that takes longer than most tests.
+fn compiled() -> &'static Path {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let folder = served::servers().folder.join("compiled");
+        fs::create_dir_all(&folder).unwrap();
+        let mut plugins: Vec<String> = ripcord::component::bundled_names().map(str::to_owned).collect();
+        for name in GUESTS {
+            fs::write(folder.join(format!("{name}.wasm")), guest(name)).unwrap();
+            plugins.push(format!("{name}.wasm"));
+        }
+        for plugin in plugins {
+            // Not all of them can say what they are.
+            Ripcord::new(&folder, &["plugin", "inspect", &plugin]).run();
+        }
+        folder.join("state/components")
+    })
 }
 
 /// GENIA on this machine. It goes away with the value.
@@ -96,6 +118,9 @@ impl World {
             folder,
         };
         world.write("ripcord.toml", &world.operator());
+        let state = world.path("state");
+        fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
+        repository::copy(compiled(), &state.join("components"));
         world
     }
 
@@ -183,7 +208,7 @@ impl World {
     /// digest.
     pub(crate) fn plan(&self, name: &str, body: &str) -> PathBuf {
         let mut text = format!("name = \"{name}\"\ntarget = \"{}/{name}\"\n{body}", self.name);
-        for guest_name in ["breakout", "hostile-describe", "hostile", "steps"] {
+        for guest_name in GUESTS {
             let bytes = guest(guest_name);
             let digest = ripcord::id::Digest::of(&bytes);
             let file = self.path(&format!("{guest_name}.wasm"));

@@ -7,8 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
 use ripcord_tests::fault::{VARIABLE, Window};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 /// Whatever takes longer hangs.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 /// The servers that all tests share: each test has its own repository and its own recipients there.
 pub(crate) struct Servers {
     pub(crate) git: u16,
+    /// What the tests share; it goes away with their process.
+    pub(crate) folder: PathBuf,
     /// The folder of the remotes.
     pub(crate) remotes: PathBuf,
     pub(crate) smtp: u16,
@@ -47,7 +49,7 @@ pub(crate) fn servers() -> &'static Servers {
             );
         wait_for(git, "git daemon is not there; run:  apt-get install -y git");
         wait_for(smtp, "aiosmtpd is not there; run:  apt-get install -y python3-aiosmtpd");
-        Servers { git, remotes, smtp, mailbox, _git, _smtp }
+        Servers { git, folder, remotes, smtp, mailbox, _git, _smtp }
     })
 }
 

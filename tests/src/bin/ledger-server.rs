@@ -1,8 +1,9 @@
 //! GENIA's administration, as ripcord's tests meet it: an HTTP service in a process of its own that
 //! writes down each request it gets, durably, before it does anything about it.
 //!
-//! `ledger-server LEDGER TOKEN` prints its port and serves until its standard input ends. A line
-//! there changes how it behaves, and is answered by `done`:
+//! `ledger-server LEDGER` prints its port and serves until its standard input ends. The token that it
+//! asks for is in `$LEDGER_TOKEN`: tests look for it in all command lines. A line on standard input
+//! changes how it behaves, and is answered by `done`:
 //!
 //! - `down`, `up`: it does not listen, and cuts all connections; it listens again, on its old port.
 //! - `behave BEHAVIOUR PATH`: [`Behaviour`], for requests to this path. Each path has one.
@@ -30,9 +31,8 @@ use tokio::runtime::Runtime;
 const BODY_BYTES_MAX: usize = 256 << 20;
 
 fn main() -> io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(ledger), Some(token)) = (arguments.next(), arguments.next()) else {
-        return Err(io::Error::other("usage: ledger-server LEDGER TOKEN"));
+    let (Some(ledger), Ok(token)) = (std::env::args().nth(1), std::env::var("LEDGER_TOKEN")) else {
+        return Err(io::Error::other("usage: LEDGER_TOKEN=… ledger-server LEDGER"));
     };
     let service = Arc::new(Service::new(ledger.into(), token)?);
     let (mut runtime, address) = serve(&service, SocketAddr::from(([127, 0, 0, 1], 0)))?;
