@@ -31,7 +31,7 @@ fn open(place: &Place, table: &str) -> Result<CommandDriver, OpenError> {
 fn at(ordinal: u32) -> At {
     let began = jiff::Timestamp::UNIX_EPOCH;
     let run = RunId::from("20261122-180312-k7qm".to_owned());
-    At { run, execution: ExecutionId(3), ordinal, began, deadline: Duration::from_secs(60) }
+    At { run, execution: ExecutionId(3), ordinal, began, deadline: Duration::from_secs(60), idempotency_key: None }
 }
 
 fn call(arguments: &[(&str, &str)]) -> Call {

@@ -3,7 +3,8 @@
 //!
 //! 1. the index is locked, and what [`Move`] says of the present is looked at once more;
 //! 2. the old state is kept (durable: from here on the call has *begun*);
-//! 3. the files are written, and a private copy of the index with them;
+//! 3. the files are written aside and renamed into place, and a private copy of the index is written:
+//!    at any moment a path has its old content, its new one, or (a folder in place of a file) none;
 //! 4. the private index takes the index's place, in one rename;
 //! 5. the branch moves, last, only if it still is where it was;
 //! 6. the lock goes.
@@ -13,14 +14,13 @@
 //! that was cut off.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use git2::Index;
-use git2::build::CheckoutBuilder;
 
-use super::entry::{self, Standing};
-use super::locks::{self, IndexLock};
+use super::entry::{self, Entry};
+use super::files;
+use super::locks::{self, IndexLock, Private};
 use super::movement::{Change, Move, Progress};
 use super::working_copy::{WorkingCopy, failed, failed_io};
 use super::{Moved, durable, kept};
@@ -49,15 +49,18 @@ impl Carrying<'_> {
         };
         // What an earlier attempt has begun, a failure now does not make undone.
         let (lock, changes, moved) = ready().map_err(|failure| if begun { self.doubt(&failure) } else { failure })?;
-        let done = self.write(&changes).and_then(|index| self.publish(&index)).and_then(|()| self.advance());
-        if let Err(failure) = done {
-            return Err(match self.put_back() {
-                Ok(()) => failure,
-                Err(second) => self.doubt(&Failure::unknown(format!("{failure}; putting it back: {second}"))),
-            });
-        }
+        self.finish(&changes)?;
         drop(lock);
         Ok(moved)
+    }
+
+    /// Steps 3 to 5, all or, as far as that is possible, none.
+    pub(super) fn finish(&self, changes: &[Change]) -> Result<(), Failure> {
+        let done = self.write(changes).and_then(|index| self.publish(&index)).and_then(|()| self.advance());
+        done.map_err(|failure| match self.put_back() {
+            Ok(()) => failure,
+            Err(second) => self.doubt(&Failure::unknown(format!("{failure}; and it can't be put back: {second}"))),
+        })
     }
 
     pub(super) fn lock(&self, begun: bool) -> Result<IndexLock, Failure> {
@@ -78,23 +81,19 @@ impl Carrying<'_> {
 
     /// Writes the files, and the index that goes with them, which is not yet the repository's.
     pub(super) fn write(&self, changes: &[Change]) -> Result<PathBuf, Failure> {
-        let path = locks::private(self.copy, self.at, "index");
-        locks::clear_private(self.copy, self.at)?;
+        let private = Private::of(self.copy, self.at);
+        private.clear()?;
+        if self.record.writes {
+            files::write(self.copy, &private, self.record.to, changes)?;
+        }
         let current = self.copy.repository.path().join("index");
-        fs::copy(&current, &path).map_err(failed_io("copy", &current))?;
-        let mut index = Index::open(&path).map_err(failed("open a copy of the index"))?;
+        fs::copy(&current, &private.index).map_err(failed_io("copy", &current))?;
+        let mut index = Index::open(&private.index).map_err(failed("open a copy of the index"))?;
         self.copy.repository.set_index(&mut index).map_err(failed("use a copy of the index"))?;
-        if self.record.writes {
-            self.delete(changes, &mut index)?;
-            self.check_out(changes)?;
-        }
-        self.stage(changes, &mut index)?;
+        stage(changes, &mut index)?;
         index.write().map_err(failed("write the index"))?;
-        durable::file(&path)?;
-        if self.record.writes {
-            self.check_written(changes)?;
-        }
-        Ok(path)
+        durable::file(&private.index)?;
+        Ok(private.index)
     }
 
     pub(super) fn publish(&self, index: &Path) -> Result<(), Failure> {
@@ -115,97 +114,24 @@ impl Carrying<'_> {
         durable::file(&folder.join(reference))
     }
 
-    fn delete(&self, changes: &[Change], index: &mut Index) -> Result<(), Failure> {
-        for change in changes.iter().filter(|change| change.after.is_none()) {
-            let file = self.copy.root.join(&change.path);
-            // A link that has already taken the folder's place: what is behind it is not ours.
-            let gone = self.copy.link_above(&change.path).is_some();
-            match if gone { Ok(()) } else { fs::remove_file(&file) } {
-                Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                    return Err(failed_io("delete", &file)(error));
-                }
-                _ => {}
-            }
-            // As git does: a folder goes with its last file. `remove_dir` fails on one that is not empty.
-            for folder in file.ancestors().skip(1).take_while(|folder| *folder != self.copy.root) {
-                if gone || fs::remove_dir(folder).is_err() {
-                    break;
-                }
-            }
-            let removed = index.remove(Path::new(&change.path), 0);
-            if let Err(error) = removed
-                && error.code() != git2::ErrorCode::NotFound
-            {
-                return Err(failed(format_args!("remove {} from the index", change.path))(error));
-            }
-        }
-        // Checking out reads the index from its file.
-        index.write().map_err(failed("write the index"))
-    }
-
-    fn check_out(&self, changes: &[Change]) -> Result<(), Failure> {
-        let mut options = CheckoutBuilder::new();
-        // That nothing of anybody's is overwritten has been looked at path by path.
-        options.force().disable_pathspec_match(true).update_index(true);
-        let mut any = false;
-        for change in changes.iter().filter(|change| change.after.is_some()) {
-            options.path(change.path.as_str());
-            any = true;
-        }
-        // Without a path it would mean all of them.
-        if !any {
-            return Ok(());
-        }
-        let to = self.copy.find_tree(self.record.to)?;
-        self.copy.repository.checkout_tree(to.as_object(), Some(&mut options)).map_err(failed("write the files"))?;
-        for change in changes.iter().filter(|change| change.after.is_some_and(|after| after.kind != entry::Kind::Link))
-        {
-            durable::file(&self.copy.root.join(&change.path))?;
-        }
-        Ok(())
-    }
-
-    /// Brings the index to the new state where checking out had no reason to.
-    fn stage(&self, changes: &[Change], index: &mut Index) -> Result<(), Failure> {
-        for Change { path, after, .. } in changes {
-            let staging = || failed(format!("stage {path}"));
-            match after {
-                Some(after) if entry::in_index(index, path) != Some(*after) => {
-                    // The file's size and times go into the index with it, so that git need not read
-                    // it again; if it is another one by now, git has to.
-                    if index.add_path(Path::new(path)).is_err() || entry::in_index(index, path) != Some(*after) {
-                        index.add(&bare(path, *after)).map_err(staging())?;
-                    }
-                }
-                None if entry::in_index(index, path).is_some() => {
-                    index.remove(Path::new(path), 0).map_err(staging())?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// What was written is what was meant: nothing is published on libgit2's word alone.
-    fn check_written(&self, changes: &[Change]) -> Result<(), Failure> {
-        for change in changes {
-            let standing = self.copy.standing(&change.path)?;
-            let expected = self.copy.same(standing.content(), change.after);
-            if !expected || (change.after.is_none() && standing == Standing::Folder && !shadows(changes, &change.path))
-            {
-                return Err(Failure::permanent(format!("{} is not what was written", change.path)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Undoes the steps from 3 on. The branch moved last, so a failure means that it did not.
+    /// Undoes the steps from 3 on, unless somebody else has been at work there, or the branch has moved
+    /// after all.
     fn put_back(&self) -> Result<(), Failure> {
-        let Move { reference, previous, from, to, writes, .. } = self.record.clone();
-        let record = Move { reference, previous, head: previous, from: to, to: from, writes };
-        let back = Carrying { record: &record, ..*self };
-        let index = back.write(&record.changes(self.copy)?)?;
-        back.publish(&index)?;
+        match self.record.progress(self.copy)? {
+            Progress::Untouched => {}
+            Progress::Half if self.copy.head()?.commit.id() == self.record.previous => {
+                let Move { reference, previous, from, to, writes, .. } = self.record.clone();
+                let record = Move { reference, previous, head: previous, from: to, to: from, writes };
+                let back = Carrying { record: &record, ..*self };
+                let index = back.write(&record.changes(self.copy)?)?;
+                back.publish(&index)?;
+            }
+            Progress::Half | Progress::Done => {
+                return Err(Failure::unknown(format!("{} has moved already", self.record.reference)));
+            }
+            Progress::Elsewhere(seen) => return Err(Failure::unknown(seen)),
+        }
+        Private::of(self.copy, self.at).clear()?;
         kept::forget(self.copy, self.at)
     }
 
@@ -219,13 +145,27 @@ impl Carrying<'_> {
     }
 }
 
-/// Whether a change has its place below this path.
-pub(super) fn shadows(changes: &[Change], path: &str) -> bool {
-    changes.iter().any(|change| change.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
+/// Brings an index to the new state.
+fn stage(changes: &[Change], index: &mut Index) -> Result<(), Failure> {
+    // A file can't be added while the index has something below it.
+    for Change { path, after, .. } in changes {
+        if after.is_none() && entry::in_index(index, path).is_some() {
+            index.remove(Path::new(path), 0).map_err(failed(format_args!("take {path} out of the index")))?;
+        }
+    }
+    for Change { path, after, .. } in changes {
+        let Some(after) = *after else { continue };
+        // With the file's size and times, so that git need not read it again; if the file is another
+        // one by now, git has to.
+        if index.add_path(Path::new(path)).is_err() || entry::in_index(index, path) != Some(after) {
+            index.add(&bare(path, after)).map_err(failed(format_args!("stage {path}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// An index entry without anything about its file.
-fn bare(path: &str, entry: entry::Entry) -> git2::IndexEntry {
+fn bare(path: &str, entry: Entry) -> git2::IndexEntry {
     let never = git2::IndexTime::new(0, 0);
     git2::IndexEntry {
         ctime: never,

@@ -252,7 +252,12 @@ mod tests {
         let call = restore(&["src/a[1].ts", "with \"quotes\" and space"]);
         let strict = connection("path = \".\"\nwrite = [\"push main\"]").unwrap();
         let Judgement::Denied(denial) = strict.judge("git.app", &call) else { panic!("it is not allowed") };
-        insta::assert_snapshot!(format!("{}\n\n{}", denial.reason, denial.remedy), @"");
+        insta::assert_snapshot!(format!("{}\n\n{}", denial.reason, denial.remedy), @r#"
+        no `write` rule of git.app allows `restore src/a[[]1[]].ts`, `restore with "quotes" and space`
+
+        [git.app]
+        write = ["push main", "restore src/a[[]1[]].ts", 'restore with "quotes" and space']
+        "#);
         let pasted = denial.remedy.replace("[git.app]", "path = \".\"");
         assert_eq!(connection(&pasted).unwrap().judge("git.app", &call), Judgement::Mutation, "{pasted}");
     }

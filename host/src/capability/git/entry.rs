@@ -67,16 +67,22 @@ impl Standing {
     }
 }
 
-/// What a tree has at a path. A folder is refused: a rule for a path would not cover what is in it.
+/// The file that a tree has at a path. A folder is refused: a rule for a path does not cover what is in
+/// it.
+pub(super) fn file_in_tree(tree: &Tree<'_>, path: &str) -> Result<Option<Entry>, Failure> {
+    match tree.get_path(Path::new(path)) {
+        Ok(found) if found.kind() == Some(ObjectType::Tree) => Err(is_folder(path)),
+        _ => in_tree(tree, path),
+    }
+}
+
+/// What a tree has at a path; of a folder nothing, as what is in it has paths of its own.
 pub(super) fn in_tree(tree: &Tree<'_>, path: &str) -> Result<Option<Entry>, Failure> {
     let found = match tree.get_path(Path::new(path)) {
         Ok(found) => found,
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
         Err(error) => return Err(failed(format_args!("look {path} up in tree {}", tree.id()))(error)),
     };
-    if found.kind() == Some(ObjectType::Tree) {
-        return Err(is_folder(path));
-    }
     Ok(u32::try_from(found.filemode_raw()).ok().and_then(Kind::of_mode).map(|kind| Entry { id: found.id(), kind }))
 }
 

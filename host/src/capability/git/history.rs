@@ -24,7 +24,7 @@ pub(super) fn reset(copy: &WorkingCopy, revision: &str) -> Result<Move, Failure>
     let head_tree = head.tree()?;
     let wanted = copy.commit(revision)?;
     let to = wanted.tree_id();
-    let index = copy.repository.index().map_err(failed("read the index"))?;
+    let index = copy.index()?;
 
     // What is staged is part of the old state: it is refused below, unless a run has put it there.
     let changed = changed_paths(copy, &head)?;
@@ -86,7 +86,7 @@ pub(super) fn revert(copy: &WorkingCopy, revision: &str, committer: &Committer<'
     let from = head.commit.tree_id();
     let head_tree = head.tree()?;
     let changes = movement::changes(copy, from, to)?;
-    let index = copy.repository.index().map_err(failed("read the index"))?;
+    let index = copy.index()?;
     let changes = changes
         .into_iter()
         .map(|change| {
@@ -112,7 +112,7 @@ pub(super) fn commit(
 ) -> Result<Move, Failure> {
     let head = copy.head()?;
     let head_tree = head.tree()?;
-    let index = copy.repository.index().map_err(failed("read the index"))?;
+    let index = copy.index()?;
     let (mut staged, mut standing) = (Vec::new(), Vec::new());
     for path in paths.iter().map(String::as_str).collect::<BTreeSet<_>>() {
         copy.refuse_links_above(path, |_| false)?;

@@ -17,6 +17,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::movement::Move;
@@ -33,7 +34,7 @@ pub(super) struct IndexLock {
 impl IndexLock {
     pub(super) fn take(copy: &WorkingCopy, at: &At) -> Result<Self, Failure> {
         let path = copy.repository.path().join("index.lock");
-        let own = private(copy, at, "lock");
+        let own = Private::of(copy, at).lock;
         let content = format!("ripcord {}\n", at.key());
         remove(&own)?;
         fs::write(&own, &content).map_err(failed_io("write", &own))?;
@@ -59,26 +60,44 @@ impl Drop for IndexLock {
     }
 }
 
-/// A file beside the index that only this call uses.
-pub(super) fn private(copy: &WorkingCopy, at: &At, extension: &str) -> PathBuf {
-    copy.repository.path().join(format!("ripcord-{}.{extension}", at.key()))
+/// The files that only this call uses.
+pub(super) struct Private {
+    /// Becomes the index.
+    pub(super) index: PathBuf,
+    /// A folder for new files, on the working copy's own file system.
+    pub(super) files: PathBuf,
+    /// Becomes the index's lock.
+    lock: PathBuf,
+}
+
+impl Private {
+    pub(super) fn of(copy: &WorkingCopy, at: &At) -> Self {
+        let folder = copy.repository.path();
+        let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
+        // A linked worktree's `.git` may be elsewhere, where nothing can be renamed from.
+        let beside = if device(folder) == device(&copy.root) { folder } else { &copy.root };
+        let name = |folder: &Path, what| folder.join(format!(".ripcord-{}.{what}", at.key()));
+        Self { index: name(folder, "index"), files: name(beside, "files"), lock: name(folder, "lock") }
+    }
+
+    pub(super) fn clear(&self) -> Result<(), Failure> {
+        remove(&with_lock(&self.index))?;
+        remove(&self.index)?;
+        match fs::remove_dir_all(&self.files) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed_io("remove", &self.files)(error)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Removes what a dead attempt of this call has left beside the index. It is no part of the target.
 pub(super) fn clear_index(copy: &WorkingCopy, at: &At) -> Result<(), Failure> {
-    clear_private(copy, at)?;
+    Private::of(copy, at).clear()?;
     match IndexLock::take(copy, at) {
         // Somebody else's is theirs.
         Ok(_) | Err(Failure::Transient(_)) => Ok(()),
         Err(failure) => Err(failure),
     }
-}
-
-/// Removes this call's own copy of the index.
-pub(super) fn clear_private(copy: &WorkingCopy, at: &At) -> Result<(), Failure> {
-    let index = private(copy, at, "index");
-    remove(&with_lock(&index))?;
-    remove(&index)
 }
 
 /// Removes the references' locks that an attempt of this call may have left, and refuses those of
@@ -131,7 +150,6 @@ fn locked(path: &Path, call: Option<&str>) -> Failure {
 /// Whether no process has a file open. False also if that can't be known: without `/proc`, or for a
 /// file of another user, whose processes don't show their files.
 fn is_open_nowhere(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
     let Ok(meta) = fs::metadata(path) else { return false };
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return false;

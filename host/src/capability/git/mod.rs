@@ -9,6 +9,7 @@ mod connection;
 mod driver;
 mod durable;
 mod entry;
+mod files;
 mod history;
 mod kept;
 mod locks;
@@ -30,7 +31,9 @@ use crate::secret::{Scrub, Scrubber};
 
 pub use connection::Connection;
 
-/// A request. Revisions are what `git rev-parse` takes for a commit.
+/// A request. Revisions are what `git rev-parse` takes for a commit. The fields are the parameters of
+/// `wit/git.wit`, and documented there.
+#[allow(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Call {
@@ -67,7 +70,12 @@ pub enum Reply {
     /// Of `log`.
     Commits(Vec<Commit>),
     /// Of `diff`.
-    Difference { paths: Vec<ChangedPath>, patch: String },
+    Difference {
+        /// The paths that differ.
+        paths: Vec<ChangedPath>,
+        /// A unified diff.
+        patch: String,
+    },
     /// Of `show`.
     Content(Payload),
     /// Of `status`.

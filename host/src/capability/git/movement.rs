@@ -8,8 +8,8 @@ use git2::{Delta, DiffOptions, Oid};
 use serde::{Deserialize, Serialize};
 
 use super::Moved;
-use super::entry::{self, Entry, Kind, Standing};
-use super::working_copy::{WorkingCopy, failed, failed_io};
+use super::entry::{self, Entry, Kind};
+use super::working_copy::{WorkingCopy, failed};
 use crate::failure::Failure;
 
 /// A move, complete: the marker in the journal, and the record beside the kept old state.
@@ -94,17 +94,19 @@ impl Move {
             )));
         }
         let (mut before, mut after, mut elsewhere) = (at == self.previous, at == self.head, Vec::new());
-        let index = copy.repository.index().map_err(failed("read the index"))?;
+        let index = copy.index()?;
         for change in self.changes(copy)? {
             let staged = entry::in_index(&index, &change.path);
             before &= copy.same(staged, change.before);
             after &= copy.same(staged, change.after);
             let mut on_the_way = copy.same(staged, change.before) || copy.same(staged, change.after);
             if self.writes {
-                let standing = copy.standing(&change.path)?;
-                before &= copy.same(standing.content(), change.before);
-                after &= copy.same(standing.content(), change.after);
-                on_the_way &= change.is_on_the_way(copy, standing)?;
+                let found = copy.standing(&change.path)?.content();
+                let (is_before, is_after) = (copy.same(found, change.before), copy.same(found, change.after));
+                before &= is_before;
+                after &= is_after;
+                // Where a folder takes a file's place, there is nothing for a moment.
+                on_the_way &= is_before || is_after || found.is_none();
             }
             if !on_the_way {
                 elsewhere.push(change.path);
@@ -119,27 +121,6 @@ impl Move {
             (true, true, false) => Progress::Untouched,
             (true, false, false) => Progress::Half,
         })
-    }
-}
-
-impl Change {
-    /// Whether a file may have been left like this by a write that was cut off: libgit2 truncates a
-    /// file and writes it from its beginning. Nothing is lost by overwriting such a file.
-    fn is_on_the_way(&self, copy: &WorkingCopy, standing: Standing) -> Result<bool, Failure> {
-        let Standing::Content(found) = standing else { return Ok(true) };
-        let is_content = |entry: Option<Entry>| entry.is_some_and(|entry| entry.id == found.id);
-        if is_content(self.before) || is_content(self.after) {
-            return Ok(true);
-        }
-        let Some(after) = self.after.filter(|after| after.kind != Kind::Link && found.kind != Kind::Link) else {
-            return Ok(false);
-        };
-        let file = copy.root.join(&self.path);
-        let written = std::fs::read(&file).map_err(failed_io("read", &file))?;
-        let wanted = copy.repository.find_blob(after.id).map_err(failed(format_args!("read blob {}", after.id)))?;
-        // The file may have other line ends than the blob.
-        let mut rest = wanted.content().iter().filter(|byte| **byte != b'\r');
-        Ok(written.iter().filter(|byte| **byte != b'\r').all(|byte| rest.next() == Some(byte)))
     }
 }
 

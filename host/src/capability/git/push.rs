@@ -113,21 +113,24 @@ impl Prepared<Reply> for Push {
 pub(super) async fn settle(remote: Remote, at: &At, marker: &Value) -> Result<Settlement<Reply>, Failure> {
     let marker: Marker = serde_json::from_value(marker.clone())
         .map_err(|error| Failure::unknown(format!("the journal's marker can't be read: {error}")))?;
-    let within = |work| tokio::time::timeout(at.deadline.max(Duration::from_secs(1)), work);
-    if within(network::recover(&marker.attempt)).await.is_err() {
+    if tokio::time::timeout(at.deadline, network::recover(&marker.attempt)).await.is_err() {
         return Ok(Settlement::Unknown(format!(
             "the first attempt's `git push` is still running (`ps -ef | grep {}`)",
             marker.head
         )));
     }
-    let mut found = remote.head(at, &marker.branch).await?;
+    let ask = || async {
+        let asked = tokio::time::timeout(at.deadline, remote.head(at, &marker.branch)).await;
+        asked.unwrap_or_else(|_| Err(Failure::unknown(format!("`{}` does not answer", remote.name))))
+    };
+    let mut found = ask().await?;
     let since_ms = Timestamp::now().as_millisecond() - marker.prepared.as_millisecond();
     let has_moved = |found: &Option<Oid>| found.map(|id| id.to_string()) != marker.lease;
     if let Ok(rest_ms @ 1..) = u64::try_from(REMOTE_SETTLES_MS - since_ms)
         && !has_moved(&found)
     {
         tokio::time::sleep(Duration::from_millis(rest_ms)).await;
-        found = remote.head(at, &marker.branch).await?;
+        found = ask().await?;
     }
     Ok(match found {
         Some(id) if id.to_string() == marker.head => Settlement::Happened(Reply::Pushed(marker.pushed())),
@@ -228,7 +231,8 @@ enum Verdict {
 const LOST: [&str; 3] = ["RPC failed", "unexpected disconnect", "hung up unexpectedly"];
 
 /// Git's words for a remote that lets nobody in.
-const LOCKED_OUT: [&str; 7] = [
+const LOCKED_OUT: [&str; 8] = [
+    "unable to get password",
     "could not read Username",
     "could not read Password",
     "Authentication failed",

@@ -13,12 +13,12 @@ pub(super) fn plan(copy: &WorkingCopy, revision: &str, paths: &[String]) -> Resu
     let head_tree = head.tree()?;
     let wanted = copy.commit(revision)?;
     let wanted_tree = wanted.tree().map_err(failed(format_args!("read commit {}", wanted.id())))?;
-    let index = copy.repository.index().map_err(failed("read the index"))?;
+    let index = copy.index()?;
 
     let mut changes = Vec::new();
     for path in paths.iter().map(String::as_str).collect::<BTreeSet<_>>() {
-        let (committed, staged) = (entry::in_tree(&head_tree, path)?, entry::in_index(&index, path));
-        let after = entry::in_tree(&wanted_tree, path)?;
+        let (committed, staged) = (entry::file_in_tree(&head_tree, path)?, entry::in_index(&index, path));
+        let after = entry::file_in_tree(&wanted_tree, path)?;
         if committed.is_none() && staged.is_none() && after.is_none() {
             return Err(Failure::permanent(format!(
                 "there is no {path} to restore: neither in {revision} ({}) nor among the tracked files",

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use git2::{Commit, ErrorCode, Oid, Repository, RepositoryOpenFlags, RepositoryState, Signature, Time, Tree};
+use git2::{Commit, ErrorCode, Index, Oid, Repository, RepositoryOpenFlags, RepositoryState, Signature, Time, Tree};
 use jiff::Timestamp;
 
 use super::connection::Author;
@@ -69,6 +69,12 @@ impl WorkingCopy {
         Ok(Head { reference, commit })
     }
 
+    /// The index as it is on the disk now, whatever this handle works with.
+    pub(super) fn index(&self) -> Result<Index, Failure> {
+        let path = self.repository.path().join("index");
+        Index::open(&path).map_err(failed(format_args!("read {}", path.display())))
+    }
+
     /// The commit that a revision names.
     pub(super) fn commit(&self, revision: &str) -> Result<Commit<'_>, Failure> {
         let object = self.repository.revparse_single(revision).map_err(|error| match error.code() {
@@ -98,7 +104,7 @@ impl WorkingCopy {
     /// A merge or a rebase that somebody has begun is theirs to finish.
     pub(super) fn refuse_unfinished(&self, operation: &str) -> Result<(), Failure> {
         let state = self.repository.state();
-        let index = self.repository.index().map_err(failed("read the index"))?;
+        let index = self.index()?;
         if state == RepositoryState::Clean && !index.has_conflicts() {
             return Ok(());
         }

@@ -15,13 +15,24 @@ fn edited_lab() -> Lab {
     lab
 }
 
-fn cases() -> [(Call, fn() -> Lab); 5] {
+/// `src` is a link where the call wants a folder, or the other way round.
+fn swapped_lab(tag: &str) -> Lab {
+    let lab = Lab::new();
+    lab.swap_kinds(&lab.folder.path().join("outside"));
+    lab.git(&["reset", "--quiet", "--hard", tag]);
+    lab
+}
+
+fn cases() -> [(Call, fn() -> Lab); 8] {
     [
         (restore("v1", &["src/a.ts", "src/new/c.ts", "old/gone.ts", "run.sh", "link"]), Lab::new),
         (reset("v1"), Lab::new),
         (revert("v3"), Lab::new),
         (commit("m", &["src/b.ts"]), edited_lab),
         (reset("HEAD"), Lab::new),
+        (reset("link"), || swapped_lab("v3")),
+        (reset("v3"), || swapped_lab("link")),
+        (reset("link"), || swapped_lab("file")),
     ]
 }
 
@@ -76,18 +87,17 @@ async fn wherever_a_call_is_cut_off_it_is_settled_and_gone_on_with() {
 }
 
 #[tokio::test]
-async fn files_of_which_only_a_part_was_written_are_finished() {
-    let tear: [fn(&Lab); 4] = [
-        |lab| lab.write("src/a.ts", ""),
-        |lab| lab.write("src/a.ts", "a o"),
-        |lab| lab.write("old/gone.ts", "go"),
+async fn files_of_which_only_some_were_written_are_finished() {
+    let write_some: [fn(&Lab); 3] = [
+        |lab| lab.write("src/a.ts", "a one\n"),
+        |lab| lab.write("old/gone.ts", "gone\n"),
         |lab| std::fs::remove_file(lab.root().join("src/new/c.ts")).unwrap(),
     ];
     let call = restore("v1", &["src/a.ts", "old/gone.ts", "src/new/c.ts"]);
-    for (place, tear) in tear.into_iter().enumerate() {
+    for (place, write_some) in write_some.into_iter().enumerate() {
         let (lab, twin) = (Lab::new(), Lab::new());
         let marker = cut_off(&lab, &call, 2).await;
-        tear(&lab);
+        write_some(&lab);
         let settled = lab.driver().settle(&at(0), &call, Some(&marker)).await;
         assert_eq!(settled, Settlement::DidNotHappen, "{place}");
         assert_eq!(lab.mutate(0, call.clone()).await, twin.mutate(0, call.clone()).await, "{place}");
@@ -97,7 +107,8 @@ async fn files_of_which_only_a_part_was_written_are_finished() {
 
 #[tokio::test]
 async fn what_somebody_else_did_in_between_is_shown_and_left_alone() {
-    let meddle: [(fn(&Lab), &str); 3] = [
+    type Meddle = fn(&Lab);
+    let meddle: [(Meddle, &str); 3] = [
         (|lab| lab.write("src/a.ts", "somebody else's\n"), "src/a.ts"),
         (|lab| drop(lab.git(&["update-ref", "refs/heads/main", "v1"])), "refs/heads/main is at"),
         (|lab| drop(lab.git(&["symbolic-ref", "HEAD", "refs/heads/other"])), "refs/heads/other"),
@@ -164,22 +175,35 @@ async fn cut_off_again(lab: &Lab) {
 
 #[tokio::test]
 async fn a_failure_in_the_middle_puts_back_what_was_there() {
-    let lab = Lab::new();
-    let call = reset("v1");
+    let (lab, call) = (Lab::new(), reset("v1"));
     let before = lab.seen();
+    let record: Move = {
+        let prepared = lab.driver().prepare(&at(0), &call).await.unwrap();
+        serde_json::from_value(prepared.marker().unwrap()).unwrap()
+    };
+    let copy = WorkingCopy::open(&lab.root().canonicalize().unwrap()).unwrap();
+    let carrying = Carrying { copy: &copy, at: &at(0), record: &record, title: "reset v1" };
+    let lock = carrying.lock(false).unwrap();
+    carrying.keep().unwrap();
+    // Somebody is quicker than the look that was just taken. By then, other files have been written.
+    lab.write("run.sh/mine", "mine\n");
+    let failure = carrying.finish(&record.changes(&copy).unwrap()).unwrap_err();
+    assert!(matches!(&failure, Failure::Permanent(problem) if problem.message.contains("run.sh")), "{failure:?}");
+    drop(lock);
+    assert_eq!(lab.content("run.sh/mine"), "mine\n");
+    std::fs::remove_dir_all(lab.root().join("run.sh")).unwrap();
+    assert_eq!(lab.seen(), before);
+    assert_eq!(lab.git(&["for-each-ref", "refs/ripcord"]), "");
+
+    // Objects that are gone by the time they are needed stop it before anything is written.
     let prepared = lab.driver().prepare(&at(0), &call).await.unwrap();
-    // The blob that is to be written is gone: libgit2 fails after it has begun.
     let blob = lab.git(&["rev-parse", "v1:src/a.ts"]);
     let object = lab.root().join(".git/objects").join(&blob[..2]).join(&blob[2..]);
     let bytes = std::fs::read(&object).unwrap();
     std::fs::remove_file(&object).unwrap();
-    match prepared.perform().await {
-        Err(Failure::Permanent(problem)) => assert!(problem.message.contains("can't"), "{problem}"),
-        other => panic!("{other:?}"),
-    }
+    assert!(matches!(prepared.perform().await, Err(Failure::Permanent(_))));
     std::fs::write(&object, bytes).unwrap();
     assert_eq!(lab.seen(), before);
-    assert_eq!(lab.git(&["for-each-ref", "refs/ripcord"]), "");
     lab.moved(0, call).await;
 }
 
@@ -217,7 +241,7 @@ async fn a_host_that_is_killed_at_any_moment_leaves_a_call_that_can_be_gone_on_w
     let call = reset("four");
     let expected = twin.mutate(0, call.clone()).await.unwrap();
     let (mut happened, mut did_not) = (0, 0);
-    for round in 0..24 {
+    for round in 0..16 {
         let lab = new_lab();
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "capability::git::tests::doubt::child_that_is_killed", "--ignored", "--quiet"])
@@ -231,7 +255,7 @@ async fn a_host_that_is_killed_at_any_moment_leaves_a_call_that_can_be_gone_on_w
             assert!(child.try_wait().unwrap().is_none_or(|status| status.success()), "the child failed by itself");
             std::thread::sleep(Duration::from_micros(200));
         }
-        std::thread::sleep(Duration::from_micros(round * 1_500));
+        std::thread::sleep(Duration::from_micros(round * 2_000));
         child.kill().unwrap();
         child.wait().unwrap();
         let marker = serde_json::from_str(&std::fs::read_to_string(marker).unwrap()).unwrap();
@@ -248,5 +272,5 @@ async fn a_host_that_is_killed_at_any_moment_leaves_a_call_that_can_be_gone_on_w
         }
         assert_eq!(lab.seen(), twin.seen());
     }
-    assert!(happened + did_not == 24 && did_not > 0, "{happened} {did_not}");
+    assert!(happened + did_not == 16 && did_not > 0, "{happened} {did_not}");
 }

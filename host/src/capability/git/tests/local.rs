@@ -189,7 +189,10 @@ async fn local_changes_are_never_lost() {
         let (before, content) = (lab.seen(), lab.content(named));
         let failure = lab.mutate(0, call).await.expect_err(what);
         assert!(matches!(&failure, Failure::Permanent(_)), "{what}: {failure:?}");
-        assert!(failure.to_string().contains(named) && failure.to_string().contains("git stash"), "{what}: {failure}");
+        assert!(
+            failure.to_string().contains(named) && failure.to_string().contains("git restore"),
+            "{what}: {failure}"
+        );
         assert_eq!((lab.seen(), lab.content(named)), (before, content), "{what}");
         assert_eq!(lab.git(&["for-each-ref", "refs/ripcord"]), "", "{what}");
     }
@@ -197,8 +200,8 @@ async fn local_changes_are_never_lost() {
     let lab = Lab::new();
     lab.write("src/b.ts", "mine\n");
     lab.write("notes", "mine\n");
-    lab.moved(0, restore("v1", &["src/a.ts"])).await;
-    lab.moved(1, revert("v3")).await;
+    lab.moved(0, revert("v3")).await;
+    lab.moved(1, restore("v1", &["src/a.ts"])).await;
     assert_eq!((lab.content("src/b.ts"), lab.content("notes")), ("mine\n".to_owned(), "mine\n".to_owned()));
 }
 
@@ -381,16 +384,13 @@ async fn line_ends_are_those_of_the_platform_as_git_writes_them() {
 #[tokio::test]
 async fn a_reset_turns_files_into_folders_and_links_and_back() {
     let lab = Lab::new();
-    lab.git(&["rm", "--quiet", "-r", "src"]);
-    std::os::unix::fs::symlink("/nowhere", lab.root().join("src")).unwrap();
-    lab.record("link");
-    lab.git(&["rm", "--quiet", "src"]);
-    lab.write("src", "a file\n");
-    lab.record("file");
+    let outside = lab.folder.path().join("outside");
+    lab.swap_kinds(&outside);
     for (ordinal, revision) in ["v3", "link", "file", "v1", "file", "link", "v2"].into_iter().enumerate() {
         lab.moved(u32::try_from(ordinal).unwrap(), reset(revision)).await;
         assert_eq!(lab.seen().0, "## main", "{revision}");
         assert_eq!(lab.id("HEAD"), lab.id(revision));
+        assert_eq!(std::fs::read_to_string(outside.join("a.ts")).unwrap(), "not ours\n");
     }
 }
 

@@ -67,6 +67,19 @@ impl Lab {
         self.git(&["tag", tag]);
     }
 
+    /// Two more commits, `link` and `file`, in which `src` is a link to a folder outside, with a file
+    /// of a name that `src` has too, and a file.
+    fn swap_kinds(&self, outside: &Path) {
+        std::fs::create_dir(outside).unwrap();
+        std::fs::write(outside.join("a.ts"), "not ours\n").unwrap();
+        self.git(&["rm", "--quiet", "-r", "src"]);
+        std::os::unix::fs::symlink("../outside", self.root().join("src")).unwrap();
+        self.record("link");
+        self.git(&["rm", "--quiet", "src"]);
+        self.write("src", "a file\n");
+        self.record("file");
+    }
+
     fn git(&self, arguments: &[&str]) -> String {
         let (success, output) = self.try_git(arguments);
         assert!(success, "git {arguments:?}: {output}");
@@ -102,7 +115,7 @@ impl Lab {
     fn left_over(&self) -> Vec<String> {
         let files = std::fs::read_dir(self.root().join(".git")).unwrap().flatten();
         let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
-        names.filter(|name| name.ends_with(".lock") || name.starts_with("ripcord")).collect()
+        names.filter(|name| name.ends_with(".lock") || name.starts_with(".ripcord")).collect()
     }
 
     fn driver(&self) -> Arc<dyn Driver<Call = Call, Reply = Reply>> {

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
@@ -56,6 +57,8 @@ impl Daemon {
             .arg(format!("--port={port}"))
             .arg(format!("--base-path={}", folder.display()))
             .stderr(Stdio::null())
+            // `git daemon` works in a child of its own.
+            .process_group(0)
             .spawn()
             .unwrap();
         let started = Instant::now();
@@ -69,7 +72,8 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        let group = rustix::process::Pid::from_child(&self.0);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.0.wait();
     }
 }
@@ -173,10 +177,12 @@ async fn a_push_is_not_settled_as_long_as_the_first_attempt_runs() {
         .env("RIPCORD_GIT_ATTEMPT", mark)
         .spawn()
         .unwrap();
-    let impatient = At { deadline: Duration::from_millis(1), ..at(0) };
     let began = Instant::now();
     let reaper = std::thread::spawn(move || orphan.wait().unwrap());
+    let impatient = At { deadline: Duration::from_millis(100), ..at(0) };
     let settled = lab.driver().settle(&impatient, &call, Some(&marker)).await;
+    assert!(matches!(settled, Settlement::Unknown(seen) if seen.contains("still running")));
+    let settled = lab.driver().settle(&at(0), &call, Some(&marker)).await;
     assert_eq!(settled, Settlement::Happened(pushed("main", &v1, Some(&v3))));
     assert!(began.elapsed() >= Duration::from_millis(900));
     reaper.join().unwrap();
