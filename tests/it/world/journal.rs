@@ -7,33 +7,33 @@ use ripcord::journal::{Event, Journal as _, Outcome, Recorded, RunOutcome, Settl
 use ripcord::machine::State;
 use tokio::runtime::Runtime;
 
-pub struct Journal {
+pub(crate) struct Journal {
     journal: SqliteJournal,
     runtime: Runtime,
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Journal {
-    pub fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { journal: SqliteJournal::open(path).unwrap(), runtime, path: path.to_owned() }
     }
 
     /// Newest first.
-    pub fn runs(&self) -> Vec<RunId> {
+    pub(crate) fn runs(&self) -> Vec<RunId> {
         self.runtime.block_on(self.journal.runs()).unwrap()
     }
 
     /// The newest.
-    pub fn last(&self) -> RunId {
+    pub(crate) fn last(&self) -> RunId {
         self.runs().remove(0)
     }
 
-    pub fn events(&self, run: &RunId) -> Vec<Recorded> {
+    pub(crate) fn events(&self, run: &RunId) -> Vec<Recorded> {
         self.runtime.block_on(self.journal.read(run, None)).unwrap().0
     }
 
-    pub fn state(&self, run: &RunId) -> State {
+    pub(crate) fn state(&self, run: &RunId) -> State {
         let mut state = State::default();
         for recorded in self.events(run) {
             state.apply(recorded.at, &recorded.event).unwrap();
@@ -41,12 +41,12 @@ impl Journal {
         state
     }
 
-    pub fn outcome(&self, run: &RunId) -> Option<(RunOutcome, String)> {
+    pub(crate) fn outcome(&self, run: &RunId) -> Option<(RunOutcome, String)> {
         self.state(run).ended
     }
 
     /// Who settled the doubts of a run, oldest first.
-    pub fn settlers(&self, run: &RunId) -> Vec<Settler> {
+    pub(crate) fn settlers(&self, run: &RunId) -> Vec<Settler> {
         let settled = |recorded: Recorded| match recorded.event {
             Event::Settled { by, .. } => Some(by),
             _ => None,
@@ -55,7 +55,7 @@ impl Journal {
     }
 
     /// Summary and outcome of each mutation that was answered, oldest first.
-    pub fn mutations(&self, run: &RunId) -> Vec<(String, Outcome)> {
+    pub(crate) fn mutations(&self, run: &RunId) -> Vec<(String, Outcome)> {
         let state = self.state(run);
         let executions = state.executions.values();
         let mutations = executions.flat_map(|execution| execution.mutations().map(|(_, mutation)| mutation.clone()));

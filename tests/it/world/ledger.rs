@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::served::Told;
 
-pub struct Ledger {
+pub(crate) struct Ledger {
     path: PathBuf,
     port: u16,
     server: Mutex<Told>,
@@ -17,38 +17,39 @@ pub struct Ledger {
 
 /// A request, as the service wrote it down.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Entry {
-    pub method: String,
-    pub path: String,
-    pub host: String,
-    pub authorized: bool,
-    pub body: String,
+pub(crate) struct Entry {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) host: String,
+    pub(crate) authorized: bool,
+    pub(crate) body: String,
 }
 
 impl Ledger {
-    pub fn start(path: &Path, token: &str) -> Self {
-        let mut server = Told::start(Command::new(env!("CARGO_BIN_EXE_ledger-server")).arg(path).arg(token));
+    pub(crate) fn start(path: &Path, token: &str) -> Self {
+        let mut server =
+            Told::start(Command::new(env!("CARGO_BIN_EXE_ledger-server")).arg(path).env("LEDGER_TOKEN", token));
         let port = server.hear().parse().unwrap();
         Self { path: path.to_owned(), port, server: Mutex::new(server) }
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// See `ledger-server` for what can be told.
-    pub fn tell(&self, line: &str) {
+    pub(crate) fn tell(&self, line: &str) {
         self.server.lock().unwrap().tell(line);
     }
 
     /// All requests that have come, in order.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         let text = fs::read_to_string(&self.path).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Method and path of all requests that are no `GET`.
-    pub fn mutations(&self) -> Vec<String> {
+    pub(crate) fn mutations(&self) -> Vec<String> {
         let entries = self.entries().into_iter();
         entries.filter(|entry| entry.method != "GET").map(|entry| format!("{} {}", entry.method, entry.path)).collect()
     }

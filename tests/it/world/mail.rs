@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Channel and subject of each mail to this world, sorted.
-pub fn mails(mailbox: &Path, world: &str) -> Vec<String> {
+pub(crate) fn mails(mailbox: &Path, world: &str) -> Vec<String> {
     let folder = fs::read_dir(mailbox.join("new")).into_iter().flatten();
     let texts = folder.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok());
     let mut mails: Vec<String> = texts

@@ -10,25 +10,28 @@ mod served;
 
 use std::fmt::Debug;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-pub use journal::Journal;
-pub use ledger::{Entry, Ledger};
-pub use program::{Ran, Ripcord, Running};
-pub use repository::Repository;
+pub(crate) use journal::Journal;
+pub(crate) use ledger::Ledger;
+pub(crate) use program::{Ran, Ripcord};
+pub(crate) use repository::Repository;
 
 /// The bytes of GENIA's token: letters that stand nowhere else.
-pub const TOKEN: &str = "tok-Zq7XvKJw93-do-not-show";
+pub(crate) const TOKEN: &str = "tok-Zq7XvKJw93-do-not-show";
 
-/// The guests, by name.
-pub fn guest(name: &str) -> Vec<u8> {
+const GUESTS: [&str; 4] = ["breakout", "hostile", "hostile-describe", "steps"];
+
+/// A guest's component.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
     match name {
         "breakout" => include_bytes!(concat!(env!("OUT_DIR"), "/breakout.wasm")).to_vec(),
         "hostile" => include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm")).to_vec(),
@@ -38,18 +41,37 @@ pub fn guest(name: &str) -> Vec<u8> {
     }
 }
 
+/// All components, compiled once by the program itself: that takes longer than most tests.
+fn compiled() -> &'static Path {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let folder = served::servers().folder.join("compiled");
+        fs::create_dir_all(&folder).unwrap();
+        let mut plugins: Vec<String> = ripcord::component::bundled_names().map(str::to_owned).collect();
+        for name in GUESTS {
+            fs::write(folder.join(format!("{name}.wasm")), guest(name)).unwrap();
+            plugins.push(format!("{name}.wasm"));
+        }
+        for plugin in plugins {
+            // Not all of them can say what they are.
+            Ripcord::new(&folder, &["plugin", "inspect", &plugin]).run();
+        }
+        folder.join("state/components")
+    })
+}
+
 /// GENIA on this machine. It goes away with the value.
-pub struct World {
+pub(crate) struct World {
     folder: TempDir,
     name: String,
-    pub ledger: Ledger,
-    pub repository: Repository,
+    pub(crate) ledger: Ledger,
+    pub(crate) repository: Repository,
     smtp: u16,
 }
 
 /// Cases side by side: most of their time is spent waiting for other processes. All are tried, and
 /// those that failed are named.
-pub fn in_parallel<T: Send + Debug + Clone>(cases: Vec<T>, case: impl Fn(T) + Sync) {
+pub(crate) fn in_parallel<T: Send + Debug + Clone>(cases: Vec<T>, case: impl Fn(T) + Sync) {
     let (queue, failed) = (Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -70,20 +92,20 @@ pub fn in_parallel<T: Send + Debug + Clone>(cases: Vec<T>, case: impl Fn(T) + Sy
 
 /// All that a rollback could have touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touched {
+pub(crate) struct Touched {
     /// Method and path of each request that is no `GET`, in order.
-    pub requests: Vec<String>,
-    pub repository: repository::Content,
+    pub(crate) requests: Vec<String>,
+    pub(crate) repository: repository::Content,
     /// What the npm scripts wrote down.
-    pub commands: Vec<String>,
+    pub(crate) commands: Vec<String>,
     /// Channel and subject of each mail, sorted.
-    pub mails: Vec<String>,
+    pub(crate) mails: Vec<String>,
     /// What is deployed to staging.
-    pub staging: Option<String>,
+    pub(crate) staging: Option<String>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("w{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::Builder::new().prefix("ripcord-it-").tempdir().unwrap();
@@ -96,32 +118,35 @@ impl World {
             folder,
         };
         world.write("ripcord.toml", &world.operator());
+        let state = world.path("state");
+        fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
+        repository::copy(compiled(), &state.join("components"));
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         path
     }
 
     /// The program, at home in this world.
-    pub fn ripcord(&self, arguments: &[&str]) -> Ripcord {
+    pub(crate) fn ripcord(&self, arguments: &[&str]) -> Ripcord {
         Ripcord::new(self.folder.path(), arguments)
     }
 
     /// The journal that the program writes here.
-    pub fn journal(&self) -> Journal {
+    pub(crate) fn journal(&self) -> Journal {
         Journal::open(&self.path("state/journal.sqlite"))
     }
 
     /// The operator's file: everything that GENIA has, each with the narrowest rules that let the
     /// connector's rollback through.
-    pub fn operator(&self) -> String {
+    pub(crate) fn operator(&self) -> String {
         let url = format!("http://127.0.0.1:{}/admin", self.ledger.port());
         let record = self.path("commands.log");
         let staging = self.path("staging.js");
@@ -163,7 +188,7 @@ impl World {
 
     /// The plan for GENIA's connectors as it is in `plans/`, with the push that it leaves to its user,
     /// and in less of a hurry to wait.
-    pub fn connector_plan(&self) -> PathBuf {
+    pub(crate) fn connector_plan(&self) -> PathBuf {
         let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans/genia-connector.toml");
         let mut text = fs::read_to_string(shipped).unwrap();
         for (from, to) in [
@@ -181,9 +206,9 @@ impl World {
 
     /// A plan with these steps and checks; `GUEST` in `use = "GUEST"` becomes the guest's file and
     /// digest.
-    pub fn plan(&self, name: &str, body: &str) -> PathBuf {
+    pub(crate) fn plan(&self, name: &str, body: &str) -> PathBuf {
         let mut text = format!("name = \"{name}\"\ntarget = \"{}/{name}\"\n{body}", self.name);
-        for guest_name in ["breakout", "hostile-describe", "hostile", "steps"] {
+        for guest_name in GUESTS {
             let bytes = guest(guest_name);
             let digest = ripcord::id::Digest::of(&bytes);
             let file = self.path(&format!("{guest_name}.wasm"));
@@ -199,12 +224,12 @@ impl World {
     }
 
     /// Adds to the operator's file.
-    pub fn allow(&self, text: &str) {
+    pub(crate) fn allow(&self, text: &str) {
         self.write("ripcord.toml", &format!("{}\n{text}", self.operator()));
     }
 
     /// A connection to the whole of the service, for the guests.
-    pub fn service(&self, read: &str, write: &str) -> String {
+    pub(crate) fn service(&self, read: &str, write: &str) -> String {
         format!(
             "[http.service]\nurl = \"http://127.0.0.1:{}/admin\"\nauth = {{ bearer = \"secret:genia\" }}\n\
              read = {read}\nwrite = {write}\ntimeout = \"2s\"\nsettles-within = \"200ms\"\n",
@@ -213,12 +238,12 @@ impl World {
     }
 
     /// Channel and subject of each mail that has come.
-    pub fn mails(&self) -> Vec<String> {
+    pub(crate) fn mails(&self) -> Vec<String> {
         mail::mails(&served::servers().mailbox, &self.name)
     }
 
     /// Waits until something holds that another process sees to.
-    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let until = Instant::now() + Duration::from_secs(30);
         while !holds() {
             assert!(Instant::now() < until, "waited in vain for {what}");
@@ -226,7 +251,7 @@ impl World {
         }
     }
 
-    pub fn touched(&self) -> Touched {
+    pub(crate) fn touched(&self) -> Touched {
         let lines = |path: &Path| -> Vec<String> {
             fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
         };

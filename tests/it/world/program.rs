@@ -8,19 +8,20 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ripcord_tests::fault::{VARIABLE, Window};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 /// Whatever takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An invocation that has not begun.
-pub struct Ripcord {
+pub(crate) struct Ripcord {
     command: Command,
     line: String,
 }
 
 impl Ripcord {
-    pub fn new(folder: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn new(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ripcord-under-fault"));
         command
             .current_dir(folder)
@@ -39,19 +40,19 @@ impl Ripcord {
     }
 
     /// Dies in this window of its n-th mutation.
-    pub fn killed(mut self, window: Window, mutation: u32) -> Self {
+    pub(crate) fn killed(mut self, window: Window, mutation: u32) -> Self {
         let value = format!("{}:{mutation}", window.name());
         self.command.env(VARIABLE, &value);
         self.line = format!("{VARIABLE}={value} {}", self.line);
         self
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    pub fn spawn(mut self) -> Running {
+    pub(crate) fn spawn(mut self) -> Running {
         let mut child = self.command.spawn().unwrap();
         let stdout = drain(child.stdout.take().unwrap());
         let stderr = drain(child.stderr.take().unwrap());
@@ -59,19 +60,19 @@ impl Ripcord {
     }
 
     /// Waits for its end.
-    pub fn run(self) -> Ran {
+    pub(crate) fn run(self) -> Ran {
         self.spawn().wait()
     }
 
     /// Runs to an end with this code; anything else fails the test.
-    pub fn expect(self, code: i32) -> Ran {
+    pub(crate) fn expect(self, code: i32) -> Ran {
         let ran = self.run();
         assert_eq!(ran.status.code(), Some(code), "{ran}");
         ran
     }
 
     /// Runs until its power cut; anything else fails the test.
-    pub fn expect_killed(self) -> Ran {
+    pub(crate) fn expect_killed(self) -> Ran {
         let ran = self.run();
         assert_eq!(ran.status.signal(), Some(9), "{ran}");
         ran
@@ -87,7 +88,7 @@ fn drain(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
 }
 
 /// An invocation that goes on. Dropped, it is killed.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
@@ -95,22 +96,28 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Whether it has not ended by itself.
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let pid = Pid::from_raw(self.child.id() as i32).unwrap();
+        rustix::process::kill_process(pid, Signal::INT).unwrap();
+    }
+
     /// Ends it as a power cut would.
-    pub fn kill(mut self) -> Ran {
+    pub(crate) fn kill(mut self) -> Ran {
         self.child.kill().unwrap();
         self.wait()
     }
 
-    pub fn wait(mut self) -> Ran {
+    pub(crate) fn wait(mut self) -> Ran {
         let until = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -136,10 +143,10 @@ impl Drop for Running {
 }
 
 /// An invocation that has ended.
-pub struct Ran {
-    pub status: ExitStatus,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     line: String,
 }
 
@@ -150,35 +157,35 @@ impl std::fmt::Display for Ran {
 }
 
 impl Ran {
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
     /// Both texts.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         format!("{}\n{}", self.stdout, self.stderr)
     }
 
     /// Fails the test unless one of the texts has this in it.
-    pub fn says(&self, text: &str) -> &Self {
+    pub(crate) fn says(&self, text: &str) -> &Self {
         assert!(self.said().contains(text), "it does not say `{text}`:\n{self}");
         self
     }
 
     /// Fails the test if one of the texts has this in it.
-    pub fn says_nothing_of(&self, text: &str) -> &Self {
+    pub(crate) fn says_nothing_of(&self, text: &str) -> &Self {
         assert!(!self.said().contains(text), "it says `{text}`:\n{self}");
         self
     }
 
     /// The name of a preview.
-    pub fn approval(&self) -> String {
+    pub(crate) fn approval(&self) -> String {
         let line = self.stdout.lines().find_map(|line| line.strip_prefix("approval: "));
         line.unwrap_or_else(|| panic!("no approval:\n{self}")).trim().to_owned()
     }
 
     /// The lines of `--json`.
-    pub fn json(&self) -> Vec<Value> {
+    pub(crate) fn json(&self) -> Vec<Value> {
         let parse = |line: &str| {
             serde_json::from_str(line).unwrap_or_else(|error| panic!("`{line}` is no JSON ({error}):\n{self}"))
         };

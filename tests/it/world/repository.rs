@@ -7,32 +7,32 @@ use std::sync::OnceLock;
 
 use super::served::Servers;
 
-pub const CONNECTOR: &str = "src/lib/connectors/facebook.ts";
+pub(crate) const CONNECTOR: &str = "src/lib/connectors/facebook.ts";
 
-pub struct Repository {
-    pub path: PathBuf,
+pub(crate) struct Repository {
+    pub(crate) path: PathBuf,
     remote: PathBuf,
 }
 
 /// What a rollback could have changed. Object ids are left out: they hold the run's time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
+pub(crate) struct Content {
     /// The commits of `main`, newest first.
-    pub commits: Vec<String>,
+    pub(crate) commits: Vec<String>,
     /// Of the remote's `main`.
-    pub remote_commits: Vec<String>,
+    pub(crate) remote_commits: Vec<String>,
     /// The files of `HEAD`, with their contents' ids.
-    pub tree: String,
+    pub(crate) tree: String,
     /// The same, of the remote.
-    pub remote_tree: String,
+    pub(crate) remote_tree: String,
     /// `git status`.
-    pub status: String,
+    pub(crate) status: String,
     /// The connector's code in the working copy.
-    pub connector: String,
+    pub(crate) connector: String,
 }
 
 impl Repository {
-    pub fn new(path: &Path, servers: &Servers, name: &str) -> Self {
+    pub(crate) fn new(path: &Path, servers: &Servers, name: &str) -> Self {
         let remote = servers.remotes.join(format!("{name}.git"));
         let template = template(servers);
         copy(&template.join("genia"), path);
@@ -42,11 +42,11 @@ impl Repository {
         Self { path: path.to_owned(), remote }
     }
 
-    pub fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         git(&self.path, arguments)
     }
 
-    pub fn content(&self) -> Content {
+    pub(crate) fn content(&self) -> Content {
         let commits = |of: &Path| {
             let log = git(of, &["log", "--format=%an: %s", "main"]);
             log.lines().map(str::to_owned).collect::<Vec<_>>()
@@ -68,7 +68,7 @@ impl Drop for Repository {
     }
 }
 
-pub fn git(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .arg("-C")
         .arg(folder)
@@ -82,8 +82,8 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-R").arg(from).arg(to).status().unwrap();
+pub(super) fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-Rp").arg(from).arg(to).status().unwrap();
     assert!(status.success());
 }
 

@@ -9,18 +9,20 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The servers that all tests share: each test has its own repository and its own recipients there.
-pub struct Servers {
-    pub git: u16,
+pub(crate) struct Servers {
+    pub(crate) git: u16,
+    /// What the tests share; it goes away with their process.
+    pub(crate) folder: PathBuf,
     /// The folder of the remotes.
-    pub remotes: PathBuf,
-    pub smtp: u16,
+    pub(crate) remotes: PathBuf,
+    pub(crate) smtp: u16,
     /// A Maildir.
-    pub mailbox: PathBuf,
+    pub(crate) mailbox: PathBuf,
     _git: Watched,
     _smtp: Watched,
 }
 
-pub fn servers() -> &'static Servers {
+pub(crate) fn servers() -> &'static Servers {
     static SERVERS: OnceLock<Servers> = OnceLock::new();
     SERVERS.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("ripcord-it-servers-{}", std::process::id()));
@@ -47,7 +49,7 @@ pub fn servers() -> &'static Servers {
             );
         wait_for(git, "git daemon is not there; run:  apt-get install -y git");
         wait_for(smtp, "aiosmtpd is not there; run:  apt-get install -y python3-aiosmtpd");
-        Servers { git, remotes, smtp, mailbox, _git, _smtp }
+        Servers { git, folder, remotes, smtp, mailbox, _git, _smtp }
     })
 }
 
@@ -65,7 +67,7 @@ fn wait_for(port: u16, otherwise: &str) {
 
 /// A server that a shell watches over: it ends the server when its own standard input does, which
 /// the kernel sees to even if the test is killed.
-pub struct Watched {
+pub(crate) struct Watched {
     _watcher: Child,
 }
 
@@ -88,26 +90,26 @@ impl Watched {
 }
 
 /// A server of this crate's that is told what to do on its standard input.
-pub struct Told {
+pub(crate) struct Told {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Told {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { stdin: child.stdin.take(), stdout, child }
     }
 
-    pub fn hear(&mut self) -> String {
+    pub(crate) fn hear(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim().to_owned()
     }
 
-    pub fn tell(&mut self, line: &str) {
+    pub(crate) fn tell(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
         assert_eq!(self.hear(), "done", "{line}");
     }

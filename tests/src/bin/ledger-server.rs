@@ -1,12 +1,14 @@
 //! GENIA's administration, as ripcord's tests meet it: an HTTP service in a process of its own that
 //! writes down each request it gets, durably, before it does anything about it.
 //!
-//! `ledger-server LEDGER TOKEN` prints its port and serves until its standard input ends. A line
-//! there changes how it behaves, and is answered by `done`:
+//! `ledger-server LEDGER` prints its port and serves until its standard input ends. The token that it
+//! asks for is in `$LEDGER_TOKEN`: tests look for it in all command lines. A line on standard input
+//! changes how it behaves, and is answered by `done`:
 //!
 //! - `down`, `up`: it does not listen, and cuts all connections; it listens again, on its old port.
 //! - `behave BEHAVIOUR PATH`: [`Behaviour`], for requests to this path. Each path has one.
-//! - `connector NAME on`, `connector NAME off`, `switch on`, `switch off`: sets what it tells.
+//! - `connector NAME on`, `connector NAME off`: sets what it tells.
+//! - `switch-on-after READS`: `GET /switch` says `off` so many times, and `on` from then on.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -29,9 +31,8 @@ use tokio::runtime::Runtime;
 const BODY_BYTES_MAX: usize = 256 << 20;
 
 fn main() -> io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(ledger), Some(token)) = (arguments.next(), arguments.next()) else {
-        return Err(io::Error::other("usage: ledger-server LEDGER TOKEN"));
+    let (Some(ledger), Ok(token)) = (std::env::args().nth(1), std::env::var("LEDGER_TOKEN")) else {
+        return Err(io::Error::other("usage: LEDGER_TOKEN=… ledger-server LEDGER"));
     };
     let service = Arc::new(Service::new(ledger.into(), token)?);
     let (mut runtime, address) = serve(&service, SocketAddr::from(([127, 0, 0, 1], 0)))?;
@@ -51,7 +52,10 @@ fn main() -> io::Result<()> {
             ["connector", name, to] => {
                 service.change(|world| world.connectors.insert(name.to_owned(), to == "on"));
             }
-            ["switch", to] => service.change(|world| world.switch = to == "on"),
+            ["switch-on-after", reads] => {
+                let reads = reads.parse().map_err(|_| unknown(&line))?;
+                service.change(|world| world.switch_on_after = reads);
+            }
             _ => return Err(unknown(&line)),
         }
         say("done")?;
@@ -120,7 +124,8 @@ struct World {
     behaviours: BTreeMap<String, Behaviour>,
     /// Those that are not here are on.
     connectors: BTreeMap<String, bool>,
-    switch: bool,
+    /// How often `/switch` still says `off`.
+    switch_on_after: u32,
 }
 
 impl Service {
@@ -165,7 +170,11 @@ impl Service {
                 world.connectors.insert((*name).to_owned(), enabled);
                 (StatusCode::OK, None, json!({ "connector": name, "enabled": enabled }))
             }
-            ("GET", ["switch"]) => (StatusCode::OK, None, json!(if world.switch { "on" } else { "off" })),
+            ("GET", ["switch"]) => {
+                let is_on = world.switch_on_after == 0;
+                world.switch_on_after = world.switch_on_after.saturating_sub(1);
+                (StatusCode::OK, None, json!(if is_on { "on" } else { "off" }))
+            }
             // Some services repeat what they were sent; this one does so in everything it says.
             (_, ["echo", ..]) => {
                 (StatusCode::OK, None, json!({ "you-sent": authorization, "token": self.token, "path": path }))
