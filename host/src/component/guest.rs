@@ -19,8 +19,10 @@ use crate::journal::{Level, Limits, Outcome};
 use crate::manifest::Manifest;
 use crate::pipeline::{Caller, Stop};
 
-/// An export, with what it is called with.
+/// An export, with what it is called with: where it runs, its configuration, and what else it is
+/// handed.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the fields are the contract's parameters, which wit/ describes")]
 pub enum Export {
     /// What the plugin is.
     Describe,

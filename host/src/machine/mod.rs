@@ -6,5 +6,8 @@
 mod next;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 pub use next::{Next, describe};
 pub use state::{Course, Execution, Fate, Gate, Impossible, Made, Mutation, State};

@@ -28,7 +28,8 @@ pub struct RunLine {
 }
 
 /// How a run stands, as far as a list can tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// It is in a known state.
     Ended(RunOutcome),

@@ -1,0 +1,160 @@
+//! What holds of every run, whatever the world does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::world::{Left, World};
+use super::*;
+use crate::machine::Next;
+
+/// Up to five steps, some of which stand in for an earlier one, and up to two checks.
+fn shapes() -> impl Strategy<Value = Shape> {
+    let step = (any::<u8>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.8));
+    let check = (0..3_u64, 0..3_u64);
+    (prop::collection::vec(step, 1..=5), prop::collection::vec(check, 0..=2)).prop_map(|(steps, checks)| {
+        let mut shape = Shape::default();
+        for (index, (replaced, gate, undoes, can_undo)) in steps.into_iter().enumerate() {
+            let replaced = (replaced % 2 == 1 && index > 0).then(|| format!("s{}", usize::from(replaced / 2) % index));
+            let is_taken = shape.steps.iter().any(|other| other.fallback.is_some() && other.fallback == replaced);
+            let on_failure = if undoes { OnFailure::Undo } else { OnFailure::Halt };
+            let fallback = replaced.filter(|_| !is_taken);
+            shape.steps.push(StepShape { id: format!("s{index}"), fallback, gate, on_failure, can_undo });
+        }
+        for (index, (within, every)) in checks.into_iter().enumerate() {
+            shape.verify.push(CheckShape {
+                id: format!("c{index}"),
+                within_ms: within * 9_000,
+                every_ms: every * 4_000,
+            });
+        }
+        shape
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_run_ends_in_a_known_state_or_asks_a_person(
+        shape in shapes(),
+        choices in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let mut world = World::new(shape.clone(), choices);
+        match world.carry() {
+            Left::Ended => prop_assert!(world.state().ended.is_some()),
+            Left::WaitingForAPerson => {
+                prop_assert!(matches!(world.state().next(), Next::AwaitGate(_) | Next::AwaitAnswer(_)));
+            }
+        }
+        prop_assert_eq!(world.repeated_against_policy(), []);
+        let events: Vec<_> = world.journal().iter().map(|(_, event)| event).collect();
+        each_intent_follows_on_a_settled_one(&events);
+        steps_begin_in_order_and_once(&shape, &events);
+        nothing_is_begun_after_an_abort(&events);
+        what_was_done_last_is_taken_back_first(&events);
+    }
+}
+
+fn each_intent_follows_on_a_settled_one(events: &[&Event]) {
+    let mut open = BTreeSet::new();
+    for event in events {
+        match event {
+            Event::Intended { call, .. } => assert!(open.insert(*call), "{call} is intended twice"),
+            Event::Settled { call, .. } => _ = open.remove(call),
+            _ => {}
+        }
+    }
+}
+
+fn steps_begin_in_order_and_once(shape: &Shape, events: &[&Event]) {
+    let mut executions = BTreeMap::new();
+    let mut ends: BTreeMap<&str, Option<&End>> = BTreeMap::new();
+    let mut refused = BTreeSet::new();
+    for event in events {
+        match event {
+            Event::ExecutionBegan { execution, purpose: Purpose::Apply(id), .. } => {
+                assert!(!refused.contains(&id.as_str()), "{id} begins although its gate was refused");
+                let step = shape.steps.iter().find(|step| step.id == *id).unwrap();
+                match &step.fallback {
+                    Some(replaced) => assert!(
+                        matches!(ends.get(replaced.as_str()), Some(Some(end)) if !matches!(end, End::Returned(_) | End::Refused)),
+                        "{id} begins, and {replaced} has not failed"
+                    ),
+                    None => {
+                        let before = shape.steps.iter().take_while(|step| step.id != *id);
+                        for other in before.filter(|step| step.fallback.is_none()) {
+                            assert!(has_succeeded(shape, &other.id, &ends), "{id} begins before {} is done", other.id);
+                        }
+                    }
+                }
+                executions.insert(*execution, id.as_str());
+                assert!(ends.insert(id, None).is_none(), "{id} begins twice");
+            }
+            Event::ExecutionEnded { execution, end } => {
+                if let Some(id) = executions.get(execution) {
+                    ends.insert(id, Some(end));
+                }
+            }
+            Event::GateAnswered { gate, answer: Answer::No | Answer::Expired, .. } => {
+                // Somebody else's later yes or no changes nothing; an earlier yes has begun the step.
+                let was_asked =
+                    events.iter().any(|event| matches!(event, Event::GateOpened(opened) if opened.gate == *gate));
+                if was_asked && first_answer(events, gate) != Some(Answer::Yes) {
+                    refused.insert(gate.0.as_str());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn first_answer(events: &[&Event], gate: &GateId) -> Option<Answer> {
+    let since_opened =
+        events.iter().skip_while(|event| !matches!(event, Event::GateOpened(opened) if opened.gate == *gate));
+    since_opened
+        .filter_map(|event| match event {
+            Event::GateAnswered { gate: answered, answer, .. } if answered == gate => Some(*answer),
+            _ => None,
+        })
+        .next()
+}
+
+fn has_succeeded(shape: &Shape, id: &str, ends: &BTreeMap<&str, Option<&End>>) -> bool {
+    let stand_in = shape.steps.iter().find(|step| step.fallback.as_deref() == Some(id));
+    matches!(ends.get(id), Some(Some(End::Returned(_))))
+        || stand_in.is_some_and(|stand_in| has_succeeded(shape, &stand_in.id, ends))
+}
+
+fn nothing_is_begun_after_an_abort(events: &[&Event]) {
+    let (mut has_ended, mut is_aborted, mut applications) = (false, false, BTreeSet::new());
+    for event in events {
+        match event {
+            Event::RunEnded { outcome, .. } => {
+                assert!(!is_aborted || *outcome != RunOutcome::Verified, "verified after an abort");
+                has_ended = true;
+            }
+            Event::UndoRequested { .. } | Event::VerificationRequested { .. } => {}
+            Event::AbortRequested { .. } => is_aborted |= !has_ended,
+            Event::ExecutionBegan { execution, purpose: Purpose::Apply(id), .. } => {
+                assert!(!is_aborted, "{id} begins after an abort");
+                applications.insert(*execution);
+            }
+            Event::Intended { call, .. } => {
+                assert!(!is_aborted || !applications.contains(&call.execution), "{call} is sent after an abort");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn what_was_done_last_is_taken_back_first(events: &[&Event]) {
+    let taken_back: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::ExecutionBegan { purpose: Purpose::Undo(of), .. } => Some(*of),
+            _ => None,
+        })
+        .collect();
+    assert!(taken_back.is_sorted_by(|newer, older| newer > older), "taken back in the order {taken_back:?}");
+}
