@@ -54,18 +54,19 @@ fn each_deed_ends_within_its_limits_with_a_message_that_names_it() {
         let limits = LIMITS.replace("CPU", if deed.ends_with("loop") { "500" } else { "20000" });
         world.allow(&format!("{}\n{limits}", world.service("[\"GET /hang\", \"GET /flood\"]", "[\"POST /**\"]")));
         world.ledger.tell("behave hang /admin/hang");
+        let timeout = if deed.contains("sleep") { "4s" } else { "60s" };
         let bind = "{ service = \"service\", program = \"program\" }";
         world.plan(
             "hostile",
             &format!(
                 "[[step]]\nid = \"{deed}-step\"\nuse = \"hostile\"\nbind = {bind}\nwith = {{ do = \"{deed}\" }}\n\
-                 timeout = \"4s\"\nretry = {{ attempts = 1 }}\n"
+                 timeout = \"{timeout}\"\nretry = {{ attempts = 1 }}\n"
             ),
         );
         let started = Instant::now();
         let ran = world.ripcord(&["run", "hostile.toml", "--yes"]).expect(code);
-        // The preview and the run, each at most its time-out, on a machine that does other things.
-        assert!(started.elapsed() < Duration::from_secs(25), "it took {:?}: {ran}", started.elapsed());
+        // The preview and the run, on a machine that does other things.
+        assert!(started.elapsed() < Duration::from_secs(90), "it took {:?}: {ran}", started.elapsed());
         let journal = world.journal();
         let (outcome, why) = journal.outcome(&journal.last()).expect("the run is in a known state");
         if code == 3 {
