@@ -96,3 +96,14 @@ fn a_plugin_that_traps_when_it_is_asked_what_it_is_touches_nothing() {
     world.ripcord(&["plugin", "inspect", "hostile-describe.wasm"]).expect(2).says("hostile-describe.wasm");
     assert!(world.journal().runs().is_empty());
 }
+
+/// Sixty calls of 20 ms each are more than the processor's time that the guest has, and none of it is
+/// the guest's.
+#[test]
+fn time_in_host_calls_is_not_the_guests() {
+    let world = World::new();
+    world.allow("[limits]\ncpu-ms-max = 300\n");
+    let sleeps = vec!["{ sleep-ms = 20 }"; 60].join(", ");
+    world.plan("patient", &format!("[[step]]\nid = \"do\"\nuse = \"steps\"\nwith = {{ apply = [{sleeps}] }}\n"));
+    world.ripcord(&["run", "patient.toml", "--yes"]).expect(4);
+}

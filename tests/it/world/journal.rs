@@ -1,6 +1,6 @@
 //! The journal, read as the program reads it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ripcord::id::RunId;
 use ripcord::journal::{Event, Journal as _, Outcome, Recorded, RunOutcome, Settler, SqliteJournal};
@@ -10,13 +10,12 @@ use tokio::runtime::Runtime;
 pub(crate) struct Journal {
     journal: SqliteJournal,
     runtime: Runtime,
-    pub(crate) path: PathBuf,
 }
 
 impl Journal {
     pub(crate) fn open(path: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { journal: SqliteJournal::open(path).unwrap(), runtime, path: path.to_owned() }
+        Self { journal: SqliteJournal::open(path).unwrap(), runtime }
     }
 
     /// Newest first.

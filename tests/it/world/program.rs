@@ -172,12 +172,6 @@ impl Ran {
         self
     }
 
-    /// Fails the test if one of the texts has this in it.
-    pub(crate) fn says_nothing_of(&self, text: &str) -> &Self {
-        assert!(!self.said().contains(text), "it says `{text}`:\n{self}");
-        self
-    }
-
     /// The name of a preview.
     pub(crate) fn approval(&self) -> String {
         let line = self.stdout.lines().find_map(|line| line.strip_prefix("approval: "));
