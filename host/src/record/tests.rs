@@ -92,9 +92,9 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let run: RunId = "r".to_owned().into();
         let started: RunStarted = serde_json::from_value(json!({
-            "run": run, "ripcord": "0", "plan_name": "p", "plan_path": "p.toml", "plan": Digest::of(b""),
-            "params": {}, "target": "t", "operator_path": "ripcord.toml", "plugins": {}, "limits": Limits::default(),
-            "shape": { "steps": [{ "id": "a", "can_undo": true }], "verify": [] }, "approval": Approval::default(),
+            "run": run, "ripcord": "0", "plan-name": "p", "plan-path": "p.toml", "plan": Digest::of(b""),
+            "params": {}, "target": "t", "operator-path": "ripcord.toml", "plugins": {}, "limits": Limits::default(),
+            "shape": { "steps": [{ "id": "a", "can-undo": true }], "verify": [] }, "approval": Approval::default(),
         }))
         .unwrap();
         let journal = SqliteJournal::open(folder.path().join("journal")).unwrap();
@@ -104,7 +104,7 @@ impl Bench {
         let mut record = Record::open(journal.clone(), &run).await.unwrap();
         let told = Arc::new(StdMutex::new(Vec::new()));
         let listener = told.clone();
-        record.listen(Arc::new(move |_, event| listener.lock().unwrap().push(event.clone())));
+        record.listen(Arc::new(move |recorded| listener.lock().unwrap().push(recorded.event.clone())));
         Self { folder, journal, run, record, told }
     }
 

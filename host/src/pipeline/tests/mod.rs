@@ -121,9 +121,9 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let run: RunId = "r".to_owned().into();
         let started: RunStarted = serde_json::from_value(json!({
-            "run": run, "ripcord": "0", "plan_name": "p", "plan_path": "p.toml", "plan": Digest::of(b""),
-            "params": {}, "target": "t", "operator_path": "ripcord.toml", "plugins": {}, "limits": Limits::default(),
-            "shape": { "steps": [{ "id": "a", "can_undo": true }], "verify": [] },
+            "run": run, "ripcord": "0", "plan-name": "p", "plan-path": "p.toml", "plan": Digest::of(b""),
+            "params": {}, "target": "t", "operator-path": "ripcord.toml", "plugins": {}, "limits": Limits::default(),
+            "shape": { "steps": [{ "id": "a", "can-undo": true }], "verify": [] },
             "approval": { "by": "ada", "binding": "", "listed": listed.iter().map(|target| json!({
                 "connection": "http.target", "operation": "POST", "target": target,
             })).collect::<Vec<_>>() },
