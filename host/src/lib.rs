@@ -3,6 +3,7 @@
 pub mod capability;
 pub mod cli;
 pub mod component;
+pub mod demo;
 pub mod diagnostic;
 mod document;
 pub mod duration;
@@ -15,8 +16,10 @@ pub mod manifest;
 pub mod operator;
 pub mod pipeline;
 pub mod plan;
+pub mod present;
 pub mod process;
 pub mod record;
+pub mod report;
 pub mod runner;
 pub mod secret;
 pub mod state;

@@ -22,8 +22,8 @@ pub struct Record {
     listener: Option<Listener>,
 }
 
-/// Told of each event of a run when it is known: durable, or a read that will be.
-pub type Listener = Arc<dyn Fn(Timestamp, &Event) + Send + Sync>;
+/// Told of each event of a run once it is durable, in the journal's order.
+pub type Listener = Arc<dyn Fn(&Recorded) + Send + Sync>;
 
 /// Why the record of a run can't go on.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -90,7 +90,6 @@ impl Record {
         }
         let at = Timestamp::now();
         self.state.apply(at, &event)?;
-        self.tell(at, &event);
         self.pending.push(Dated { at, event });
         Ok(())
     }
@@ -106,8 +105,11 @@ impl Record {
         while !self.pending.is_empty() {
             match self.journal.append(&self.run, self.head, &self.pending).await {
                 Ok(head) => {
+                    let first = self.head.sequence + 1;
                     self.head = head;
-                    self.pending.clear();
+                    for (sequence, Dated { at, event }) in (first..).zip(std::mem::take(&mut self.pending)) {
+                        self.tell(&Recorded { sequence, at, event });
+                    }
                 }
                 Err(AppendError::Moved { .. }) => self.catch_up().await?,
                 Err(AppendError::NoSuchRun(run)) => return Err(ReadError::NoSuchRun(run).into()),
@@ -147,9 +149,7 @@ impl Record {
         self.head = head;
         let pending = self.pending.split_off(own);
         self.pending.clear();
-        for recorded in people {
-            self.tell(recorded.at, &recorded.event);
-        }
+        events.iter().for_each(|recorded| self.tell(recorded));
         let Some(all) = anew else {
             self.pending = pending;
             return Ok(fold(&mut self.state, people)?);
@@ -166,9 +166,9 @@ impl Record {
         Ok(())
     }
 
-    fn tell(&self, at: Timestamp, event: &Event) {
+    fn tell(&self, recorded: &Recorded) {
         if let Some(listener) = &self.listener {
-            listener(at, event);
+            listener(recorded);
         }
     }
 }

@@ -1,2 +1,62 @@
-//! What cargo itself cannot do.
-fn main() {}
+//! What cargo itself cannot do: get ready what the build and the tests need besides crates.
+
+mod ready;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+cargo xtask test [ARGUMENTS]   get ready and run all tests; ARGUMENTS go to `cargo test`
+cargo xtask demo [ARGUMENTS]   get ready and run `ripcord demo`
+cargo xtask ci                 what has to pass before a change goes in: .ci/run";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
+        Some(("test", rest)) => test(rest),
+        Some(("demo", rest)) => demo(rest),
+        Some(("ci", [])) => run(&mut Command::new(root().join(".ci/run"))),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test(arguments: &[String]) -> Result<(), String> {
+    ready::wasm_target()?;
+    ready::packages()?;
+    // No `--package`: demo and tests build the workspace's default members with one set of features,
+    // and wasmtime once.
+    run(cargo().arg("test").args(arguments))
+}
+
+fn demo(arguments: &[String]) -> Result<(), String> {
+    ready::wasm_target()?;
+    run(cargo().args(["run", "--quiet", "--bin", "ripcord", "--", "demo"]).args(arguments))
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// Runs a command to its end, with this process's terminal.
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?} ended with {status}")),
+        Err(error) => Err(format!("can't start {command:?}: {error}")),
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

@@ -12,7 +12,7 @@ pub mod http;
 pub mod notify;
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,8 +73,9 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
     }
 
     /// What a run holds besides its target while it is bound to this connection: a working copy,
-    /// a database. Two connections to one thing give one name.
-    fn resources(&self) -> Vec<String> {
+    /// a database. Two connections to one thing give one name. `base` is the folder of the operator's
+    /// file: relative paths in it start there.
+    fn resources(&self, _base: &Path) -> Vec<String> {
         Vec::new()
     }
 
@@ -358,8 +359,8 @@ macro_rules! capabilities {
             }
 
             /// See [`CapabilityConnection::resources`].
-            pub fn resources(&self) -> Vec<String> {
-                match self { $(Self::$Variant(connection) => connection.resources()),+ }
+            pub fn resources(&self, base: &Path) -> Vec<String> {
+                match self { $(Self::$Variant(connection) => connection.resources(base)),+ }
             }
 
             /// See [`CapabilityConnection::open`].

@@ -47,7 +47,7 @@ pub(super) async fn report(context: &Context, name: &RunName) -> Result<Exit, Fa
     let journal = context.journal(&context.state()?)?;
     let run = context.run_id(journal.as_ref(), name).await?;
     let (state, events, head) = look(journal.as_ref(), &run).await?;
-    output::report(context, &run, &state, &events, head);
+    output::report(context, &run, &state, &events, head)?;
     Ok(Exit::Done)
 }
 

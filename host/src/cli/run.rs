@@ -49,14 +49,14 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
     refuse_if_held(journal.as_ref(), &job).await?;
 
     let report = previewed(context, &components, &job).await?;
-    output::preview_for_run(context, &report);
+    output::preview_for_run(&report);
     let by = context.by(&options.by);
     agree(&report, &options)?;
 
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
     let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), host(&lock)).await?;
-    output::began(context, &run);
+    output::began(&run);
     drive(context, components, journal, job, record, Terminal::new(by, options.yes)).await
 }
 
@@ -250,7 +250,7 @@ async fn drive(
     let (state, events, _) = look(journal.as_ref(), &run).await?;
     let progress = Progress::new(context, &run, &state, &events);
     record.listen(progress.listener());
-    let terminal = Arc::new(terminal.with(progress.clone()));
+    let terminal = Arc::new(terminal.with(run.clone(), progress.clone()));
     let runner = Runner::new(components, journal, Arc::new(job), record, terminal, Arc::clone(&context.seams));
     terminal::pause_on_interrupt(runner.pause());
     let stand = runner.drive().await;

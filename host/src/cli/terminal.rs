@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::exit::Fault;
 use super::output::{self, Progress};
-use crate::id::CallId;
+use crate::id::{CallId, RunId};
 use crate::journal::{Answer, Behind, GateOpened, Verdict};
 use crate::machine::Mutation;
 use crate::runner::{DoubtAnswer, Pause, People};
@@ -37,26 +37,27 @@ fn ask_blocking(prompt: &str) -> String {
 pub(super) struct Terminal {
     by: String,
     yes: bool,
-    progress: Option<Progress>,
+    showing: Option<(RunId, Progress)>,
 }
 
 impl Terminal {
     /// `yes` agrees in advance to the plan's own gates, which the preview has shown.
     pub(super) fn new(by: String, yes: bool) -> Self {
-        Self { by, yes, progress: None }
+        Self { by, yes, showing: None }
     }
 
-    pub(super) fn with(self, progress: Progress) -> Self {
-        Self { progress: Some(progress), ..self }
+    /// Somebody who is shown this run while it goes on.
+    pub(super) fn with(self, run: RunId, progress: Progress) -> Self {
+        Self { showing: Some((run, progress)), ..self }
     }
 
     async fn ask(&self, text: String) -> Option<String> {
         if !is_interactive() {
             return None;
         }
-        let pause = self.progress.clone();
-        let asked = tokio::task::spawn_blocking(move || match pause {
-            Some(progress) => progress.suspend(|| ask_blocking(&text)),
+        let showing = self.showing.clone();
+        let asked = tokio::task::spawn_blocking(move || match showing {
+            Some((_, progress)) => progress.suspend(|| ask_blocking(&text)),
             None => ask_blocking(&text),
         });
         asked.await.ok().filter(|answer| !answer.is_empty())
@@ -69,13 +70,15 @@ impl People for Terminal {
         if self.yes && matches!(gate.before, Behind::Step(_)) {
             return Some((Answer::Yes, self.by.clone()));
         }
-        let answer = self.ask(format!("{}[y/N] ", output::gate(gate))).await?;
+        let (run, _) = self.showing.as_ref()?;
+        let answer = self.ask(format!("\n{}\nGo on? [y/N] ", output::gate(run, gate).trim_end())).await?;
         let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
         Some((if yes { Answer::Yes } else { Answer::No }, self.by.clone()))
     }
 
     async fn settle(&self, call: CallId, mutation: &Mutation, seen: &str) -> Option<DoubtAnswer> {
-        let question = output::doubt(call, mutation, seen);
+        let (run, _) = self.showing.as_ref()?;
+        let question = output::doubt(run, call, mutation, seen);
         loop {
             let answer =
                 self.ask(format!("{question}\nDid it happen? [yes/no/unknown, Enter to leave it open] ")).await?;

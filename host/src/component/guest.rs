@@ -1,7 +1,7 @@
 //! One export, called once on a fresh instance, within its limits.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -19,8 +19,10 @@ use crate::journal::{Level, Limits, Outcome};
 use crate::manifest::Manifest;
 use crate::pipeline::{Caller, Stop};
 
-/// An export, with what it is called with.
+/// An export, with what it is called with: where it runs, its configuration, and what else it is
+/// handed.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the fields are the contract's parameters, which wit/ describes")]
 pub enum Export {
     /// What the plugin is.
     Describe,
@@ -106,6 +108,9 @@ struct Budget {
     memory_bytes_max: u64,
     ticks: u64,
     ticks_max: u64,
+    /// When it began, and how much of the time since then was the host's.
+    began: Instant,
+    hosted: Duration,
 }
 
 impl Components {
@@ -130,6 +135,8 @@ impl Components {
                 memory_bytes_max: limits.memory_bytes_max,
                 ticks: 0,
                 ticks_max: limits.cpu_ms_max / TICK.as_millis() as u64,
+                began: Instant::now(),
+                hosted: Duration::ZERO,
             },
             wasi: wasi::context(&time, seed),
             table: ResourceTable::new(),
@@ -141,7 +148,7 @@ impl Components {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
             let budget = &mut store.data_mut().budget;
-            budget.ticks += 1;
+            budget.count_tick();
             if budget.ticks > budget.ticks_max {
                 let limit = TICK * u32::try_from(budget.ticks_max).unwrap_or(u32::MAX);
                 let limit = humantime::format_duration(limit);
@@ -218,19 +225,31 @@ fn ended(error: wasmtime::Error, limits: &Limits) -> Ended {
 
 impl Guest {
     pub(super) async fn call(&mut self, invocation: Invocation) -> Result<Outcome, Stop> {
-        self.caller.lock().await.call(invocation).await
+        let began = Instant::now();
+        let outcome = self.caller.lock().await.call(invocation).await;
+        self.budget.hosted += began.elapsed();
+        outcome
     }
 
     pub(super) async fn now(&mut self) -> Result<Timestamp, Stop> {
-        self.caller.lock().await.now().await
+        let began = Instant::now();
+        let now = self.caller.lock().await.now().await;
+        self.budget.hosted += began.elapsed();
+        now
     }
 
     pub(super) async fn sleep(&mut self, duration: Duration) -> Result<(), Stop> {
-        self.caller.lock().await.sleep(duration).await
+        let began = Instant::now();
+        let slept = self.caller.lock().await.sleep(duration).await;
+        self.budget.hosted += began.elapsed();
+        slept
     }
 
     pub(super) async fn log(&mut self, level: Level, message: String) -> Result<(), Stop> {
-        self.caller.lock().await.log(level, message).await
+        let began = Instant::now();
+        let logged = self.caller.lock().await.log(level, message).await;
+        self.budget.hosted += began.elapsed();
+        logged
     }
 
     pub(super) fn caller(&self) -> Arc<Mutex<Box<dyn Caller>>> {
@@ -245,6 +264,18 @@ impl Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Budget {
+    /// Epochs pass during host calls as well, and are noticed when the guest goes on: a tick counts
+    /// only if the guest itself has had that much time. (One that waits for the processor does not
+    /// use it, so that the time alone would say too much.)
+    fn count_tick(&mut self) {
+        let own = self.began.elapsed().saturating_sub(self.hosted);
+        if u128::from(self.ticks) < own.as_millis() / TICK.as_millis() {
+            self.ticks += 1;
+        }
     }
 }
 

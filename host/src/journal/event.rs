@@ -16,7 +16,7 @@ use crate::id::{CallId, Digest, ExecutionId, RunId};
 
 /// One thing that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Event {
     /// The first event of every run.
     RunStarted(Box<RunStarted>),
@@ -63,6 +63,7 @@ pub enum Event {
         /// The call.
         request: Request,
         /// Its reply.
+        #[serde(with = "outcome")]
         outcome: Outcome,
         /// How long all attempts took together.
         took_us: u64,
@@ -89,6 +90,7 @@ pub enum Event {
         /// The mutation.
         call: CallId,
         /// Its reply. Never [`Failure::Unknown`]: that is a doubt.
+        #[serde(with = "outcome")]
         outcome: Outcome,
         /// How long all attempts took together.
         took_us: u64,
@@ -187,6 +189,7 @@ impl Event {
 
 /// What a run is made of. The bytes behind the digests are kept with the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct RunStarted {
     /// The run.
     pub run: RunId,
@@ -216,6 +219,7 @@ pub struct RunStarted {
 
 /// The skeleton of a plan: all that decides what comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Shape {
     /// In file order.
     pub steps: Vec<StepShape>,
@@ -225,6 +229,7 @@ pub struct Shape {
 
 /// A step, as far as it decides what comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct StepShape {
     /// Its name in the plan.
     pub id: String,
@@ -243,6 +248,7 @@ pub struct StepShape {
 
 /// A check of the verification, as far as it decides what comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct CheckShape {
     /// Its name in the plan.
     pub id: String,
@@ -298,6 +304,7 @@ impl Default for Limits {
 
 /// What a person agreed to: everything that a run may do without asking again.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Approval {
     /// Who agreed.
     pub by: String,
@@ -309,6 +316,7 @@ pub struct Approval {
 
 /// A mutation on a preview's list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Listed {
     /// `http.coolify`
     pub connection: String,
@@ -320,6 +328,7 @@ pub struct Listed {
 
 /// A process that carries a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct HostAttached {
     /// Its process id.
     pub pid: u32,
@@ -345,6 +354,7 @@ impl std::fmt::Display for GateId {
 
 /// A gate that waits for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct GateOpened {
     /// Its name.
     pub gate: GateId,
@@ -395,6 +405,7 @@ pub enum Purpose {
 
 /// A call with its way to the target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Request {
     /// The plugin's name for it.
     pub role: String,
@@ -414,6 +425,41 @@ impl Request {
 
 /// What came back from a call.
 pub type Outcome = Result<Reply, Failure>;
+
+/// `{"reply": …}` or `{"failure": …}`, instead of Rust's own words.
+mod outcome {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Failure, Outcome, Reply};
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Written<'a> {
+        Reply(&'a Reply),
+        Failure(&'a Failure),
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Read {
+        Reply(Reply),
+        Failure(Failure),
+    }
+
+    pub(super) fn serialize<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
+        match outcome {
+            Ok(reply) => Written::Reply(reply).serialize(serializer),
+            Err(failure) => Written::Failure(failure).serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Outcome, D::Error> {
+        Ok(match Read::deserialize(deserializer)? {
+            Read::Reply(reply) => Ok(reply),
+            Read::Failure(failure) => Err(failure),
+        })
+    }
+}
 
 /// Who settled a doubt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -493,7 +539,7 @@ pub enum CheckOutcome {
 
 /// The one question that a halted run asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Question {
     /// Did this mutation happen? `ripcord resolve`.
     DidItHappen {

@@ -75,7 +75,7 @@ fn samples() -> Vec<Event> {
         request: request(call_made),
         repeat,
         marker,
-        assume: None,
+        assume: Some(Reply::Notify(notify::Reply::Sent)),
     };
     let notice = notify::Call { subject: "s".into(), text: "t".into(), fields: vec![("k".into(), "v".into())] };
     let ends = [

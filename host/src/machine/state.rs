@@ -101,6 +101,8 @@ pub struct Mutation {
     pub assume: Option<Reply>,
     /// When its last intent was recorded.
     pub intended: Timestamp,
+    /// How often it was sent and no reply came, crashes not counted.
+    pub doubted: u32,
     /// What became of it.
     pub fate: Fate,
     /// Its fate is a person's word. A person may give it while the call is still under way; what the
@@ -217,6 +219,7 @@ impl State {
                     marker: marker.clone(),
                     assume: assume.clone(),
                     intended: at,
+                    doubted: 0,
                     fate: Fate::Open,
                     told: false,
                     repeated: self.mutation(*call).is_some_and(|known| known.fate == Fate::Repeating),
@@ -229,9 +232,7 @@ impl State {
                 mutation.told = false;
                 self.forget_question(*call);
             }
-            Event::Doubted { call, .. } => {
-                self.awaited(*call)?;
-            }
+            Event::Doubted { call, .. } => self.awaited(*call)?.doubted += 1,
             Event::Settled { call, by, verdict } => self.settled(*call, by, verdict)?,
             Event::Unsettled { call, seen } => {
                 let mutation = self.awaited(*call)?;
@@ -406,7 +407,7 @@ impl State {
         match calls.get_mut(call.ordinal as usize) {
             None => self.add(call, Made::Mutation(Box::new(mutation))),
             Some(Made::Mutation(known)) if matches!(known.fate, Fate::Cleared | Fate::Repeating) => {
-                **known = mutation;
+                **known = Mutation { doubted: known.doubted, ..mutation };
                 Ok(())
             }
             Some(_) => Err(Impossible(format!("call {call} is intended a second time, and nothing had cleared it"))),

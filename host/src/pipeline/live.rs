@@ -46,9 +46,20 @@ impl Pipeline {
         id: CallId,
         request: Request,
         assume: Option<Reply>,
-        again: Option<Again>,
+        again: Option<(Again, u32)>,
     ) -> Result<Outcome, Stop> {
         self.ask_if_unlisted(record, id, &request).await?;
+        if let Some((again, doubted)) = again {
+            // A target that never answers would be sent to for ever.
+            if doubted >= self.setting.retry.attempts {
+                let failure = Failure::transient(format!("{}: no reply came {doubted} times", request.call.summary()));
+                return self.forbid_again(record, id, request, failure, again).await;
+            }
+            if let Some(delay) = doubted.checked_sub(1).and_then(|passed| self.delays().nth(passed as usize)) {
+                tokio::time::sleep(delay).await;
+            }
+        }
+        let again = again.map(|(again, _)| again);
         let started = Instant::now();
         let deadline = granted.open.connection.deadline(&request.call);
         let at = self.at(id, deadline, &granted.repeat);
@@ -135,7 +146,7 @@ impl Pipeline {
         }
     }
 
-    /// Today's rules forbid what an earlier attempt was allowed.
+    /// What was sent before is not sent again: today's rules forbid it, or it was tried often enough.
     pub(super) async fn forbid_again(
         &self,
         record: &Mutex<Record>,

@@ -189,14 +189,14 @@ impl Caller for Pipeline {
         // What is known is delivered, and no policy is asked about it again.
         let again = match self.replay(id, &request)? {
             replay::Known::Outcome(outcome) => return Ok(outcome),
-            replay::Known::SendAgain(why) => Some(why),
+            replay::Known::SendAgain(why, doubted) => Some((why, doubted)),
             replay::Known::Nothing => None,
         };
         self.stop_if_interrupted()?;
 
         let granted = match self.setting.policy.judge(&invocation) {
             Ok(granted) => granted,
-            Err(denied) => return self.turn_away(id, request, denied, again).await,
+            Err(denied) => return self.turn_away(id, request, denied, again.map(|(why, _)| why)).await,
         };
         match self.mode.clone() {
             Mode::Replay => Err(Stop::RecordEnds),

@@ -12,8 +12,8 @@ use crate::machine::{Fate, Made};
 pub(super) enum Known {
     /// Its outcome.
     Outcome(Outcome),
-    /// A doubt about it was settled, and it is to be sent again.
-    SendAgain(Again),
+    /// A doubt about it was settled, and it is to be sent again; how often no reply has come so far.
+    SendAgain(Again, u32),
     /// Nothing.
     Nothing,
 }
@@ -68,8 +68,8 @@ impl Pipeline {
                 Fate::Unknowable => Known::Outcome(Err(Failure::unknown(
                     "a person has said that it can't be found out whether it happened",
                 ))),
-                Fate::Cleared => Known::SendAgain(Again::DidNotHappen),
-                Fate::Repeating => Known::SendAgain(Again::MayBeRepeated),
+                Fate::Cleared => Known::SendAgain(Again::DidNotHappen, mutation.doubted),
+                Fate::Repeating => Known::SendAgain(Again::MayBeRepeated, mutation.doubted),
                 Fate::Open => return Err(Stop::Doubt(id)),
             },
             Made::Clock(_) | Made::Sleep(_) => Known::Nothing,

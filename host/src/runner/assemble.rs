@@ -220,7 +220,7 @@ impl Opener<'_> {
         let driver = connection
             .open(self.opening)
             .map_err(|problem| AssembleError::Open { connection: full.clone(), problem })?;
-        self.resources.extend(connection.resources());
+        self.resources.extend(connection.resources(&self.opening.base));
         let driver = self.seams.driver(&full, Arc::new(driver));
         let bound = Bound { name: full.clone(), open: Some(Open { connection, driver }) };
         self.open.insert(full, bound.clone());

@@ -205,10 +205,6 @@ impl Runner {
         Ok(self.record.lock().await.commit(event).await?)
     }
 
-    async fn note(&self, event: Event) -> Result<(), RunError> {
-        Ok(self.record.lock().await.note(event)?)
-    }
-
     async fn release(&self) -> Result<(), RunError> {
         let run = self.record.lock().await.run().clone();
         Ok(self.journal.release(&run).await.map_err(RecordError::from)?)

@@ -1,7 +1,8 @@
 //! What the plan says: `parameters.json` describes each of them.
 
-use ripcord_plugin::http::segment;
+use ripcord_plugin::http::{Response, segment};
 use serde::Deserialize;
+use serde_json::json;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,7 +19,7 @@ pub(crate) struct Config {
     pub(crate) commit: bool,
     message: Option<String>,
     pub(crate) push: Option<String>,
-    #[serde(default)]
+    #[serde(default = "yes")]
     pub(crate) redeploy: bool,
 }
 
@@ -41,6 +42,13 @@ impl Config {
     /// Where a `GET` tells whether it is enabled.
     pub(crate) fn state(&self) -> Option<String> {
         self.state.as_deref().map(|path| self.request_path(path))
+    }
+
+    /// What such a `GET` answers.
+    pub(crate) fn state_response(&self, enabled: bool) -> Response {
+        let nest = |inner, key: &str| json!({ (key.replace("~1", "/").replace("~0", "~")): inner });
+        let body = self.enabled.split('/').skip(1).collect::<Vec<_>>().into_iter().rev().fold(json!(enabled), nest);
+        Response::new(200).with_body(body.to_string().as_str())
     }
 
     /// The commit's message.

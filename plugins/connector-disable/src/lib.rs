@@ -89,7 +89,7 @@ impl Action for ConnectorDisable {
             deployed: false,
         };
 
-        if is_enabled(&config)? != Some(false) {
+        if is_enabled(&config, true)? != Some(false) {
             log::info(format!("disabling connector {}", config.connector));
             switch(&config.disable())?;
             receipt.disabled = true;
@@ -110,8 +110,7 @@ impl Action for ConnectorDisable {
             receipt.deployed = true;
         } else {
             log::info(format!(
-                "{path} already is at {}: nothing is built or deployed. If what runs is another version, set \
-                 `redeploy = true`",
+                "{path} already is at {}: nothing is built or deployed, because the plan says `redeploy = false`",
                 config.version
             ));
         }
@@ -130,7 +129,7 @@ impl Action for ConnectorDisable {
             Ok(_) => return Reconciliation::Unknown("only the state of the connector can be looked at".to_owned()),
             Err(failure) => return Reconciliation::Unknown(failure.message().to_owned()),
         };
-        match is_enabled(&config) {
+        match is_enabled(&config, wanted) {
             Ok(Some(enabled)) if enabled == wanted => Reconciliation::Happened(Reply::Http(http::Response::new(200))),
             Ok(Some(_)) => Reconciliation::DidNotHappen,
             Ok(None) => Reconciliation::Unknown(format!(
@@ -142,10 +141,11 @@ impl Action for ConnectorDisable {
     }
 }
 
-/// Whether the connector is enabled now; none if the plan does not say where to look.
-fn is_enabled(config: &Config) -> Result<Option<bool>> {
+/// Whether the connector is enabled now; none if the plan does not say where to look. A preview that
+/// has assumed what came before takes `assumed` for the answer.
+fn is_enabled(config: &Config, assumed: bool) -> Result<Option<bool>> {
     let Some(state) = config.state() else { return Ok(None) };
-    let response = ADMIN.get(state).send()?.expect_success()?;
+    let response = ADMIN.get(state).assume(config.state_response(assumed)).send()?.expect_success()?;
     match response.json::<Value>()?.pointer(&config.enabled).and_then(Value::as_bool) {
         Some(enabled) => Ok(Some(enabled)),
         None => Err(response.unexpected(&format!(", which has no boolean at `{}`", config.enabled))),
@@ -181,7 +181,7 @@ fn restore(commit: &str, path: &str, head: &str) -> Result<Moved> {
 
 /// The commit that `HEAD` is at afterwards: the same as before if there was nothing to commit.
 fn commit_path(message: &str, path: &str, head: &str) -> Result<String> {
-    let assumed = Moved { head: ASSUMED_ID.to_owned(), previous: head.to_owned(), changed: Vec::new() };
+    let assumed = Moved { head: ASSUMED_ID.to_owned(), previous: head.to_owned(), changed: vec![path.to_owned()] };
     Ok(CODE.commit(message, &[path]).assume(assumed).send()?.head)
 }
 

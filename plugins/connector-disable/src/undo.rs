@@ -54,7 +54,7 @@ pub(crate) fn undo(config: &Config, done: &Done) -> Result<()> {
     if done.deployed {
         build_and_deploy()?;
     }
-    if done.disabled && is_enabled(config)? != Some(true) {
+    if done.disabled && is_enabled(config, false)? != Some(true) {
         log::info(format!("enabling connector {}", config.connector));
         switch(&config.enable())?;
     }

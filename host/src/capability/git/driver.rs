@@ -1,1 +1,168 @@
-//! The driver.
+//! Git, live: local work by libgit2 on a thread of its own, the network by the user's own `git`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::carry::Carrying;
+use super::connection::Author;
+use super::history::{self, Committer};
+use super::movement::{Move, Progress};
+use super::push::{self, Remote};
+use super::working_copy::WorkingCopy;
+use super::{Call, Reply, durable, kept, locks, read, restore};
+use crate::capability::{At, CapabilityCall, Driver, Prepared, Settlement};
+use crate::failure::Failure;
+
+/// The driver of one connection.
+pub(super) struct LiveDriver {
+    place: Arc<Place>,
+    /// Held by a mutation as long as its thread works, even when nobody waits for it any more.
+    busy: Arc<Mutex<()>>,
+}
+
+struct Place {
+    root: PathBuf,
+    remote: String,
+    author: Option<Author>,
+}
+
+impl LiveDriver {
+    pub(super) fn new(root: PathBuf, remote: String, author: Option<Author>) -> Self {
+        Self { place: Arc::new(Place { root, remote, author }), busy: Arc::default() }
+    }
+
+    fn remote(&self) -> Remote {
+        Remote { root: self.place.root.clone(), name: self.place.remote.clone() }
+    }
+}
+
+#[async_trait]
+impl Driver for LiveDriver {
+    type Call = Call;
+    type Reply = Reply;
+
+    async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
+        if let Call::RemoteHead { branch } = call {
+            let head = self.remote().head(at, branch).await?;
+            return Ok(Reply::RemoteHead(head.map(|id| id.to_string())));
+        }
+        let (place, call) = (self.place.clone(), call.clone());
+        blocking(move || read::read(&WorkingCopy::open(&place.root)?, &call)).await
+    }
+
+    async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
+        if let Call::Push { revision, branch, lease } = call {
+            return Ok(Box::new(push::prepare(self.remote(), at, revision, branch, lease.as_deref()).await?));
+        }
+        let turn = self.busy.clone().lock_owned().await;
+        let (place, at, call) = (self.place.clone(), at.clone(), call.clone());
+        let prepared = blocking(move || {
+            let record = plan(&place, &at, &call)?;
+            Ok(LocalMutation { place, at, title: call.summary(), record, turn })
+        });
+        Ok(Box::new(prepared.await?))
+    }
+
+    async fn settle(&self, at: &At, call: &Call, marker: Option<&Value>) -> Settlement<Reply> {
+        let Some(marker) = marker else {
+            return Settlement::Unknown(format!("the journal does not say what `{}` was about to do", call.summary()));
+        };
+        let settled = if let Call::Push { .. } = call {
+            push::settle(self.remote(), at, marker).await
+        } else {
+            // The first attempt's thread may still be at it.
+            let turn = self.busy.clone().lock_owned().await;
+            let (place, at, marker) = (self.place.clone(), at.clone(), marker.clone());
+            blocking(move || {
+                let _turn = turn;
+                settle(&place, &at, marker)
+            })
+            .await
+        };
+        settled.unwrap_or_else(|failure| Settlement::Unknown(failure.problem().message.clone()))
+    }
+}
+
+/// A local mutation, with everything that it will write in the object store.
+struct LocalMutation {
+    place: Arc<Place>,
+    at: At,
+    title: String,
+    record: Move,
+    turn: OwnedMutexGuard<()>,
+}
+
+#[async_trait]
+impl Prepared<Reply> for LocalMutation {
+    fn marker(&self) -> Option<Value> {
+        serde_json::to_value(&self.record).ok()
+    }
+
+    async fn perform(self: Box<Self>) -> Result<Reply, Failure> {
+        blocking(move || {
+            let Self { place, at, title, record, turn: _turn } = *self;
+            let copy = WorkingCopy::open(&place.root)?;
+            Carrying { copy: &copy, at: &at, record: &record, title: &title }.carry_out().map(Reply::Moved)
+        })
+        .await
+    }
+}
+
+fn plan(place: &Place, at: &At, call: &Call) -> Result<Move, Failure> {
+    let copy = WorkingCopy::open(&place.root)?;
+    if let Some(record) = kept::begun(&copy, at)? {
+        return match record.progress(&copy)? {
+            Progress::Elsewhere(seen) => Err(Failure::permanent(format!(
+                "can't go on with `{}`, which was cut off: {seen}; what was there before is kept under {}",
+                call.summary(),
+                kept::reference(at)
+            ))),
+            _ => Ok(record),
+        };
+    }
+    copy.refuse_unfinished(call.operation())?;
+    let committer = Committer { author: place.author.as_ref(), at: at.began };
+    let record = match call {
+        Call::Restore { revision, paths } => restore::plan(&copy, revision, paths)?,
+        Call::Reset { revision } => history::reset(&copy, revision)?,
+        Call::Revert { revision } => history::revert(&copy, revision, &committer)?,
+        Call::Commit { message, paths } => history::commit(&copy, message, paths, &committer)?,
+        _ => return Err(Failure::permanent(format!("internal: `{}` is no local mutation", call.summary()))),
+    };
+    // The marker's ids mean something only as long as their objects are there. Those that a reset
+    // moves to have been there before.
+    if !matches!(call, Call::Reset { .. }) && !record.is_nothing() {
+        let changes = record.changes(&copy)?;
+        durable::tree(&copy, record.from, &changes)?;
+        durable::tree(&copy, record.to, &changes)?;
+        durable::objects(&copy, &[record.head])?;
+    }
+    Ok(record)
+}
+
+fn settle(place: &Place, at: &At, marker: Value) -> Result<Settlement<Reply>, Failure> {
+    let record: Move = serde_json::from_value(marker)
+        .map_err(|error| Failure::unknown(format!("the journal's marker can't be read: {error}")))?;
+    let copy = WorkingCopy::open(&place.root)?;
+    locks::clear_index(&copy, at)?;
+    Ok(match record.progress(&copy)? {
+        Progress::Done => Settlement::Happened(Reply::Moved(record.moved(&copy)?)),
+        // A second attempt finds the first one's record under its own name, and goes on with it.
+        Progress::Untouched | Progress::Half => Settlement::DidNotHappen,
+        Progress::Elsewhere(seen) => Settlement::Unknown(format!(
+            "{seen}; if the call has begun, what was there before is kept under {}",
+            kept::reference(at)
+        )),
+    })
+}
+
+/// libgit2 blocks. The work goes on if nobody waits for it any more.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Failure::unknown(format!("the thread that worked on git ended early: {error}"))))
+}

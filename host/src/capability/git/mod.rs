@@ -1,7 +1,28 @@
 //! `git`: a working copy that the operator has named, and its remote.
+//!
+//! Two ways: what is local is done in process by libgit2, and every local mutation is a *move*
+//! of paths and of a branch, carried out in the same steps (`carry.rs`) and settled by the same look at
+//! what stands there; what needs the network is done by the user's own `git` (`push.rs`).
 
+mod carry;
 mod connection;
 mod driver;
+mod durable;
+mod entry;
+mod files;
+mod history;
+mod kept;
+mod locks;
+mod movement;
+mod names;
+mod network;
+mod push;
+mod read;
+mod restore;
+mod working_copy;
+
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +31,9 @@ use crate::secret::{Scrub, Scrubber};
 
 pub use connection::Connection;
 
-/// A request. Revisions are what `git rev-parse` takes for a commit.
+/// A request. Revisions are what `git rev-parse` takes for a commit. The fields are the parameters of
+/// `wit/git.wit`, and documented there.
+#[allow(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Call {
@@ -47,7 +70,12 @@ pub enum Reply {
     /// Of `log`.
     Commits(Vec<Commit>),
     /// Of `diff`.
-    Difference { paths: Vec<ChangedPath>, patch: String },
+    Difference {
+        /// The paths that differ.
+        paths: Vec<ChangedPath>,
+        /// A unified diff.
+        patch: String,
+    },
     /// Of `show`.
     Content(Payload),
     /// Of `status`.
@@ -141,8 +169,8 @@ impl CapabilityCall for Call {
 
     fn target(&self) -> String {
         match self {
-            Self::Restore { revision, paths } => format!("{} from {revision}", paths.join(" ")),
-            Self::Commit { paths, .. } | Self::Status { paths } => paths.join(" "),
+            Self::Restore { revision, paths } => format!("{} from {revision}", several(paths)),
+            Self::Commit { paths, .. } | Self::Status { paths } => several(paths),
             Self::Push { revision, branch, .. } => format!("{branch} to {revision}"),
             Self::Resolve { revision }
             | Self::Reset { revision }
@@ -157,6 +185,15 @@ impl CapabilityCall for Call {
     fn summary(&self) -> String {
         format!("{} {}", self.operation(), self.target())
     }
+}
+
+/// Two lists of paths never read the same: an approval is bound to this text.
+fn several(paths: &[String]) -> String {
+    let quoted = paths.iter().map(|path| match path.contains([' ', '"', '\\']) {
+        true => format!("{path:?}"),
+        false => path.clone(),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 impl Scrub for Reply {

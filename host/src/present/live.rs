@@ -1,0 +1,199 @@
+//! Progress on a terminal: one line for each step and check, and what it does right now.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+
+use crate::id::ExecutionId;
+use crate::journal::{Event, Purpose, Recorded, Shape};
+use crate::machine::State;
+
+use super::board::{Mark, stand, units};
+use super::narrate::unit_of;
+use super::text::{clean, pad, width};
+use super::words;
+
+const TICK: Duration = Duration::from_millis(120);
+
+/// The steps of a run on the terminal behind stderr, as they go. Off a terminal it draws nothing:
+/// [`Narrator`](super::Narrator) is for there.
+pub struct Live {
+    progress: MultiProgress,
+    board: Mutex<Board>,
+}
+
+struct Board {
+    state: State,
+    bars: BTreeMap<String, ProgressBar>,
+    /// What each step did last, in words.
+    doing: BTreeMap<String, String>,
+    columns: usize,
+    /// Somebody else writes on the terminal.
+    is_suspended: bool,
+}
+
+impl Live {
+    /// Draws all steps and checks as to be done.
+    pub fn new(shape: &Shape) -> Self {
+        Self::on(shape, ProgressDrawTarget::stderr())
+    }
+
+    /// As [`Live::new`], on another terminal or none.
+    pub(super) fn on(shape: &Shape, target: ProgressDrawTarget) -> Self {
+        let progress = MultiProgress::with_draw_target(target);
+        let columns = units(shape).map(|unit| width(&clean(unit))).max().unwrap_or(0);
+        let mut state = State::default();
+        state.shape.clone_from(shape);
+        let bars = units(shape).map(|unit| {
+            let bar = progress.add(ProgressBar::new_spinner());
+            bar.set_style(at_rest());
+            (unit.to_owned(), bar)
+        });
+        let board = Board { state, bars: bars.collect(), doing: BTreeMap::new(), columns, is_suspended: false };
+        board.draw_all();
+        Self { progress, board: Mutex::new(board) }
+    }
+
+    /// Takes in what has happened before, for a run that is resumed.
+    pub fn catch_up(&self, events: &[Recorded]) {
+        events.iter().for_each(|recorded| self.event(recorded.at, &recorded.event));
+    }
+
+    /// One more event.
+    pub fn event(&self, at: Timestamp, event: &Event) {
+        self.board().event(at, event);
+    }
+
+    /// Takes everything off the terminal while something else is written to it: a question, a line.
+    ///
+    /// Events go on meanwhile, and are drawn afterwards: an answer from another terminal must get
+    /// through while this one waits for somebody to type.
+    pub fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.board().is_suspended = true;
+        let written = self.progress.suspend(write);
+        let mut board = self.board();
+        board.is_suspended = false;
+        board.draw_all();
+        written
+    }
+
+    /// Leaves the lines as they are now and stops moving.
+    pub fn finish(&self) {
+        for bar in self.board().bars.values() {
+            bar.disable_steady_tick();
+            bar.set_style(at_rest());
+            if bar.prefix().is_empty() {
+                bar.set_prefix(Mark::Running.text());
+            }
+            bar.abandon();
+        }
+    }
+
+    /// What is drawn, without what moves.
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> Vec<String> {
+        let board = self.board();
+        let rows = units(&board.state.shape).map(|unit| {
+            let (mark, text) = board.row(unit);
+            format!("{} {text}", mark.text())
+        });
+        rows.collect()
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        // A panic elsewhere leaves lines that are out of date at worst.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Board {
+    fn event(&mut self, at: Timestamp, event: &Event) {
+        // As with the narrator: what the state makes of an event only decides what is drawn.
+        let _ = self.state.apply(at, event);
+        if let Some((execution, doing)) = self.doing(event)
+            && let Some(unit) = unit_of(&self.state, execution)
+        {
+            self.doing.insert(unit.to_owned(), doing);
+        }
+        // Drawing waits while the terminal is somebody else's, and whoever tells of events must not.
+        if !self.is_suspended {
+            self.draw_all();
+        }
+    }
+
+    /// One event may move several steps: with a step that is done its fallback is not needed.
+    fn draw_all(&self) {
+        units(&self.state.shape).for_each(|unit| self.draw(unit));
+    }
+
+    /// What somebody does right now.
+    fn doing(&self, event: &Event) -> Option<(ExecutionId, String)> {
+        let asked = |call| self.state.mutation(call).map(|known| words::request(&known.request)).unwrap_or_default();
+        Some(match event {
+            Event::ExecutionBegan { execution, purpose: Purpose::Reconcile(call), .. } => {
+                (*execution, format!("looks what became of {}", asked(*call)))
+            }
+            Event::ExecutionBegan { execution, .. } => (*execution, String::new()),
+            Event::Called { call, request, outcome, took_us } => {
+                (call.execution, words::entry(request, outcome, Some(*took_us)))
+            }
+            Event::Intended { call, request, .. } => (call.execution, format!("{} …", words::request(request))),
+            Event::Answered { call, outcome, took_us } => {
+                (call.execution, format!("{} → {}", asked(*call), words::result(outcome, Some(*took_us))))
+            }
+            Event::Doubted { call, seen } => (call.execution, format!("in doubt: {} ({seen})", asked(*call))),
+            Event::SleepBegan { call, .. } => (call.execution, "waits".to_owned()),
+            _ => return None,
+        })
+    }
+
+    fn draw(&self, unit: &str) {
+        let Some(bar) = self.bars.get(unit) else { return };
+        let (mark, text) = self.row(unit);
+        let is_moving = mark == Mark::Running;
+        match (is_moving, bar.prefix().is_empty()) {
+            // A spinner stands in the place of the mark, with the time since it began to turn.
+            (true, false) => {
+                bar.set_style(moving());
+                bar.set_prefix("");
+                bar.reset_elapsed();
+                bar.enable_steady_tick(TICK);
+            }
+            (false, _) => {
+                bar.disable_steady_tick();
+                bar.set_style(at_rest());
+                bar.set_prefix(mark.text());
+            }
+            (true, true) => {}
+        }
+        bar.set_message(text);
+        bar.tick();
+    }
+
+    fn row(&self, unit: &str) -> (Mark, String) {
+        let stand = stand(&self.state, unit);
+        let doing = self.doing.get(unit).filter(|doing| stand.mark == Mark::Running && !doing.is_empty());
+        let words = match doing {
+            Some(doing) => format!("{}: {doing}", stand.words),
+            None => stand.words,
+        };
+        (stand.mark, format!("{}  {}", pad(&clean(unit), self.columns), clean(&words)))
+    }
+}
+
+fn at_rest() -> ProgressStyle {
+    styled("{prefix} {wide_msg}")
+}
+
+fn moving() -> ProgressStyle {
+    styled("{spinner} {wide_msg} {elapsed}")
+}
+
+fn styled(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+}

@@ -1,0 +1,37 @@
+//! Points in time and durations, for people.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// `18:03:12`
+pub(crate) fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
+}
+
+/// `2026-11-22 18:03`, for lists.
+pub(crate) fn minute(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// `2026-11-22 18:03:12 +01:00`: readers of a report may be elsewhere.
+pub(crate) fn date_time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+/// How long it is from one to the other; nothing if a clock was put back in between.
+pub(crate) fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// As exact as a person needs it: `0.4 ms`, `34 ms`, `2.1 s`, `2m 5s`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    match duration.as_secs() {
+        0 if micros < 1_000 => format!("{:.1} ms", duration.as_secs_f64() * 1e3),
+        0 => format!("{} ms", micros / 1_000),
+        1..60 => format!("{:.1} s", (duration.as_millis() / 100) as f64 / 10.0),
+        seconds => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
+    }
+}

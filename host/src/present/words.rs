@@ -1,0 +1,144 @@
+//! One wording for each thing that happens, whoever shows it. Nothing here is cleaned yet.
+
+use std::time::Duration;
+
+use crate::capability::{Call, Payload, Reply, command, git, http, notify};
+use crate::journal::{Answer, Behind, CheckOutcome, Outcome, Request, Settler, Verdict};
+use crate::process::Ending;
+
+use super::text::{clean, count, shorten};
+use super::time::duration;
+
+/// How much of an answer that went wrong is shown.
+const SNIPPET_COLUMNS: usize = 120;
+
+/// `POST /connectors/facebook/disable on http.genia-admin`
+pub(crate) fn request(request: &Request) -> String {
+    let place = match request.connection.as_str() {
+        "" => format!("role {}, which is bound to nothing", request.role),
+        connection => connection.to_owned(),
+    };
+    let summary = request.call.summary();
+    match &request.call {
+        Call::Http(_) => format!("{summary} on {place}"),
+        Call::Git(_) => format!("{summary} in {place}"),
+        Call::Command(call) if call.arguments.is_empty() => format!("run {place}"),
+        Call::Command(_) => format!("run {place} with {}", request.call.target()),
+        Call::Notify(_) => format!("{summary} through {place}"),
+    }
+}
+
+/// A call and what came of it, in one line.
+pub(crate) fn entry(call: &Request, outcome: &Outcome, took_us: Option<u64>) -> String {
+    format!("{} → {}", request(call), result(outcome, took_us))
+}
+
+/// `200 (34 ms)`
+pub(crate) fn result(outcome: &Outcome, took_us: Option<u64>) -> String {
+    let came = match outcome {
+        Ok(came) => reply(came),
+        Err(failure) => failure.to_string(),
+    };
+    match took_us {
+        Some(micros) => format!("{came} ({})", duration(Duration::from_micros(micros))),
+        None => came,
+    }
+}
+
+/// What came back, in a few words.
+pub(crate) fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Http(http::Reply { status, body, .. }) if *status >= 400 => with_snippet(status.to_string(), body),
+        Reply::Http(http::Reply { status, .. }) => status.to_string(),
+        Reply::Git(reply) => git(reply),
+        Reply::Command(command::Reply { ending, stderr, .. }) => match ending {
+            Ending::Exited(0) => "exit 0".to_owned(),
+            Ending::Exited(code) => with_snippet(format!("exit {code}"), &last_line(stderr)),
+            Ending::Signalled(signal) => with_snippet(format!("killed by signal {signal}"), &last_line(stderr)),
+            Ending::TimedOut => with_snippet("stopped at its deadline".to_owned(), &last_line(stderr)),
+        },
+        Reply::Notify(notify::Reply::Sent) => "sent".to_owned(),
+        Reply::Notify(notify::Reply::PerhapsSent(why)) => format!("PERHAPS SENT: {why}"),
+        Reply::Notify(notify::Reply::NotSent(why)) => format!("NOT SENT: {why}"),
+    }
+}
+
+fn git(reply: &git::Reply) -> String {
+    let paths = |number| count(number, "path", "paths");
+    match reply {
+        git::Reply::Resolved(id) => id.clone(),
+        git::Reply::Commits(commits) => count(commits.len(), "commit", "commits"),
+        git::Reply::Difference { paths: changed, .. } => match changed.len() {
+            0 => "no difference".to_owned(),
+            number => format!("differs in {}", paths(number)),
+        },
+        git::Reply::Content(content) => count(content.0.len(), "byte", "bytes"),
+        git::Reply::Status(changed) => match changed.len() {
+            0 => "nothing changed".to_owned(),
+            number => format!("{} changed", paths(number)),
+        },
+        git::Reply::RemoteHead(Some(id)) => id.clone(),
+        git::Reply::RemoteHead(None) => "no such branch".to_owned(),
+        git::Reply::Moved(moved) => format!("{} changed, HEAD is {}", paths(moved.changed.len()), moved.head),
+        git::Reply::Pushed(pushed) => format!("{} is {} now", pushed.branch, pushed.head),
+    }
+}
+
+fn with_snippet(said: String, body: &Payload) -> String {
+    let text = String::from_utf8_lossy(&body.0);
+    match text.trim() {
+        "" => said,
+        text => format!("{said} {}", shorten(&clean(text), SNIPPET_COLUMNS)),
+    }
+}
+
+fn last_line(output: &Payload) -> Payload {
+    let text = String::from_utf8_lossy(&output.0);
+    text.trim_end().lines().next_back().unwrap_or_default().into()
+}
+
+/// What a gate is closed for: `step deploy`.
+pub(crate) fn behind(before: &Behind) -> String {
+    match before {
+        Behind::Step(step) => format!("step {step}"),
+        Behind::Call(call) => format!("call {call}, which the preview did not list"),
+    }
+}
+
+/// An answer to a gate.
+pub(crate) fn answer(answer: Answer, by: &str) -> String {
+    match answer {
+        Answer::Yes => format!("yes, says {by}"),
+        Answer::No => format!("no, says {by}"),
+        Answer::Expired => "nobody answered in time, which counts as no".to_owned(),
+    }
+}
+
+/// What was found out about a doubt.
+pub(crate) fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Happened(came) => format!("it happened ({})", reply(came)),
+        Verdict::DidNotHappen => "it did not happen".to_owned(),
+        Verdict::Repeat => "it may have happened, and may be sent twice".to_owned(),
+        Verdict::Unknowable => "it can't be found out".to_owned(),
+    }
+}
+
+/// Who or what found it out.
+pub(crate) fn settler(settler: &Settler) -> String {
+    match settler {
+        Settler::Driver => "ripcord looked at the target".to_owned(),
+        Settler::Policy => "by the rule for repeating it".to_owned(),
+        Settler::Plugin => "the plugin looked at the target".to_owned(),
+        Settler::Person(by) => format!("{by} says so"),
+    }
+}
+
+/// What a check found.
+pub(crate) fn check(outcome: CheckOutcome) -> &'static str {
+    match outcome {
+        CheckOutcome::Pass => "passed",
+        CheckOutcome::Fail => "did NOT pass",
+        CheckOutcome::Inconclusive => "could NOT be observed",
+    }
+}

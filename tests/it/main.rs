@@ -1,0 +1,13 @@
+//! ripcord against the real thing: a real git remote, a real HTTP service in another process, a real
+//! SMTP server, real npm scripts, a real `SIGKILL`. One module for each promise.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod cli;
+mod crash;
+mod hostile;
+mod plans;
+mod preview;
+mod secrets;
+mod side_by_side;
+mod world;

@@ -1,0 +1,78 @@
+//! What has to be on this machine, and how it gets there.
+
+use std::process::{Command, Stdio};
+
+use crate::run;
+
+const WASM_TARGET: &str = "wasm32-wasip2";
+
+/// A program that the tests talk to.
+struct Needed {
+    /// Succeeds if it is there.
+    probe: &'static [&'static str],
+    /// Debian's package with it.
+    package: &'static str,
+}
+
+const NEEDED: &[Needed] = &[
+    Needed { probe: &["git", "--version"], package: "git" },
+    Needed { probe: &["node", "--version"], package: "nodejs" },
+    Needed { probe: &["npm", "--version"], package: "npm" },
+    // Debian's own Python: another one in PATH does not see Debian's packages.
+    Needed { probe: &["/usr/bin/python3", "-c", "import aiosmtpd"], package: "python3-aiosmtpd" },
+];
+
+/// Rust's standard library for the plugins.
+pub(crate) fn wasm_target() -> Result<(), String> {
+    let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    match listed {
+        Ok(installed) if installed.lines().any(|target| target == WASM_TARGET) => Ok(()),
+        Ok(_) => run(Command::new("rustup").args(["target", "add", WASM_TARGET])),
+        // Rust may have come some other way; the build says so if the target is missing.
+        Err(_) => Ok(()),
+    }
+}
+
+/// The Debian packages that the tests need. Only what is missing is installed.
+pub(crate) fn packages() -> Result<(), String> {
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|needed| !is_there(needed.probe)).map(|needed| needed.package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!(
+        "the tests need what is not here; run:  apt-get install -y --no-install-recommends {}",
+        missing.join(" ")
+    );
+    let Some(privileged) = privileged() else { return Err(by_hand) };
+    eprintln!("installing Debian's {}", missing.join(", "));
+    let apt = |arguments: &[&str]| {
+        let (program, first) = privileged.split_first().map_or(("apt-get", &[][..]), |(sudo, rest)| (*sudo, rest));
+        run(Command::new(program).args(first).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    let install = [&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat();
+    // The lists of packages may be older than the packages.
+    apt(&install)
+        .or_else(|_| apt(&["update"]).and_then(|()| apt(&install)))
+        .map_err(|problem| format!("{problem}\n{by_hand}"))
+}
+
+/// What `apt-get` is called through: nothing for root, `sudo` where it asks for no password.
+fn privileged() -> Option<Vec<&'static str>> {
+    if !is_there(&["apt-get", "--version"]) {
+        return None;
+    }
+    let id = Command::new("id").arg("-u").output().ok()?;
+    if id.stdout.trim_ascii() == b"0" {
+        return Some(Vec::new());
+    }
+    is_there(&["sudo", "-n", "true"]).then(|| vec!["sudo", "-n", "apt-get"])
+}
+
+fn is_there(probe: &[&str]) -> bool {
+    let Some((program, arguments)) = probe.split_first() else { return false };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
