@@ -1,5 +1,8 @@
 //! A run as the process that carries it sees it: the journal, and the state folded from it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;

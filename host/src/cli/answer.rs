@@ -5,7 +5,7 @@ use super::context::{Context, append_as_person};
 use super::exit::{Exit, Fault};
 use super::output;
 use crate::capability::Reply;
-use crate::journal::{Answer, Event, GateId, RunLock, Settler, Verdict};
+use crate::journal::{Answer, Event, GateId, Settler, Verdict};
 use crate::machine::Mutation;
 use crate::record::look;
 
@@ -37,7 +37,7 @@ pub(super) async fn approve(context: &Context, options: ApproveOptions) -> Resul
     }
     let answer = if options.no { Answer::No } else { Answer::Yes };
     append_as_person(journal.as_ref(), &run, Event::GateAnswered { gate, answer, by: context.by(&options.by) }).await?;
-    after(context, &run);
+    after(&run);
     Ok(Exit::Done)
 }
 
@@ -57,17 +57,10 @@ pub(super) async fn resolve(context: &Context, options: ResolveOptions) -> Resul
         };
         return Err(Fault::wrong(format!("call {call} of run {run} is not in doubt; {doubts}")));
     };
-    if let Err(crate::journal::LockError::Locked { .. }) = RunLock::acquire(&state, &run)
-        && known.halted_on.is_none()
-    {
-        return Err(Fault::wrong(format!(
-            "run {run} is being carried, and still finds out for itself what became of call {call}"
-        )));
-    }
     let verdict = verdict(&options, mutation)?;
     let by = Settler::Person(context.by(&options.by));
     append_as_person(journal.as_ref(), &run, Event::Settled { call, by, verdict }).await?;
-    after(context, &run);
+    after(&run);
     Ok(Exit::Done)
 }
 
@@ -102,6 +95,6 @@ fn verdict(options: &ResolveOptions, mutation: &Mutation) -> Result<Verdict, Fau
 }
 
 /// Nobody may be carrying the run.
-fn after(_context: &Context, run: &crate::id::RunId) {
+fn after(run: &crate::id::RunId) {
     output::note(&format!("recorded; if no process is carrying the run:  ripcord resume {run}"));
 }

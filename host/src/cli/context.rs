@@ -15,6 +15,9 @@ use crate::plan::Plan;
 use crate::runner::{AssembleError, Job, Seams, Sources, check, opening};
 use crate::state::StateDir;
 
+/// Longer than any run stays open.
+const RECORDS_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+
 pub(super) struct Context {
     pub global: Global,
     pub seams: Arc<dyn Seams>,
@@ -75,6 +78,10 @@ impl Context {
         state: &StateDir,
         sources: Sources<'_>,
     ) -> Result<Job, Fault> {
+        // Records of programs whose runs are long over; what can't be removed is no reason not to run.
+        if let Err(error) = crate::process::sweep(&state.spool(), RECORDS_KEPT) {
+            tracing::warn!(%error, "old records of programs can't be removed");
+        }
         let opening = opening(sources.operator, &state.spool(), &program()?);
         let checked = check(components, sources).await?;
         output::warnings(&checked.warnings);

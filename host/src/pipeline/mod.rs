@@ -11,6 +11,9 @@ mod policy;
 mod preview;
 mod replay;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -87,6 +87,11 @@ impl Preview {
         self.calls.push(Previewed::Mutation { request, summary, listed, assumed });
     }
 
+    /// A value that a run will have another one of: the preview's own name.
+    pub fn guesses(&mut self, value: &str) {
+        self.values.push(value.to_owned());
+    }
+
     /// From now on these values are taken for known, as those of a configuration are.
     pub fn knows(&mut self, value: &impl serde::Serialize) {
         // A text of JSON inside of JSON is escaped; its values are not.

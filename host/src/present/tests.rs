@@ -621,8 +621,9 @@ fn this_is_what_people_read() {
                                 working copy.
       push       text           optional. Pushes the commit to this branch of the remote, which has to
                                 be at the working copy's commit before.
-      redeploy   true or false  default false. Builds and deploys even if the code already is at the
-                                version: after a run that failed at the build.
+      redeploy   true or false  default true. Build and deploy even if the code already is at the
+                                version: what is deployed may be another one, for one after a run that
+                                failed at the build.
       state      text           optional. Where a GET tells whether the connector is enabled, like
                                 `/connectors/{connector}`. Without it a disabling whose reply is lost is
                                 a question to a person, and a connector that already is disabled is

@@ -47,16 +47,21 @@ pub fn markdown(state: &State, events: &[Recorded], head: Head, zone: &TimeZone)
 fn escape(text: &str) -> String {
     let mut escaped = String::new();
     // New lines are the one control character that a message has for good reason.
-    for character in clean(&text.trim().replace("\r\n", "\n").replace('\n', " ")).chars() {
+    let text = text.trim().replace("\r\n", "\n").replace('\n', " ");
+    let mut characters = clean(&text).chars().collect::<Vec<_>>().into_iter().peekable();
+    while let Some(character) = characters.next() {
         let starts_a_block = escaped.is_empty() && matches!(character, '#' | '-' | '+' | '=' | ':');
-        if starts_a_block || r"\`*_[]<>|~&$".contains(character) {
+        let begins_an_entity =
+            character == '&' && characters.peek().is_some_and(|next| next.is_alphanumeric() || *next == '#');
+        if starts_a_block || begins_an_entity || r"\`*_[]<>|~$".contains(character) {
             escaped.push('\\');
         }
         escaped.push(character);
     }
     // `1.` and `1)` begin a list.
     let digits = escaped.chars().take_while(char::is_ascii_digit).count();
-    if digits > 0 && escaped[digits..].starts_with(['.', ')']) {
+    let behind = escaped[digits..].strip_prefix(['.', ')']);
+    if digits > 0 && behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(' ')) {
         escaped.insert(digits, '\\');
     }
     escaped

@@ -221,6 +221,7 @@ impl Previewer<'_> {
         let began = Timestamp::now();
         let mut preview = Preview::after(&self.seen);
         preview.knows(config);
+        preview.guesses(self.run.as_str());
         let preview = Arc::new(Mutex::new(preview));
         let setting = Setting {
             run: self.run.clone(),

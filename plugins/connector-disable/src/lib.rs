@@ -181,7 +181,7 @@ fn restore(commit: &str, path: &str, head: &str) -> Result<Moved> {
 
 /// The commit that `HEAD` is at afterwards: the same as before if there was nothing to commit.
 fn commit_path(message: &str, path: &str, head: &str) -> Result<String> {
-    let assumed = Moved { head: ASSUMED_ID.to_owned(), previous: head.to_owned(), changed: Vec::new() };
+    let assumed = Moved { head: ASSUMED_ID.to_owned(), previous: head.to_owned(), changed: vec![path.to_owned()] };
     Ok(CODE.commit(message, &[path]).assume(assumed).send()?.head)
 }
 

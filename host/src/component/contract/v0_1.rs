@@ -165,9 +165,23 @@ async fn call_check(plugin: &CheckPlugin, store: &mut Store<Guest>, export: &Exp
     })
 }
 
+/// An event that holds a guest's value has to read back, and the journal's JSON goes 128 deep.
+const DEPTH_MAX: usize = 64;
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn parse_returned(what: &str, text: &str) -> Result<Value, Failure> {
     match serde_json::from_str::<Value>(text) {
-        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(value @ Value::Object(_)) if depth(&value) <= DEPTH_MAX => Ok(value),
+        Ok(Value::Object(_)) => {
+            Err(Failure::permanent(format!("the plugin returned a {what} that is nested more than {DEPTH_MAX} deep")))
+        }
         Ok(_) => Err(Failure::permanent(format!("the plugin returned a {what} that is no JSON object"))),
         Err(error) => Err(Failure::permanent(format!("the plugin returned a {what} that is no JSON: {error}"))),
     }
@@ -250,7 +264,11 @@ impl From<wit::Failure> for Failure {
     fn from(failure: wit::Failure) -> Self {
         let problem = |problem: wit::Problem| Problem {
             message: problem.message,
-            evidence: serde_json::from_str(&problem.evidence).unwrap_or_default(),
+            // Evidence that is none, or too deep to be kept, is left out; the message says what matters.
+            evidence: serde_json::from_str(&problem.evidence)
+                .ok()
+                .filter(|value| depth(value) <= DEPTH_MAX)
+                .unwrap_or_default(),
         };
         match failure {
             wit::Failure::Denied(what) => Self::Denied(problem(what)),

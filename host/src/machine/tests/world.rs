@@ -16,7 +16,7 @@ const DECISIONS_MAX: usize = 2_000;
 /// A host's attempts of one call.
 const ATTEMPTS: usize = 3;
 
-pub struct World {
+pub(super) struct World {
     choices: Vec<u8>,
     chosen: usize,
     now: Timestamp,
@@ -56,13 +56,13 @@ enum Cut {
 
 /// How a run was left.
 #[derive(Debug, PartialEq)]
-pub enum Left {
+pub(super) enum Left {
     Ended,
     WaitingForAPerson,
 }
 
 impl World {
-    pub fn new(shape: Shape, choices: Vec<u8>) -> Self {
+    pub(super) fn new(shape: Shape, choices: Vec<u8>) -> Self {
         let mut world = Self {
             choices,
             chosen: 0,
@@ -79,16 +79,16 @@ impl World {
         world
     }
 
-    pub fn journal(&self) -> &[(Timestamp, Event)] {
+    pub(super) fn journal(&self) -> &[(Timestamp, Event)] {
         &self.journal
     }
 
-    pub fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &State {
         &self.state
     }
 
     /// Carries the run until it has ended for good or nobody answers.
-    pub fn carry(&mut self) -> Left {
+    pub(super) fn carry(&mut self) -> Left {
         for _ in 0..DECISIONS_MAX {
             let before = (self.journal.len(), self.pending.len());
             let next = self.state.next();
@@ -345,7 +345,7 @@ impl World {
     }
 
     /// The calls that may not be repeated, and were.
-    pub fn repeated_against_policy(&self) -> Vec<CallId> {
+    pub(super) fn repeated_against_policy(&self) -> Vec<CallId> {
         let once = |call: &CallId| self.state.mutation(*call).is_some_and(|mutation| mutation.repeat == Repeat::Once);
         let repeated = self.sent.iter().filter(|(call, sent)| sent.effects > 1 && !self.misjudged.contains(call));
         repeated.map(|(call, _)| *call).filter(once).collect()
