@@ -263,6 +263,7 @@ impl Scrub for Value {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -84,6 +84,7 @@ impl Rules {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 
