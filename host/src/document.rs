@@ -54,7 +54,7 @@ impl From<usize> for Segment {
 }
 
 macro_rules! segments {
-    ($($segment:expr),* $(,)?) => { vec![$($crate::document::Segment::from($segment)),*] };
+    ($($segment:expr),* $(,)?) => { [$($crate::document::Segment::from($segment)),*] };
 }
 pub(crate) use segments;
 

@@ -180,7 +180,7 @@ fn a_secret_in_the_wrong_place_is_never_repeated() {
         format!("[http.x]\nurl = \"https://x\"\nauth = {{ bearer = \"{LITERAL}\" }}\n[secret]"),
         format!("[limits]\ncalls-max = \"{LITERAL}\""),
         format!("[http.x]\nbearer \"{LITERAL}\""),
-        format!("{LITERAL}"),
+        LITERAL.to_owned(),
         format!("[secrets]\na = \"\"\"\n{LITERAL}==\n\"\"\"\n[secrets]"),
         format!("[secrets]\na = \"\"\"\n{LITERAL}==\n"),
         format!("[http.x]\nauth = \"{LITERAL}\"\n[http]\nx = 1"),
