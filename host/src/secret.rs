@@ -263,7 +263,6 @@ impl Scrub for Value {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

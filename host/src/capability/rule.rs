@@ -84,7 +84,6 @@ impl Rules {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -86,12 +86,12 @@ impl Context {
         let checked = check(components, sources).await?;
         output::warnings(&checked.warnings);
         let job = checked.open(&opening, &self.seams);
-        job.map_err(|error| match error {
+        Ok(job.map_err(|error| match error {
             AssembleError::Open { ref connection, .. } => {
                 Fault::from(error_of(&error)).hint(format!("see [{connection}] in the operator's file"))
             }
             other => other.into(),
-        })
+        })?)
     }
 
     /// A run by its name, a unique part of it, or `last`.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 const NAME: &str = "ripcord.toml";
 
@@ -15,7 +15,7 @@ pub fn find(
     config: Option<&Path>,
     folder: &Path,
     environment: impl Fn(&str) -> Option<OsString>,
-) -> Result<PathBuf, Diagnostic> {
+) -> Result<PathBuf, Diagnostics> {
     let set = |name| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let named = config.map(|path| (path.to_owned(), "--config"));
     if let Some((path, by)) = named.or_else(|| Some((set("RIPCORD_CONFIG")?, "$RIPCORD_CONFIG"))) {
@@ -24,7 +24,7 @@ pub fn find(
             Ok(place)
         } else {
             let message = format!("the operator's file {} is not there; {by} names it", place.display());
-            Err(Diagnostic::error(message).help("name another one, or write one with `ripcord init`"))
+            Err(Diagnostic::error(message).help("name another one, or write one with `ripcord init`").into())
         };
     }
     let home = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
@@ -34,5 +34,6 @@ pub fn find(
         let looked: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
         Diagnostic::error(format!("there is no operator's file; looked for {}", looked.join(" and ")))
             .help("write one with `ripcord init`, or name it with --config or $RIPCORD_CONFIG")
+            .into()
     })
 }

@@ -5,8 +5,10 @@
 
 mod condition;
 mod config;
+mod outline;
 mod params;
 mod parse;
+mod raw;
 mod references;
 mod template;
 #[cfg(test)]

@@ -52,15 +52,16 @@ pub fn resolve_params(plan: &Plan, given: &[(String, String)]) -> Result<BTreeMa
 
 impl Plan {
     /// What a run with these parameters rolls back: one line that is not empty.
-    pub fn target_for(&self, params: &BTreeMap<String, String>) -> Result<String, Diagnostic> {
+    pub fn target_for(&self, params: &BTreeMap<String, String>) -> Result<String, Diagnostics> {
         let scope = Scope { params: params.clone(), people: self.people.clone(), ..Scope::default() };
         let place = || self.document.value(&segments!["target"]);
         match render(&Value::String(self.target.clone()), &scope) {
             Ok(Value::String(target)) if !target.trim().is_empty() && !target.contains(char::is_control) => Ok(target),
             Ok(target) => Err(Diagnostic::error(format!("the target becomes {target}, which is not one line of text"))
                 .at(place())
-                .help("put some text around what is filled in")),
-            Err(error) => Err(Diagnostic::error(error.to_string()).at(place())),
+                .help("put some text around what is filled in")
+                .into()),
+            Err(error) => Err(Diagnostic::error(error.to_string()).at(place()).into()),
         }
     }
 }

@@ -5,15 +5,15 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::condition::Condition;
+use super::outline::{Outline, OutlinedStep};
+use super::raw::{Head, RawCheck, RawStep};
 use super::references::{Known, Unknown};
-use super::{Check, Gate, Param, Plan, Retry, Step, Uses, template};
+use super::{Check, Param, Plan, Step, Uses, template};
 use crate::diagnostic::{Diagnostic, Diagnostics, listed, nearest};
 use crate::document::{Document, Parsed, Segment, json, segments};
 use crate::id::Digest;
@@ -38,70 +38,6 @@ const ATTEMPTS: RangeInclusive<u32> = 1..=10;
 
 /// The longest name of a step or a check.
 const ID_BYTES_MAX: usize = 64;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "the parts are known here, and read one by one")]
-struct Head {
-    name: String,
-    #[serde(default)]
-    description: Option<String>,
-    target: String,
-    #[serde(default, with = "crate::duration::option")]
-    timeout: Option<Duration>,
-    #[serde(default)]
-    on_failure: OnFailure,
-    #[serde(default)]
-    params: IgnoredAny,
-    #[serde(default)]
-    people: IgnoredAny,
-    #[serde(default)]
-    step: IgnoredAny,
-    #[serde(default)]
-    verify: IgnoredAny,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "`with` is known here, and read as JSON")]
-struct RawStep {
-    id: String,
-    r#use: String,
-    #[serde(default)]
-    fallback: Option<String>,
-    #[serde(default)]
-    bind: BTreeMap<String, String>,
-    #[serde(default)]
-    with: IgnoredAny,
-    #[serde(default)]
-    gate: Option<Gate>,
-    #[serde(default, with = "crate::duration::option")]
-    timeout: Option<Duration>,
-    #[serde(default)]
-    retry: Retry,
-    #[serde(default)]
-    on_failure: Option<OnFailure>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "`with` is known here, and read as JSON")]
-struct RawCheck {
-    id: String,
-    r#use: String,
-    #[serde(default)]
-    bind: BTreeMap<String, String>,
-    #[serde(default)]
-    with: IgnoredAny,
-    #[serde(default)]
-    expect: Option<String>,
-    #[serde(default, with = "crate::duration::option")]
-    within: Option<Duration>,
-    #[serde(default, with = "crate::duration::option")]
-    every: Option<Duration>,
-    #[serde(default, with = "crate::duration::option")]
-    timeout: Option<Duration>,
-}
 
 impl Plan {
     /// Parses a plan. `name` is the file's path: relative paths in the plan start at its folder.
@@ -128,80 +64,6 @@ impl Plan {
         let Head { name, description, target, timeout, .. } = head;
         let timeout = timeout.unwrap_or(HOUR);
         Ok(Self { name, description, target, timeout, params, people, steps, verify, document })
-    }
-}
-
-/// What the parts of a plan have to know of one another, taken from the file as it is: a step with a
-/// mistake in it is still a step.
-struct Outline {
-    params: BTreeSet<String>,
-    people: BTreeSet<String>,
-    steps: Vec<OutlinedStep>,
-    checks: Vec<Option<String>>,
-}
-
-struct OutlinedStep {
-    id: Option<String>,
-    fallback: Option<String>,
-}
-
-impl Outline {
-    fn of(table: &DeTable<'_>) -> Self {
-        let keys = |name| table.get(name).and_then(|value| value.get_ref().as_table());
-        let keys = |name| keys(name).into_iter().flat_map(|keys| keys.keys().map(|key| key.get_ref().to_string()));
-        let items = |name| table.get(name).and_then(|value| value.get_ref().as_array()).into_iter().flatten();
-        let text = |item: &Spanned<DeValue<'_>>, key| {
-            item.get_ref().get(key).and_then(|value| value.get_ref().as_str().map(str::to_owned))
-        };
-        Self {
-            params: keys("params").collect(),
-            people: keys("people").collect(),
-            steps: items("step")
-                .map(|item| OutlinedStep { id: text(item, "id"), fallback: text(item, "fallback") })
-                .collect(),
-            checks: items("verify").map(|item| text(item, "id")).collect(),
-        }
-    }
-
-    /// What may be spoken of before there is a run.
-    fn known_before(&self) -> Known<'_> {
-        Known {
-            params: self.params.iter().map(String::as_str).collect(),
-            people: self.people.iter().map(String::as_str).collect(),
-            ..Known::default()
-        }
-    }
-
-    /// What may be spoken of in a step, or in the verification behind all steps.
-    fn known_in(&self, step: usize) -> Known<'_> {
-        let mut known = Known { in_run: true, ..self.known_before() };
-        let mut failed = Vec::new();
-        let mut stands_in_for = self.steps.get(step).and_then(|step| step.fallback.as_deref());
-        while let Some(id) = stands_in_for.filter(|id| !failed.contains(id)) {
-            failed.push(id);
-            stands_in_for = self.step(id).and_then(|step| step.fallback.as_deref());
-        }
-        for (index, other) in self.steps.iter().enumerate() {
-            let Some(id) = other.id.as_deref() else { continue };
-            let why = if index == step {
-                "it is this step".to_owned()
-            } else if failed.contains(&id) {
-                "this step runs only if that one ended without success".to_owned()
-            } else if index > step {
-                "it runs later; a step sees only what was done before it".to_owned()
-            } else if let Some(replaced) = &other.fallback {
-                format!("it may not run: write `steps[\"{replaced}\"].receipt`, which is that of its stand-in then")
-            } else {
-                known.steps.insert(id);
-                continue;
-            };
-            known.other_steps.push((id, why));
-        }
-        known
-    }
-
-    fn step(&self, id: &str) -> Option<&OutlinedStep> {
-        self.steps.iter().find(|step| step.id.as_deref() == Some(id))
     }
 }
 

@@ -402,6 +402,26 @@ fn a_template_keeps_types_and_refuses_what_is_not_there() {
     ] {
         assert_eq!(render(&json!(template), &scope), Ok(expected), "{template}");
     }
+    // As deep as it gets: an error perhaps, but not the end of the process.
+    let survives = |template: String| {
+        let _ = render(&json!(template), &scope);
+        let _ = template::check(&template, &references::Known::default());
+    };
+    for (open, close) in
+        [("(", ")"), ("[", "]"), ("not ", ""), ("-", ""), ("1+", ""), ("", ".a"), ("", "[0]"), ("", "|abs")]
+    {
+        for bytes in [990, 100_000] {
+            let times = bytes / (open.len() + close.len());
+            let deep = format!("{}1{}", open.repeat(times), close.repeat(times));
+            for (before, after) in
+                [("{{ ", " }}"), ("{% if ", " %}{% endif %}"), ("{{ '}}' + ", " }}"), ("{{ ", "' }}")]
+            {
+                survives(format!("{before}{deep}{after}"));
+            }
+        }
+    }
+    survives("{% if 1 %}".repeat(10_000));
+    survives("{% if 1 %}".repeat(120) + &"{% endif %}".repeat(120));
     let error = |value: Value| render(&value, &scope).unwrap_err().to_string();
     assert_snapshot!(error(json!({ "a": ["x", "{{ steps['a-b'].receipt.hots }}"] })), @r#""{{ steps['a-b'].receipt.hots }}" can't be filled in at /a/1: `steps['a-b'].receipt.hots` is not there"#);
     assert_snapshot!(error(json!("v{{ params.m }}")), @r#""v{{ params.m }}" can't be filled in: `params.m` is not there"#);
@@ -434,8 +454,31 @@ fn a_condition_compares_json_by_value() {
     assert_snapshot!(error("response.json.version < 1"), @r#"`response.json.version < 1` is neither true nor false: `<` does not take string and int"#);
     assert_snapshot!(error("[1].all(a, [1].all(b, [1].all(c, true)))"), @r#"`[1].all(a, [1].all(b, [1].all(c, true)))` is neither true nor false: more than 2 of `all`, `exists`, `map`, `filter` stand inside one another"#);
     assert!(error(&format!("true{}", " ".repeat(2_000))).contains("2000 is the most"));
-    // As deep as it gets within the length: an error, not the end of the process.
-    assert!(Condition::parse(&format!("{}1{}", "(".repeat(990), ")".repeat(990))).is_err());
+    // As deep as it gets within the length: an error perhaps, but not the end of the process.
+    let deep = |open: &str, middle: &str, close: &str| {
+        let times = 1_990 / (open.len() + close.len());
+        format!("{}{middle}{}", open.repeat(times), close.repeat(times))
+    };
+    for (open, middle, close) in [
+        ("(", "1", ")"),
+        ("[", "1", "]"),
+        ("!", "true", ""),
+        ("-", "1", ""),
+        ("1+", "1", ""),
+        ("", "a", ".a"),
+        ("", "[1]", "[0]"),
+        ("true?", "1", ":1"),
+        ("{1:", "1", "}"),
+        ("true&&", "true", ""),
+        ("has(a.", "a", ")"),
+        ("size(", "a", ")"),
+        ("a.b(", "a", ")"),
+        ("a?b:", "c", ""),
+    ] {
+        if let Ok(condition) = Condition::parse(&deep(open, middle, close)) {
+            let _ = condition.evaluate(variables);
+        }
+    }
 }
 
 proptest::proptest! {

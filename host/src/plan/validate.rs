@@ -27,7 +27,7 @@ pub fn validate(
     for (index, step) in plan.steps.iter().enumerate() {
         if let Some(manifest) = plugins.get(&step.id) {
             let part =
-                Part { at: segments!["step", index].into(), uses: &step.uses, bind: &step.bind, with: &step.with };
+                Part { at: segments!["step", index].to_vec(), uses: &step.uses, bind: &step.bind, with: &step.with };
             validator.part(&part, manifest, Kind::Action);
             if step.on_failure == OnFailure::Undo && !manifest.can_undo {
                 validator.undo_does_nothing(index, manifest);
@@ -36,8 +36,12 @@ pub fn validate(
     }
     for (index, check) in plan.verify.iter().enumerate() {
         if let Some(manifest) = plugins.get(&check.id) {
-            let part =
-                Part { at: segments!["verify", index].into(), uses: &check.uses, bind: &check.bind, with: &check.with };
+            let part = Part {
+                at: segments!["verify", index].to_vec(),
+                uses: &check.uses,
+                bind: &check.bind,
+                with: &check.with,
+            };
             validator.part(&part, manifest, Kind::Check);
         }
     }
