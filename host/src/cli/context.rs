@@ -7,7 +7,6 @@ use super::args::{By, Global, PlanOptions, RunName};
 use super::exit::Fault;
 use super::output;
 use crate::component::Components;
-use crate::diagnostic::Diagnostic;
 use crate::id::RunId;
 use crate::journal::{Event, HostAttached, Journal, RunLock, SqliteJournal};
 use crate::operator::{self, Operator};
@@ -83,15 +82,18 @@ impl Context {
             tracing::warn!(%error, "old records of programs can't be removed");
         }
         let opening = opening(sources.operator, &state.spool(), &program()?);
+        let operator_path = sources.operator.path.clone();
         let checked = check(components, sources).await?;
         output::warnings(&checked.warnings);
-        let job = checked.open(&opening, &self.seams);
-        Ok(job.map_err(|error| match error {
-            AssembleError::Open { ref connection, .. } => {
-                Fault::from(error_of(&error)).hint(format!("see [{connection}] in the operator's file"))
-            }
-            other => other.into(),
-        })?)
+        checked.open(&opening, &self.seams).map_err(|error| {
+            let hint = match &error {
+                AssembleError::Open { connection, .. } => {
+                    Some(format!("see [{connection}] in {}", operator_path.display()))
+                }
+                AssembleError::Files(_) | AssembleError::Plugin { .. } => None,
+            };
+            Fault { hints: hint.into_iter().collect(), ..Fault::from(error) }
+        })
     }
 
     /// A run by its name, a unique part of it, or `last`.
@@ -119,10 +121,6 @@ impl Context {
             || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
         by.by.clone().or_else(user).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     }
-}
-
-fn error_of(error: &AssembleError) -> Diagnostic {
-    Diagnostic::error(error.to_string())
 }
 
 /// This program, absolute: it starts its own supervisors.

@@ -18,6 +18,7 @@
 mod alive;
 mod host;
 mod output;
+mod program;
 mod record;
 mod recovery;
 mod supervisor;
@@ -29,8 +30,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Payload;
+use crate::failure::Failure;
 
 pub use host::{Held, prepare};
+pub use program::{is_program, program_in};
 pub use recovery::{Recovered, recover, sweep};
 pub use supervisor::supervise;
 
@@ -103,4 +106,14 @@ pub enum ProcessError {
     /// It was started, and its end was not recorded. [`recover`] may know more.
     #[error("{0}")]
     Lost(String),
+}
+
+impl From<ProcessError> for Failure {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Unsupervised(problem) => Self::transient(problem),
+            ProcessError::NotStarted(problem) => Self::permanent(problem),
+            ProcessError::Lost(problem) => Self::unknown(problem),
+        }
+    }
 }

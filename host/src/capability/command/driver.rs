@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use rustix::fs::{Access, access};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -110,16 +109,6 @@ impl From<Finished> for Reply {
     }
 }
 
-impl From<ProcessError> for Failure {
-    fn from(error: ProcessError) -> Self {
-        match error {
-            ProcessError::Unsupervised(problem) => Self::transient(problem),
-            ProcessError::NotStarted(problem) => Self::permanent(problem),
-            ProcessError::Lost(problem) => Self::unknown(problem),
-        }
-    }
-}
-
 type Environment = (BTreeMap<String, String>, BTreeMap<String, SecretString>);
 
 /// The program's whole environment: what stands there for all to see, and the secrets.
@@ -148,16 +137,14 @@ fn environment(settings: &Settings, opening: &Opening) -> Result<Environment, Op
 
 /// The program's absolute path.
 fn find(program: &str, base: &Path, path: Option<&str>) -> Result<String, String> {
-    let is_program = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     let found = if program.contains('/') {
         let path = base.join(program);
-        is_program(&path).then_some(path.clone()).ok_or_else(|| {
+        process::is_program(&path).then_some(path.clone()).ok_or_else(|| {
             format!("can't run `{program}`: {} is not there, or not executable (`chmod +x`)", path.display())
         })
     } else {
         let path = path.unwrap_or_default();
-        let mut folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
-        folders.find_map(|folder| Some(folder.join(program)).filter(is_program)).ok_or_else(|| {
+        process::program_in(path, program).ok_or_else(|| {
             format!("can't run `{program}`: no such program in PATH, which is `{path}`; write its absolute path in argv, or set env.PATH")
         })
     }?;

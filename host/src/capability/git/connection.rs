@@ -7,11 +7,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::driver::LiveDriver;
+use super::network::Git;
 use super::working_copy::WorkingCopy;
 use super::{Call, Reply, names};
 use crate::capability::{
     CapabilityCall, CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules,
 };
+use crate::process::{GRACE, MARGIN};
+
+/// What takes longer hangs.
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A working copy and its remote.
 ///
@@ -37,7 +42,7 @@ pub struct Connection {
     /// always allowed.
     #[serde(default, deserialize_with = "known_operations", skip_serializing_if = "Rules::is_empty")]
     pub write: Rules,
-    /// The longest that one call may take.
+    /// The longest that a local call, or `git` talking to the remote, may take; at most a day.
     #[serde(default = "two_minutes", with = "duration")]
     pub timeout: Duration,
 }
@@ -115,8 +120,12 @@ impl CapabilityConnection for Connection {
         }
     }
 
-    fn deadline(&self, _call: &Call) -> Duration {
-        self.timeout
+    fn deadline(&self, call: &Call) -> Duration {
+        match call {
+            // `git` under its supervisor keeps the time-out by itself.
+            Call::Push { .. } | Call::RemoteHead { .. } => self.timeout + GRACE + MARGIN,
+            _ => self.timeout,
+        }
     }
 
     fn resources(&self, base: &Path) -> Vec<String> {
@@ -138,21 +147,19 @@ impl CapabilityConnection for Connection {
             )));
         }
         let copy = WorkingCopy::open(&root).map_err(|failure| OpenError::Unusable(failure.to_string()))?;
-        hide_passwords(&copy, &self.remote, opening);
-        Ok(Arc::new(LiveDriver::new(root, self.remote.clone(), self.author.clone())))
+        let passwords = passwords(&copy, &self.remote);
+        passwords.iter().for_each(|password| opening.secrets.scrubber().add(password));
+        let git = Git::find(root.clone(), opening, self.timeout, passwords);
+        Ok(Arc::new(LiveDriver::new(root, self.author.clone(), self.remote.clone(), git)))
     }
 }
 
 /// A remote's URL may hold a password or a token, and git repeats URLs in its messages.
-fn hide_passwords(copy: &WorkingCopy, remote: &str, opening: &Opening) {
-    let Ok(remote) = copy.repository.find_remote(remote) else { return };
-    for url in [remote.url().ok(), remote.pushurl().ok().flatten()].into_iter().flatten() {
-        if let Some(password) = url::Url::parse(url).ok().as_ref().and_then(url::Url::password)
-            && password.len() >= crate::secret::SECRET_BYTES_MIN
-        {
-            opening.secrets.scrubber().add(password);
-        }
-    }
+fn passwords(copy: &WorkingCopy, remote: &str) -> Vec<String> {
+    let Ok(remote) = copy.repository.find_remote(remote) else { return Vec::new() };
+    let urls = [remote.url().ok(), remote.pushurl().ok().flatten()].into_iter().flatten();
+    let passwords = urls.filter_map(|url| Some(url::Url::parse(url).ok()?.password()?.to_owned()));
+    passwords.filter(|password| password.len() >= crate::secret::SECRET_BYTES_MIN).collect()
 }
 
 fn origin() -> String {
@@ -199,6 +206,9 @@ mod duration {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
         match humantime::parse_duration(&text) {
+            Ok(duration) if duration > super::TIMEOUT_MAX => {
+                Err(serde::de::Error::custom(format!("`{text}` is too long: write at most \"24h\"")))
+            }
             Ok(duration) if !duration.is_zero() => Ok(duration),
             _ => Err(serde::de::Error::custom(format!("`{text}` is no time: write it like \"30s\" or \"2m\""))),
         }
@@ -270,6 +280,7 @@ mod tests {
             ("path = '.'\nwrite = ['reset v1']", "write `reset` alone"),
             ("path = '.'\ntimeout = 'soon'", "write it like \"30s\""),
             ("path = '.'\ntimeout = '0s'", "write it like \"30s\""),
+            ("path = '.'\ntimeout = '25h'", "write at most \"24h\""),
             ("path = '.'\nauthor = { name = '', email = 'x@example.org' }", "can't be an author"),
             ("path = '.'\nauthor = { name = 'X' }", "missing field `email`"),
         ] {

@@ -11,6 +11,7 @@ use super::carry::Carrying;
 use super::connection::Author;
 use super::history::{self, Committer};
 use super::movement::{Move, Progress};
+use super::network::Git;
 use super::push::{self, Remote};
 use super::working_copy::WorkingCopy;
 use super::{Call, Reply, durable, kept, locks, read, restore};
@@ -20,23 +21,20 @@ use crate::failure::Failure;
 /// The driver of one connection.
 pub(super) struct LiveDriver {
     place: Arc<Place>,
+    remote: Remote,
     /// Held by a mutation as long as its thread works, even when nobody waits for it any more.
     busy: Arc<Mutex<()>>,
 }
 
 struct Place {
     root: PathBuf,
-    remote: String,
     author: Option<Author>,
 }
 
 impl LiveDriver {
-    pub(super) fn new(root: PathBuf, remote: String, author: Option<Author>) -> Self {
-        Self { place: Arc::new(Place { root, remote, author }), busy: Arc::default() }
-    }
-
-    fn remote(&self) -> Remote {
-        Remote { root: self.place.root.clone(), name: self.place.remote.clone() }
+    pub(super) fn new(root: PathBuf, author: Option<Author>, remote: String, git: Git) -> Self {
+        let remote = Remote { git, name: remote };
+        Self { place: Arc::new(Place { root, author }), remote, busy: Arc::default() }
     }
 }
 
@@ -47,7 +45,7 @@ impl Driver for LiveDriver {
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         if let Call::RemoteHead { branch } = call {
-            let head = self.remote().head(at, branch).await?;
+            let head = self.remote.head(at, branch).await?;
             return Ok(Reply::RemoteHead(head.map(|id| id.to_string())));
         }
         let (place, call) = (self.place.clone(), call.clone());
@@ -56,7 +54,7 @@ impl Driver for LiveDriver {
 
     async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
         if let Call::Push { revision, branch, lease } = call {
-            return Ok(Box::new(push::prepare(self.remote(), at, revision, branch, lease.as_deref()).await?));
+            return Ok(Box::new(push::prepare(self.remote.clone(), at, revision, branch, lease.as_deref()).await?));
         }
         let turn = self.busy.clone().lock_owned().await;
         let (place, at, call) = (self.place.clone(), at.clone(), call.clone());
@@ -72,7 +70,7 @@ impl Driver for LiveDriver {
             return Settlement::Unknown(format!("the journal does not say what `{}` was about to do", call.summary()));
         };
         let settled = if let Call::Push { .. } = call {
-            push::settle(self.remote(), at, marker).await
+            push::settle(&self.remote, at, marker).await
         } else {
             // The first attempt's thread may still be at it.
             let turn = self.busy.clone().lock_owned().await;
@@ -127,9 +125,9 @@ fn plan(place: &Place, at: &At, call: &Call) -> Result<Move, Failure> {
     copy.refuse_unfinished(call.operation())?;
     let committer = Committer { author: place.author.as_ref(), at: at.began };
     let record = match call {
-        Call::Restore { revision, paths } => restore::plan(&copy, revision, paths)?,
-        Call::Reset { revision } => history::reset(&copy, revision)?,
-        Call::Revert { revision } => history::revert(&copy, revision, &committer)?,
+        Call::Restore { revision, paths } => restore::plan(&copy, &at.run, revision, paths)?,
+        Call::Reset { revision } => history::reset(&copy, &at.run, revision)?,
+        Call::Revert { revision } => history::revert(&copy, &at.run, revision, &committer)?,
         Call::Commit { message, paths } => history::commit(&copy, message, paths, &committer)?,
         _ => return Err(Failure::permanent(format!("internal: `{}` is no local mutation", call.summary()))),
     };

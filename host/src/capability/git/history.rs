@@ -11,6 +11,7 @@ use super::movement::{self, Change, Move, listed};
 use super::restore::refuse_dirty;
 use super::working_copy::{Head, WorkingCopy, failed};
 use crate::failure::Failure;
+use crate::id::RunId;
 
 /// Who commits, and when.
 pub(super) struct Committer<'a> {
@@ -19,14 +20,14 @@ pub(super) struct Committer<'a> {
 }
 
 /// `git reset --hard`, except that local changes anywhere are refused. Untracked files stay.
-pub(super) fn reset(copy: &WorkingCopy, revision: &str) -> Result<Move, Failure> {
+pub(super) fn reset(copy: &WorkingCopy, run: &RunId, revision: &str) -> Result<Move, Failure> {
     let head = copy.head()?;
     let head_tree = head.tree()?;
     let wanted = copy.commit(revision)?;
     let to = wanted.tree_id();
     let index = copy.index()?;
 
-    // What is staged is part of the old state: it is refused below, unless a run has put it there.
+    // What is staged is part of the old state: it is refused below, unless this run has put it there.
     let changed = changed_paths(copy, &head)?;
     let staged: Vec<(&str, Option<Entry>)> =
         changed.iter().map(|path| (path.as_str(), entry::in_index(&index, path))).collect();
@@ -44,7 +45,7 @@ pub(super) fn reset(copy: &WorkingCopy, revision: &str) -> Result<Move, Failure>
         .into_iter()
         .map(|change| entry::in_tree(&head_tree, &change.path).map(|committed| (change, committed)))
         .collect::<Result<Vec<_>, _>>()?;
-    refuse_dirty(copy, "reset", &changes)?;
+    refuse_dirty(copy, run, "reset", &changes)?;
     Ok(Move {
         reference: head.reference.clone(),
         previous: head.commit.id(),
@@ -56,7 +57,12 @@ pub(super) fn reset(copy: &WorkingCopy, revision: &str) -> Result<Move, Failure>
 }
 
 /// A commit that is the opposite of another one, by a three-way merge in memory.
-pub(super) fn revert(copy: &WorkingCopy, revision: &str, committer: &Committer<'_>) -> Result<Move, Failure> {
+pub(super) fn revert(
+    copy: &WorkingCopy,
+    run: &RunId,
+    revision: &str,
+    committer: &Committer<'_>,
+) -> Result<Move, Failure> {
     let head = copy.head()?;
     let unwanted = copy.commit(revision)?;
     if unwanted.parent_count() > 1 {
@@ -97,7 +103,7 @@ pub(super) fn revert(copy: &WorkingCopy, revision: &str, committer: &Committer<'
         .collect::<Result<Vec<_>, Failure>>()?;
     // Staged content would not be in the history that the revert is part of, whoever has staged it.
     refuse_staged(copy, &changes)?;
-    refuse_dirty(copy, "revert", &changes)?;
+    refuse_dirty(copy, run, "revert", &changes)?;
     let summary = String::from_utf8_lossy(unwanted.summary_bytes().unwrap_or_default()).into_owned();
     let message = format!("Revert \"{summary}\"\n\nThis reverts commit {}.\n", unwanted.id());
     committed(copy, &head, from, to, &message, committer, true)

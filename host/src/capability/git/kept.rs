@@ -14,6 +14,7 @@ use super::movement::Move;
 use super::working_copy::{WorkingCopy, failed};
 use crate::capability::At;
 use crate::failure::Failure;
+use crate::id::RunId;
 
 /// The reference under which a call keeps the old state.
 pub(super) fn reference(at: &At) -> String {
@@ -65,12 +66,19 @@ pub(super) fn forget(copy: &WorkingCopy, at: &At) -> Result<(), Failure> {
     kept.map_err(failed(format_args!("delete {name}")))
 }
 
-/// Whether a staged content was put there by a run and not by a person: it was kept from nobody, and a
-/// later call may replace it.
-pub(super) fn was_put_there(copy: &WorkingCopy, path: &str, staged: Option<Entry>) -> Result<bool, Failure> {
-    let references = copy.repository.references_glob("refs/ripcord/*").map_err(failed("list refs/ripcord"))?;
+/// Whether a staged content was put there by an earlier call of this run, which a later one may replace.
+/// What another run has left is for a person to commit or to drop: it is part of how that run ended.
+pub(super) fn was_put_there(
+    copy: &WorkingCopy,
+    run: &RunId,
+    path: &str,
+    staged: Option<Entry>,
+) -> Result<bool, Failure> {
+    let pattern = format!("refs/ripcord/{run}/*");
+    let references = copy.repository.references_glob(&pattern).map_err(failed(format_args!("list {pattern}")))?;
     for reference in references {
-        let Some(id) = reference.map_err(failed("read a reference under refs/ripcord"))?.target() else { continue };
+        let reference = reference.map_err(failed(format_args!("read one of {pattern}")))?;
+        let Some(id) = reference.target() else { continue };
         // What somebody else has put under refs/ripcord proves nothing.
         if read(copy, id).and_then(|record| puts(copy, &record, path, staged)).unwrap_or(false) {
             return Ok(true);

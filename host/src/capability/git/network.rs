@@ -1,28 +1,21 @@
 //! Running the user's own `git` for what needs the network: their ssh, their credential helpers, and
 //! never a hook or a prompt.
 //!
-//! Everything about the process stands here: what it may inherit, how it ends with its caller, and how
-//! one is found again whose host has died.
+//! It runs under a supervisor ([`process`]): it ends at its deadline with all that it has started, even
+//! if the host is gone, and how it ended is found again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use serde_json::Value;
 
+use crate::capability::{At, Opening};
 use crate::failure::Failure;
+use crate::process::{self, Ending, Held, ProcessError, Recovered, Spec};
 
-/// Of each stream, what is kept; the rest is read and dropped.
-const OUTPUT_BYTES_MAX: u64 = 1 << 20;
-
-/// How often it is looked whether a lost attempt has ended.
-const LOST_EVERY: Duration = Duration::from_millis(200);
-
-/// The variable that marks the processes of an attempt: its children inherit it, and it can be found
-/// again after the host's death.
-const MARK: &str = "RIPCORD_GIT_ATTEMPT";
+/// Of each stream, what is kept.
+const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 /// What another git has set for its own children would redirect ours; traces would show credentials.
 const NOT_INHERITED: [&str; 15] = [
@@ -43,112 +36,128 @@ const NOT_INHERITED: [&str; 15] = [
     "GIT_CURL_VERBOSE",
 ];
 
-/// A `git` that is ready to be started.
-pub(super) struct Attempt {
-    command: Command,
-    marker: AttemptMarker,
-}
-
-/// What finds an attempt's processes again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AttemptMarker {
-    mark: String,
+/// The user's `git`, run in a working copy.
+#[derive(Clone)]
+pub(super) struct Git {
+    /// Its absolute path; none if there is none, which local work does not mind.
+    program: Option<String>,
+    root: PathBuf,
+    supervisor: PathBuf,
+    spool: PathBuf,
+    /// The longest that it may run.
+    timeout: Duration,
+    /// What it may repeat of the remote's URL, and nobody may read.
+    passwords: Vec<String>,
 }
 
 /// How `git` ended.
 #[derive(Debug)]
 pub(super) struct Finished {
-    pub(super) status: ExitStatus,
+    pub(super) ending: Ending,
     pub(super) stdout: String,
     pub(super) stderr: String,
+    /// Something in the middle of either is missing.
+    pub(super) truncated: bool,
 }
 
-impl Attempt {
-    /// A `git` with these arguments, to be run in a working copy. `key` names the call. `has_ssh` says
-    /// that the user has configured a way of their own to call ssh.
-    pub(super) fn prepare(folder: &Path, key: &str, has_ssh: bool, arguments: &[&str]) -> Self {
-        let mark = format!("{key}-{:016x}", rand::random::<u64>());
-        let mut command = Command::new("git");
-        command
-            .arg("-C")
-            .arg(folder)
-            .args(["-c", "core.hooksPath=/dev/null", "-c", "credential.interactive=false"])
-            .args(arguments)
-            .env("LC_ALL", "C")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            // Programs that would ask on a screen. A credential helper is the way to have a password.
-            .env("GIT_ASKPASS", "false")
-            .env("SSH_ASKPASS", "false")
-            .env("GCM_INTERACTIVE", "never")
-            .env(MARK, &mark)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        for variable in NOT_INHERITED {
-            command.env_remove(variable);
-        }
-        if !has_ssh && std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
-            command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
-        }
-        Self { command, marker: AttemptMarker { mark } }
+impl Git {
+    /// Finds `git`. That there is none is said when it is needed.
+    pub(super) fn find(root: PathBuf, opening: &Opening, timeout: Duration, passwords: Vec<String>) -> Self {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let program = process::program_in(&path, "git").and_then(|program| program.into_os_string().into_string().ok());
+        Self { program, root, supervisor: opening.program.clone(), spool: opening.spool.clone(), timeout, passwords }
     }
 
-    /// What is durable before it starts.
-    pub(super) fn marker(&self) -> &AttemptMarker {
-        &self.marker
+    /// The working copy.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
-    /// Runs it to its end. Dropping the future kills it with all that it has started.
-    pub(super) async fn run(mut self) -> Result<Finished, Failure> {
-        let mut child = self.command.spawn().map_err(|error| {
-            Failure::permanent(format!("can't start `git`: {error}; install it, or put it on the PATH of ripcord"))
-        })?;
-        let group = Group(child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)));
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (status, stdout, stderr) = tokio::join!(child.wait(), collect(stdout), collect(stderr));
-        drop(group);
-        let status = status.map_err(|error| Failure::unknown(format!("can't wait for `git`: {error}")))?;
-        Ok(Finished { status, stdout, stderr })
+    /// A `git` with these arguments, ready to go. `has_ssh` says that the user has configured a way of
+    /// their own to call ssh.
+    pub(super) async fn hold(&self, at: &At, has_ssh: bool, arguments: &[&str]) -> Result<Held, Failure> {
+        let Some(program) = &self.program else {
+            let path = std::env::var("PATH").unwrap_or_default();
+            return Err(Failure::permanent(format!(
+                "there is no `git` in PATH, which is `{path}`, and what needs the network is done by it; install it, or \
+                 start ripcord with a PATH that has it"
+            )));
+        };
+        let argv = [program.as_str(), "-c", "core.hooksPath=/dev/null", "-c", "credential.interactive=false"];
+        let spec = Spec {
+            argv: argv.iter().chain(arguments).map(|argument| (*argument).to_owned()).collect(),
+            cwd: self.root.clone(),
+            env: environment(has_ssh),
+            redact: self.passwords.clone(),
+            timeout: self.timeout,
+            output_bytes_max: OUTPUT_BYTES_MAX,
+        };
+        Ok(process::prepare(&self.supervisor, &self.spool, &at.key(), &spec).await?)
     }
-}
 
-/// Waits until no process of an attempt whose host has died is left. What it printed is lost.
-pub(super) async fn recover(marker: &AttemptMarker) {
-    while is_running(&marker.mark) {
-        tokio::time::sleep(LOST_EVERY).await;
-    }
-}
-
-/// Kills a process group when it goes out of scope: `git` does its work in children of its own.
-struct Group(Option<rustix::process::Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // There is nothing left of a group that has ended.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    /// Runs a `git` that changes nothing.
+    pub(super) async fn look(&self, at: &At, has_ssh: bool, arguments: &[&str]) -> Result<Finished, Failure> {
+        match self.hold(at, has_ssh, arguments).await?.run_unrecorded().await {
+            Ok(finished) => Ok(finished.into()),
+            // To have lost it is no doubt.
+            Err(ProcessError::Lost(problem)) => Err(Failure::transient(problem)),
+            Err(error) => Err(error.into()),
         }
     }
+
+    /// Finds out what became of a [`Held`] one, once it has ended.
+    pub(super) async fn recover(&self, marker: &Value) -> Recovered {
+        process::recover(&self.spool, marker).await
+    }
+
+    /// The longest that one lives: it is given time to clean up.
+    pub(super) fn lives_at_most(&self) -> Duration {
+        self.timeout + process::GRACE
+    }
 }
 
-async fn collect(stream: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut stream) = stream else { return String::new() };
-    let mut kept = Vec::new();
-    // What can't be read any more is missing from a message, no more.
-    let _ = (&mut stream).take(OUTPUT_BYTES_MAX).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&kept).into_owned()
+impl Finished {
+    pub(super) fn is_success(&self) -> bool {
+        self.ending == Ending::Exited(0)
+    }
+
+    /// How it ended and what it complained about.
+    pub(super) fn said(&self) -> String {
+        let stderr = self.stderr.trim();
+        match self.ending {
+            Ending::Exited(code) => format!("`git` exited with {code}: {stderr}"),
+            Ending::Signalled(signal) => format!("`git` was ended by signal {signal}: {stderr}"),
+            Ending::TimedOut => format!("`git` took longer than the connection's `timeout` and was ended: {stderr}"),
+        }
+    }
 }
 
-/// Whether a process of this user has the mark in its environment. Git's children run as the same user.
-fn is_running(mark: &str) -> bool {
-    let wanted = format!("{MARK}={mark}");
-    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
-    processes.flatten().map(|process| process.path().join("environ")).any(|environment: PathBuf| {
-        std::fs::read(environment)
-            .is_ok_and(|variables| variables.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()))
-    })
+impl From<process::Finished> for Finished {
+    fn from(finished: process::Finished) -> Self {
+        let process::Finished { ending, stdout, stderr, truncated } = finished;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { ending, stdout: text(stdout.0), stderr: text(stderr.0), truncated }
+    }
+}
+
+/// Ripcord's own environment, as far as it is fit for `git`, and what keeps it from asking anybody.
+fn environment(has_ssh: bool) -> BTreeMap<String, String> {
+    let inherited =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut env: BTreeMap<_, _> = inherited.filter(|(name, _)| !NOT_INHERITED.contains(&name.as_str())).collect();
+    for (name, value) in [
+        // Its words are what a verdict is made of.
+        ("LC_ALL", "C"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        // Programs that would ask on a screen. A credential helper is the way to have a password.
+        ("GIT_ASKPASS", "false"),
+        ("SSH_ASKPASS", "false"),
+        ("GCM_INTERACTIVE", "never"),
+    ] {
+        env.insert(name.to_owned(), value.to_owned());
+    }
+    if !has_ssh && !env.contains_key("GIT_SSH_COMMAND") && !env.contains_key("GIT_SSH") {
+        env.insert("GIT_SSH_COMMAND".to_owned(), "ssh -oBatchMode=yes".to_owned());
+    }
+    env
 }

@@ -1,27 +1,36 @@
 //! `push` and `remote-head`: what the remote has to be asked for.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use git2::Oid;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::network::{self, Attempt, AttemptMarker, Finished};
+use super::network::{Finished, Git};
 use super::working_copy::{WorkingCopy, failed};
 use super::{Pushed, Reply};
 use crate::capability::{At, Prepared, Settlement};
 use crate::failure::Failure;
+use crate::process::{Held, Recovered};
 
 /// After the connection is gone, the remote may still be running its own hooks and then take the push
 /// over. Until then a branch that has not moved says nothing.
-const REMOTE_SETTLES_MS: i64 = 10_000;
+const REMOTE_SETTLES: SignedDuration = SignedDuration::from_secs(10);
+
+/// How often the remote is asked until then.
+const ASK_EVERY: SignedDuration = SignedDuration::from_secs(2);
+
+/// A refusal is answered this long before the pipeline would give the push up, whatever more there is to
+/// be found out for its message.
+const ANSWERED_BEFORE: Duration = Duration::from_secs(1);
 
 /// The remote of a connection.
+#[derive(Clone)]
 pub(super) struct Remote {
-    pub(super) root: PathBuf,
+    pub(super) git: Git,
     pub(super) name: String,
 }
 
@@ -29,7 +38,7 @@ pub(super) struct Remote {
 pub(super) struct Push {
     remote: Remote,
     at: At,
-    attempt: Attempt,
+    held: Held,
     marker: Marker,
 }
 
@@ -40,7 +49,8 @@ struct Marker {
     head: String,
     lease: Option<String>,
     prepared: Timestamp,
-    attempt: AttemptMarker,
+    /// What finds the `git push` again.
+    attempt: Value,
 }
 
 /// Gets a push ready. Whether the lease holds, the remote alone decides, when it is sent.
@@ -62,15 +72,15 @@ pub(super) async fn prepare(
     let has_ssh = remote.has_ssh_command().await?;
     let options = ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-signed"];
     let arguments = [&options[..], &[lease_option.as_str(), "--", &remote.name, &refspec]].concat();
-    let attempt = Attempt::prepare(&remote.root, &at.key(), has_ssh, &arguments);
+    let held = remote.git.hold(at, has_ssh, &arguments).await?;
     let marker = Marker {
         branch: branch.to_owned(),
         head,
         lease: lease.map(str::to_owned),
         prepared: Timestamp::now(),
-        attempt: attempt.marker().clone(),
+        attempt: held.marker(),
     };
-    Ok(Push { remote, at: at.clone(), attempt, marker })
+    Ok(Push { remote, at: at.clone(), held, marker })
 }
 
 #[async_trait]
@@ -80,17 +90,19 @@ impl Prepared<Reply> for Push {
     }
 
     async fn perform(self: Box<Self>) -> Result<Reply, Failure> {
-        let Self { remote, at, attempt, marker } = *self;
-        let finished = attempt.run().await?;
+        let Self { remote, at, held, marker } = *self;
+        let answered_by = Instant::now() + at.deadline.saturating_sub(ANSWERED_BEFORE);
+        let finished = Finished::from(held.run().await?);
         let tried = format!("push {} to {} of `{}`", marker.head, marker.branch, remote.name);
         match Verdict::of(&finished) {
             Verdict::Taken => Ok(Reply::Pushed(marker.pushed())),
             Verdict::Stale => {
                 let expected = marker.lease.as_deref().map_or("not to exist".to_owned(), |id| format!("at {id}"));
-                let found = match remote.head(&at, &marker.branch).await {
-                    Ok(Some(id)) => format!("it is at {id}"),
-                    Ok(None) => "there is no such branch".to_owned(),
-                    Err(failure) => format!("where it is can't be found out: {failure}"),
+                let found = match timeout_at(answered_by, remote.head(&at, &marker.branch)).await {
+                    Ok(Ok(Some(id))) => format!("it is at {id}"),
+                    Ok(Ok(None)) => "there is no such branch".to_owned(),
+                    Ok(Err(failure)) => format!("where it is can't be found out: {failure}"),
+                    Err(_) => "where it is was not answered in time".to_owned(),
                 };
                 Err(Failure::permanent(format!(
                     "can't {tried}: the branch was expected {expected}, but {found}; somebody has pushed in between. \
@@ -102,36 +114,40 @@ impl Prepared<Reply> for Push {
                 finished.stderr.trim()
             ))),
             Verdict::NotReached => Err(remote.not_reached(&tried, &finished)),
-            Verdict::Unclear => {
-                Err(Failure::unknown(format!("{tried}: {}: {}", finished.status, finished.stderr.trim())))
-            }
+            Verdict::Unclear => Err(Failure::unknown(format!("{tried}: {}", finished.said()))),
         }
     }
 }
 
-/// Asks the remote what became of a push, once nothing of the first attempt runs any more.
-pub(super) async fn settle(remote: Remote, at: &At, marker: &Value) -> Result<Settlement<Reply>, Failure> {
+/// Finds out what became of a push: from what the attempt itself has said, once nothing of it runs any
+/// more, or else from the remote.
+pub(super) async fn settle(remote: &Remote, at: &At, marker: &Value) -> Result<Settlement<Reply>, Failure> {
     let marker: Marker = serde_json::from_value(marker.clone())
         .map_err(|error| Failure::unknown(format!("the journal's marker can't be read: {error}")))?;
-    if tokio::time::timeout(at.deadline, network::recover(&marker.attempt)).await.is_err() {
-        return Ok(Settlement::Unknown(format!(
-            "the first attempt's `git push` is still running (`ps -ef | grep {}`)",
-            marker.head
-        )));
-    }
-    let ask = || async {
-        let asked = tokio::time::timeout(at.deadline, remote.head(at, &marker.branch)).await;
-        asked.unwrap_or_else(|_| Err(Failure::unknown(format!("`{}` does not answer", remote.name))))
+    let ended = match remote.git.recover(&marker.attempt).await {
+        Recovered::NeverStarted => return Ok(Settlement::DidNotHappen),
+        Recovered::Finished(finished) => match Verdict::of(&finished.into()) {
+            Verdict::Taken => return Ok(Settlement::Happened(Reply::Pushed(marker.pushed()))),
+            Verdict::Stale | Verdict::Refused(_) | Verdict::NotReached => return Ok(Settlement::DidNotHappen),
+            // The record does not say when it ended, but it lived no longer than this.
+            Verdict::Unclear => {
+                let lived = SignedDuration::try_from(remote.git.lives_at_most()).unwrap_or(SignedDuration::MAX);
+                marker.prepared.saturating_add(lived).map_or(Timestamp::MAX, |latest| latest.min(Timestamp::now()))
+            }
+        },
+        // What was left of it may have been ended just now.
+        Recovered::Lost(_) => Timestamp::now(),
     };
-    let mut found = ask().await?;
-    let since_ms = Timestamp::now().as_millisecond() - marker.prepared.as_millisecond();
+    let settled = ended.saturating_add(REMOTE_SETTLES).unwrap_or(Timestamp::MAX);
     let has_moved = |found: &Option<Oid>| found.map(|id| id.to_string()) != marker.lease;
-    if let Ok(rest_ms @ 1..) = u64::try_from(REMOTE_SETTLES_MS - since_ms)
-        && !has_moved(&found)
-    {
-        tokio::time::sleep(Duration::from_millis(rest_ms)).await;
-        found = ask().await?;
-    }
+    let found = loop {
+        let found = remote.head(at, &marker.branch).await?;
+        let rest = Timestamp::now().duration_until(settled);
+        match Duration::try_from(rest.min(ASK_EVERY)) {
+            Ok(pause) if !pause.is_zero() && !has_moved(&found) => sleep(pause).await,
+            _ => break found,
+        }
+    };
     Ok(match found {
         Some(id) if id.to_string() == marker.head => Settlement::Happened(Reply::Pushed(marker.pushed())),
         found if !has_moved(&found) => Settlement::DidNotHappen,
@@ -164,10 +180,13 @@ impl Remote {
         let target = push_url.await?.unwrap_or_else(|| self.name.clone());
         let reference = format!("refs/heads/{branch}");
         let has_ssh = self.has_ssh_command().await?;
-        let arguments = ["ls-remote", "--refs", "--", &target, &reference];
-        let finished = Attempt::prepare(&self.root, &at.key(), has_ssh, &arguments).run().await?;
-        if !finished.status.success() {
-            return Err(self.not_reached(&format!("ask `{}` for {branch}", self.name), &finished));
+        let finished = self.git.look(at, has_ssh, &["ls-remote", "--refs", "--", &target, &reference]).await?;
+        let tried = format!("ask `{}` for {branch}", self.name);
+        if !finished.is_success() {
+            return Err(self.not_reached(&tried, &finished));
+        }
+        if finished.truncated {
+            return Err(Failure::permanent(format!("can't {tried}: it answers more than can be kept")));
         }
         // The pattern also matches longer names that end in the same way.
         let mut lines = finished.stdout.lines().filter_map(|line| line.split_once('\t'));
@@ -189,7 +208,7 @@ impl Remote {
         &self,
         work: impl FnOnce(&WorkingCopy) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let root = self.root.clone();
+        let root = self.git.root().to_owned();
         tokio::task::spawn_blocking(move || work(&WorkingCopy::open(&root)?)).await.unwrap_or_else(|error| {
             Err(Failure::permanent(format!("the thread that read the repository ended: {error}")))
         })
@@ -198,7 +217,7 @@ impl Remote {
     /// A failure before anything was sent, in git's words.
     fn not_reached(&self, tried: &str, finished: &Finished) -> Failure {
         let stderr = finished.stderr.trim();
-        let (folder, remote) = (self.root.display(), &self.name);
+        let (folder, remote) = (self.git.root().display(), &self.name);
         let advice = if LOCKED_OUT.iter().any(|sign| stderr.contains(sign)) {
             format!(
                 ". Nothing asks for a password here: see that `git -C {folder} ls-remote {remote}` works without a question \
@@ -207,7 +226,7 @@ impl Remote {
         } else if ABSENT.iter().any(|sign| stderr.contains(sign)) {
             format!(". See `git -C {folder} remote -v`")
         } else {
-            return Failure::transient(format!("can't {tried}: {}: {stderr}", finished.status));
+            return Failure::transient(format!("can't {tried}: {}", finished.said()));
         };
         Failure::permanent(format!("can't {tried}: {stderr}{advice}"))
     }
@@ -278,7 +297,7 @@ impl Verdict {
         };
         match line {
             // `=`: it is there already, by an earlier attempt or by somebody else; the same commit.
-            Some((" " | "+" | "*" | "=", _)) if finished.status.success() => Self::Taken,
+            Some((" " | "+" | "*" | "=", _)) if finished.is_success() => Self::Taken,
             Some(("!", summary)) if summary.contains("(stale info)") => Self::Stale,
             Some(("!", summary)) if summary.starts_with("[rejected]") || summary.starts_with("[remote rejected]") => {
                 Self::Refused(summary.to_owned())

@@ -7,8 +7,9 @@ use super::kept;
 use super::movement::{Change, Move, listed};
 use super::working_copy::{WorkingCopy, failed};
 use crate::failure::Failure;
+use crate::id::RunId;
 
-pub(super) fn plan(copy: &WorkingCopy, revision: &str, paths: &[String]) -> Result<Move, Failure> {
+pub(super) fn plan(copy: &WorkingCopy, run: &RunId, revision: &str, paths: &[String]) -> Result<Move, Failure> {
     let head = copy.head()?;
     let head_tree = head.tree()?;
     let wanted = copy.commit(revision)?;
@@ -27,7 +28,7 @@ pub(super) fn plan(copy: &WorkingCopy, revision: &str, paths: &[String]) -> Resu
         }
         changes.push((Change { path: path.to_owned(), before: staged, after }, committed));
     }
-    refuse_dirty(copy, "restore", &changes)?;
+    refuse_dirty(copy, run, "restore", &changes)?;
 
     let entries = |side: fn(&Change) -> Option<Entry>| -> Vec<(&str, Option<Entry>)> {
         changes.iter().map(|(change, _)| (change.path.as_str(), side(change))).collect()
@@ -39,11 +40,13 @@ pub(super) fn plan(copy: &WorkingCopy, revision: &str, paths: &[String]) -> Resu
 }
 
 /// Refuses to write over what somebody has changed: a file that is neither as staged nor as it is to
-/// be, or a staged content that is neither committed, nor what it is to be, nor a run's own doing.
+/// be, or a staged content that is neither committed, nor what it is to be, nor this run's own
+/// doing.
 ///
 /// Each change comes with what `HEAD` has at its path.
 pub(super) fn refuse_dirty(
     copy: &WorkingCopy,
+    run: &RunId,
     operation: &str,
     changes: &[(Change, Option<Entry>)],
 ) -> Result<(), Failure> {
@@ -68,7 +71,7 @@ pub(super) fn refuse_dirty(
             dirty.insert(path.clone());
         }
         let is_known = copy.same(*before, *committed) || copy.same(*before, *after);
-        if !is_known && !kept::was_put_there(copy, path, *before)? {
+        if !is_known && !kept::was_put_there(copy, run, path, *before)? {
             dirty.insert(path.clone());
         }
     }

@@ -1,18 +1,24 @@
 //! `push` and `remote-head`, against a bare repository by path and by a `git daemon`.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use ripcord::capability::Settlement;
+use ripcord::capability::git::{Call, Pushed, Reply};
+use ripcord::failure::Failure;
 use serde_json::json;
 
-use super::*;
-use crate::capability::Settlement;
+use super::lab::{Lab, at};
+use super::{plant_hooks, push};
+use crate::wait_for;
 
 impl Lab {
-    fn with_remote() -> Self {
+    pub(super) fn with_remote() -> Self {
         let lab = Self::new();
         let remote = lab.remote();
         lab.git(&["clone", "--quiet", "--bare", ".", remote.to_str().unwrap()]);
@@ -24,11 +30,17 @@ impl Lab {
         self.folder.path().join("remote.git")
     }
 
-    fn on_remote(&self, branch: &str) -> Option<String> {
+    pub(super) fn on_remote(&self, branch: &str) -> Option<String> {
         let remote = self.remote();
         let arguments = ["--git-dir", remote.to_str().unwrap(), "rev-parse", "--verify", "--quiet", branch];
         let (success, id) = self.try_git(&arguments);
         success.then_some(id)
+    }
+
+    fn remote_hook(&self, script: &str) {
+        let hook = self.remote().join("hooks/pre-receive");
+        std::fs::write(&hook, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     fn move_remote(&self, branch: &str, id: &str) {
@@ -41,16 +53,16 @@ impl Lab {
     }
 }
 
-fn pushed(branch: &str, head: &str, previous: Option<&str>) -> Reply {
+pub(super) fn pushed(branch: &str, head: &str, previous: Option<&str>) -> Reply {
     let previous = previous.map(str::to_owned);
-    Reply::Pushed(super::super::Pushed { branch: branch.to_owned(), head: head.to_owned(), previous })
+    Reply::Pushed(Pushed { branch: branch.to_owned(), head: head.to_owned(), previous })
 }
 
 /// A `git daemon` on loopback.
-struct Daemon(Child, u16);
+pub(super) struct Daemon(Child, u16);
 
 impl Daemon {
-    fn serve(folder: &Path) -> Self {
+    pub(super) fn serve(folder: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new("git")
             .args(["daemon", "--export-all", "--enable=receive-pack", "--listen=127.0.0.1", "--reuseaddr"])
@@ -62,11 +74,15 @@ impl Daemon {
             .spawn()
             .unwrap();
         let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(started.elapsed() < Duration::from_secs(10), "git daemon does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
         Self(child, port)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("git://127.0.0.1:{}/remote.git", self.1)
     }
 }
 
@@ -78,13 +94,55 @@ impl Drop for Daemon {
     }
 }
 
+/// Makes the remote take its time, in a hook of its own.
+pub(super) struct Slow(PathBuf);
+
+impl Slow {
+    pub(super) fn new(lab: &Lab) -> Self {
+        let folder = lab.folder.path();
+        let path = folder.display();
+        lab.remote_hook(&format!("echo > '{path}/begun'\nwhile ! [ -e '{path}/may-end' ]; do sleep 0.01; done"));
+        Self(folder.to_owned())
+    }
+
+    pub(super) fn wait_until_begun(&self) {
+        wait_for(&self.0.join("begun"));
+    }
+
+    pub(super) fn go_on(&self) {
+        std::fs::write(self.0.join("may-end"), "").unwrap();
+    }
+}
+
+/// A remote that takes connections and never answers.
+pub(super) struct Silence(TcpListener);
+
+impl Silence {
+    pub(super) fn new(lab: &Lab) -> Self {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("git://127.0.0.1:{}/app.git", server.local_addr().unwrap().port());
+        lab.git(&["remote", "set-url", "origin", &url]);
+        Self(server)
+    }
+
+    pub(super) fn accept(&self) -> TcpStream {
+        self.0.accept().unwrap().0
+    }
+
+    /// The other end is closed when nobody has it open any more.
+    pub(super) fn wait_until_closed(mut connection: TcpStream) {
+        connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        connection.read_to_end(&mut Vec::new()).expect("the other end is closed");
+    }
+}
+
 #[tokio::test]
 async fn a_push_moves_the_branch_only_from_where_the_lease_says() {
     for over_the_network in [false, true] {
         let lab = Lab::with_remote();
         let daemon = Daemon::serve(lab.folder.path());
         if over_the_network {
-            lab.git(&["remote", "set-url", "origin", &format!("git://127.0.0.1:{}/remote.git", daemon.1)]);
+            lab.git(&["remote", "set-url", "origin", &daemon.url()]);
         }
         let witness = lab.folder.path().join("witness");
         plant_hooks(&lab.root().join(".git/hooks"), &witness);
@@ -126,9 +184,7 @@ async fn a_push_moves_the_branch_only_from_where_the_lease_says() {
 #[tokio::test]
 async fn a_rule_of_the_remote_is_a_permanent_failure_in_its_words() {
     let lab = Lab::with_remote();
-    let hook = lab.remote().join("hooks/pre-receive");
-    std::fs::write(&hook, "#!/bin/sh\necho 'main is protected, and was not found'\nexit 1\n").unwrap();
-    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    lab.remote_hook("echo 'main is protected, and was not found'\nexit 1");
     let v3 = lab.id("v3");
     match lab.mutate(0, push("v1", "main", Some(&v3))).await {
         Err(Failure::Permanent(problem)) => assert!(problem.message.contains("main is protected"), "{problem}"),
@@ -138,13 +194,37 @@ async fn a_rule_of_the_remote_is_a_permanent_failure_in_its_words() {
 }
 
 #[tokio::test]
-async fn a_push_in_doubt_is_settled_by_asking_the_remote() {
+async fn a_push_in_doubt_is_settled_by_what_it_said_itself() {
     let lab = Lab::with_remote();
     let [v1, v2, v3] = ["v1", "v2", "v3"].map(|tag| lab.id(tag));
     let call = push("v1", "main", Some(&v3));
+    let ready = || async { lab.driver().prepare(&at(0), &call).await.unwrap() };
+    let (never, refused, taken) = (ready().await, ready().await, ready().await);
+    let [never_marker, refused_marker, taken_marker] = [&never, &refused, &taken].map(|ready| ready.marker());
+    drop(never);
+    lab.remote_hook("exit 1");
+    refused.perform().await.unwrap_err();
+    lab.remote_hook("exit 0");
+    taken.perform().await.unwrap();
+
+    // Whatever has become of the remote since.
+    lab.move_remote("main", &v2);
+    let settle = async |marker: Option<_>| lab.driver().settle(&at(0), &call, marker.as_ref()).await;
+    assert_eq!(settle(never_marker).await, Settlement::DidNotHappen);
+    assert_eq!(settle(refused_marker).await, Settlement::DidNotHappen);
+    assert_eq!(settle(taken_marker).await, Settlement::Happened(pushed("main", &v1, Some(&v3))));
+}
+
+#[tokio::test]
+async fn a_push_that_could_not_say_what_became_of_it_is_settled_by_asking_the_remote() {
+    let lab = Lab::with_remote();
+    let [v1, v2, v3] = ["v1", "v2", "v3"].map(|tag| lab.id(tag));
+    let call = push("v1", "main", Some(&v3));
+    lab.remote_hook("kill -9 $PPID");
     let prepared = lab.driver().prepare(&at(0), &call).await.unwrap();
     let mut marker = prepared.marker().unwrap();
-    drop(prepared);
+    let failure = prepared.perform().await.unwrap_err();
+    assert!(matches!(&failure, Failure::Unknown(_)), "{failure:?}");
     // Long enough ago that the remote has made up its mind.
     marker["prepared"] = json!("2026-01-01T00:00:00Z");
     let settle = || async { lab.driver().settle(&at(0), &call, Some(&marker)).await };
@@ -158,34 +238,6 @@ async fn a_push_in_doubt_is_settled_by_asking_the_remote() {
     assert!(
         matches!(settle().await, Settlement::Unknown(seen) if seen.contains("does not appear to be a git repository"))
     );
-}
-
-#[tokio::test]
-async fn a_push_is_not_settled_as_long_as_the_first_attempt_runs() {
-    let lab = Lab::with_remote();
-    let [v1, v3] = ["v1", "v3"].map(|tag| lab.id(tag));
-    let call = push("v1", "main", Some(&v3));
-    let mut marker = lab.driver().prepare(&at(0), &call).await.unwrap().marker().unwrap();
-    marker["prepared"] = json!("2026-01-01T00:00:00Z");
-    // What a host that was killed leaves: a process with the attempt's mark, which still pushes.
-    let mark = marker["attempt"]["mark"].as_str().unwrap();
-    let refspec = format!("+{v1}:refs/heads/main");
-    let mut orphan = Command::new("sh")
-        .args(["-c", "sleep 1; exec git -C \"$0\" push --quiet origin \"$1\""])
-        .arg(lab.root())
-        .arg(refspec)
-        .env("RIPCORD_GIT_ATTEMPT", mark)
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    let reaper = std::thread::spawn(move || orphan.wait().unwrap());
-    let impatient = At { deadline: Duration::from_millis(100), ..at(0) };
-    let settled = lab.driver().settle(&impatient, &call, Some(&marker)).await;
-    assert!(matches!(settled, Settlement::Unknown(seen) if seen.contains("still running")));
-    let settled = lab.driver().settle(&at(0), &call, Some(&marker)).await;
-    assert_eq!(settled, Settlement::Happened(pushed("main", &v1, Some(&v3))));
-    assert!(began.elapsed() >= Duration::from_millis(900));
-    reaper.join().unwrap();
 }
 
 #[tokio::test]
@@ -224,20 +276,4 @@ async fn a_remote_that_wants_a_password_or_is_not_there_fails_at_once() {
         }
         assert!(began.elapsed() < Duration::from_secs(10), "{url}");
     }
-}
-
-#[tokio::test]
-async fn a_push_that_nobody_waits_for_any_more_ends_with_all_its_processes() {
-    let lab = Lab::with_remote();
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("git://127.0.0.1:{}/app.git", server.local_addr().unwrap().port());
-    lab.git(&["remote", "set-url", "origin", &url]);
-    let v3 = lab.id("v3");
-    let prepared = lab.driver().prepare(&at(0), &push("v1", "main", Some(&v3))).await.unwrap();
-    let waited = tokio::time::timeout(Duration::from_millis(500), prepared.perform()).await;
-    assert!(waited.is_err(), "the remote never answers");
-    let (mut connection, _) = server.accept().unwrap();
-    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let mut sent = Vec::new();
-    connection.read_to_end(&mut sent).expect("the other end is closed");
 }

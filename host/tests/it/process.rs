@@ -1,37 +1,17 @@
 //! Programs under a supervisor, with real processes: what holds when the host, the supervisor or the
 //! program is killed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod command;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ripcord::process::{Ending, Finished, ProcessError, Recovered, Spec, prepare, recover, sweep};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
-const SUPERVISOR: &str = env!("CARGO_BIN_EXE_ripcord");
-
-/// A folder with the spool in it, in which the programs run.
-struct Place(tempfile::TempDir);
+use crate::{Host, Place, SUPERVISOR, is_alive, pid, text, wait_for, wait_until};
 
 impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn spool(&self) -> PathBuf {
-        self.path("spool")
-    }
-
     fn shell(&self, script: &str) -> Spec {
         shell(self.0.path(), script)
     }
@@ -40,10 +20,8 @@ impl Place {
         prepare(Path::new(SUPERVISOR), &self.spool(), "test", spec).await?.run().await
     }
 
-    /// Waits for a file that a program writes, with a whole line in it.
     fn wait_for(&self, name: &str) -> String {
-        let path = self.path(name);
-        wait_until(|| std::fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n'))).trim().to_owned()
+        wait_for(&self.path(name))
     }
 
     fn record(&self) -> String {
@@ -62,59 +40,17 @@ fn shell(cwd: &Path, script: &str) -> Spec {
     }
 }
 
-fn wait_until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(30), "waited too long");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn pid(text: &str) -> Pid {
-    Pid::from_raw(text.trim().parse().expect("a process id")).unwrap()
-}
-
-fn is_alive(pid: Pid) -> bool {
-    // In a container nobody may collect orphans: a zombie has ended.
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
-    test_kill_process(pid).is_ok() && !stat.contains(") Z ")
-}
-
-fn text(output: &ripcord::capability::Payload) -> &str {
-    std::str::from_utf8(&output.0).unwrap()
-}
-
-/// Another process that is the host, so that it can be killed.
-struct Host {
-    process: Child,
-    marker: Value,
-}
-
-impl Host {
-    /// It holds a supervisor for the script, and lets it go if told so.
-    fn start(place: &Place, script: &str, timeout: Duration, go: bool) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "as_host", "--ignored", "--nocapture"])
-            .env("TEST_PLACE", place.0.path())
-            .env("TEST_SCRIPT", script)
-            .env("TEST_TIMEOUT_MS", timeout.as_millis().to_string())
-            .env("TEST_GO", go.to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let marker = lines.find_map(|line| line.unwrap().strip_prefix("marker ").map(String::from)).unwrap();
-        Self { process, marker: serde_json::from_str(&marker).unwrap() }
-    }
-
-    fn kill(mut self) -> Value {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        self.marker
-    }
+/// A host that holds a supervisor for the script, and lets it go if told so.
+fn host(place: &Place, script: &str, timeout: Duration, go: bool) -> Host {
+    Host::start(
+        "process::as_host",
+        &[
+            ("TEST_PLACE", place.0.path().to_str().unwrap()),
+            ("TEST_SCRIPT", script),
+            ("TEST_TIMEOUT_MS", &timeout.as_millis().to_string()),
+            ("TEST_GO", &go.to_string()),
+        ],
+    )
 }
 
 #[tokio::test]
@@ -249,7 +185,7 @@ async fn a_flood_of_output_is_cut_and_never_blocks_the_program() {
 async fn after_the_host_was_killed_a_program_lives_on_and_its_end_is_found() {
     let place = Place::new();
     let script = "echo $$ > begun; while ! [ -e may-end ]; do sleep 0.01; done; echo well; exit 5";
-    let host = Host::start(&place, script, Duration::from_secs(60), true);
+    let host = host(&place, script, Duration::from_secs(60), true);
     let program = pid(&place.wait_for("begun"));
     let marker = host.kill();
     assert!(is_alive(program));
@@ -272,7 +208,7 @@ async fn after_the_host_was_killed_a_program_lives_on_and_its_end_is_found() {
 #[tokio::test]
 async fn after_the_host_was_killed_a_deadline_still_holds() {
     let place = Place::new();
-    let host = Host::start(&place, "echo $$ > begun; sleep 60", Duration::from_millis(1500), true);
+    let host = host(&place, "echo $$ > begun; sleep 60", Duration::from_millis(1500), true);
     let program = pid(&place.wait_for("begun"));
     let marker = host.kill();
     // Nobody looks, and it ends all the same.
@@ -287,7 +223,7 @@ async fn a_host_that_dies_before_it_said_go_leaves_nothing_behind() {
     let other = Place::new();
     // Two hosts and two supervisors of one: nobody else holds the pipe that a death has to close.
     let beside = prepare(Path::new(SUPERVISOR), &other.spool(), "test", &other.shell("echo beside")).await.unwrap();
-    let host = Host::start(&place, "echo x > ran", Duration::from_secs(60), false);
+    let host = host(&place, "echo x > ran", Duration::from_secs(60), false);
     let late = prepare(Path::new(SUPERVISOR), &other.spool(), "test", &other.shell("echo late")).await.unwrap();
     let beside_marker = beside.marker();
     let marker = host.kill();
@@ -312,7 +248,7 @@ async fn a_program_whose_supervisor_was_killed_is_lost_but_never_left_running() 
         (1_000, format!("sleep 60 & echo $! > program; {WAIT}"), "was ended at its deadline"),
     ] {
         let place = Place::new();
-        let host = Host::start(&place, &script, Duration::from_millis(timeout_ms), true);
+        let host = host(&place, &script, Duration::from_millis(timeout_ms), true);
         let supervisor = pid(&place.wait_for("begun"));
         let marker = host.kill();
         kill_process(supervisor, Signal::KILL).unwrap();

@@ -1,10 +1,23 @@
-//! A call that was cut off, at every point at which it can be.
+//! A call that was cut off, at every point at which it can be. What needs no look inside is in
+//! `host/tests/it/git`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::super::carry::Carrying;
-use super::super::movement::Move;
-use super::super::working_copy::WorkingCopy;
-use super::*;
+#[path = "../../../tests/it/git/lab.rs"]
+mod lab;
+
+use std::path::PathBuf;
+
+use self::lab::{Lab, at, commit, reset, restore, revert};
+use super::carry::Carrying;
+use super::movement::Move;
+use super::working_copy::WorkingCopy;
+use super::{Call, Reply};
+use crate as ripcord;
 use crate::capability::{CapabilityCall, Settlement};
+use crate::failure::Failure;
+
+/// Local work needs none.
+const SUPERVISOR: &str = "ripcord";
 
 /// The steps of `carry.rs` after which a call may be killed.
 const STEPS: usize = 6;
@@ -205,72 +218,4 @@ async fn a_failure_in_the_middle_puts_back_what_was_there() {
     std::fs::write(&object, bytes).unwrap();
     assert_eq!(lab.seen(), before);
     lab.moved(0, call).await;
-}
-
-/// The process that [`a_host_that_is_killed_at_any_moment_leaves_a_call_that_can_be_gone_on_with`] kills.
-#[tokio::test]
-#[ignore = "a part of another test"]
-async fn child_that_is_killed() {
-    let Some(folder) = std::env::var_os("RIPCORD_TEST_LAB") else { return };
-    let call: Call = serde_json::from_str(&std::env::var("RIPCORD_TEST_CALL").unwrap()).unwrap();
-    let connection: Connection = toml::from_str("path = \"app\"").unwrap();
-    let base = PathBuf::from(folder);
-    let secrets = Arc::new(Secrets::new(BTreeMap::new(), &base));
-    let opening = Opening { secrets, spool: base.join("spool"), program: PathBuf::from("ripcord"), base: base.clone() };
-    let driver = connection.open(&opening).unwrap();
-    let prepared = driver.prepare(&at(0), &call).await.unwrap();
-    std::fs::write(base.join("marker.part"), prepared.marker().unwrap().to_string()).unwrap();
-    std::fs::rename(base.join("marker.part"), base.join("marker")).unwrap();
-    prepared.perform().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_host_that_is_killed_at_any_moment_leaves_a_call_that_can_be_gone_on_with() {
-    // Large enough that writing takes longer than the steps between the kills.
-    let new_lab = || {
-        let lab = Lab::new();
-        for round in ["four", "five"] {
-            for number in 0..40 {
-                lab.write(&format!("many/{number}.ts"), &format!("{round} {number}\n").repeat(2_000));
-            }
-            lab.record(round);
-        }
-        lab
-    };
-    let twin = new_lab();
-    let call = reset("four");
-    let expected = twin.mutate(0, call.clone()).await.unwrap();
-    let (mut happened, mut did_not) = (0, 0);
-    for round in 0..16 {
-        let lab = new_lab();
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "capability::git::tests::doubt::child_that_is_killed", "--ignored", "--quiet"])
-            .env("RIPCORD_TEST_LAB", lab.folder.path())
-            .env("RIPCORD_TEST_CALL", serde_json::to_string(&call).unwrap())
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let marker = lab.folder.path().join("marker");
-        while !marker.exists() {
-            assert!(child.try_wait().unwrap().is_none_or(|status| status.success()), "the child failed by itself");
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        std::thread::sleep(Duration::from_micros(round * 2_000));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let marker = serde_json::from_str(&std::fs::read_to_string(marker).unwrap()).unwrap();
-        match lab.driver().settle(&at(0), &call, Some(&marker)).await {
-            Settlement::Happened(reply) => {
-                happened += 1;
-                assert_eq!(reply, expected);
-            }
-            Settlement::DidNotHappen => {
-                did_not += 1;
-                assert_eq!(lab.mutate(0, call.clone()).await, Ok(expected.clone()));
-            }
-            Settlement::Unknown(seen) => panic!("{seen}"),
-        }
-        assert_eq!(lab.seen(), twin.seen());
-    }
-    assert!(happened + did_not == 16 && did_not > 0, "{happened} {did_not}");
 }

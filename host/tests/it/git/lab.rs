@@ -1,29 +1,30 @@
-//! The driver against real repositories, made and looked at with the real `git`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod doubt;
-mod local;
-mod remote;
+//! A real repository, made and looked at with the real `git`, and the driver of a connection to it.
+//!
+//! The crate's own tests include this file too. `super` says what `ripcord` is, and which program
+//! supervises.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Call, Connection, Moved, Reply};
-use crate::capability::{At, CapabilityConnection, Driver, Opening};
-use crate::failure::Failure;
-use crate::id::{ExecutionId, RunId};
-use crate::secret::Secrets;
+use super::SUPERVISOR;
+use super::ripcord::capability::git::{Call, Connection, Moved, Reply};
+use super::ripcord::capability::{At, CapabilityConnection, Driver, OpenError, Opening};
+use super::ripcord::failure::Failure;
+use super::ripcord::id::{ExecutionId, RunId};
+use super::ripcord::secret::Secrets;
+
+pub(super) type GitDriver = Arc<dyn Driver<Call = Call, Reply = Reply>>;
 
 /// A working copy with three commits, tagged `v1`, `v2` and `v3`, on `main`.
-struct Lab {
-    folder: tempfile::TempDir,
-    settings: String,
+pub(super) struct Lab {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) settings: String,
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let lab = Self { folder: tempfile::tempdir().unwrap(), settings: String::new() };
         std::fs::create_dir(lab.root()).unwrap();
         lab.git(&["init", "--quiet", "--initial-branch=main"]);
@@ -46,22 +47,22 @@ impl Lab {
         lab
     }
 
-    fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.folder.path().join("app")
     }
 
-    fn write(&self, path: &str, content: &str) {
+    pub(super) fn write(&self, path: &str, content: &str) {
         let path = self.root().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
-    fn content(&self, path: &str) -> String {
+    pub(super) fn content(&self, path: &str) -> String {
         std::fs::read_to_string(self.root().join(path)).unwrap_or_else(|error| error.kind().to_string())
     }
 
     /// Commits everything and tags it.
-    fn record(&self, tag: &str) {
+    pub(super) fn record(&self, tag: &str) {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--message", tag]);
         self.git(&["tag", tag]);
@@ -69,7 +70,7 @@ impl Lab {
 
     /// Two more commits, `link` and `file`, in which `src` is a link to a folder outside, with a file
     /// of a name that `src` has too, and a file.
-    fn swap_kinds(&self, outside: &Path) {
+    pub(super) fn swap_kinds(&self, outside: &Path) {
         std::fs::create_dir(outside).unwrap();
         std::fs::write(outside.join("a.ts"), "not ours\n").unwrap();
         self.git(&["rm", "--quiet", "-r", "src"]);
@@ -80,13 +81,13 @@ impl Lab {
         self.record("file");
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    pub(super) fn git(&self, arguments: &[&str]) -> String {
         let (success, output) = self.try_git(arguments);
         assert!(success, "git {arguments:?}: {output}");
         output
     }
 
-    fn try_git(&self, arguments: &[&str]) -> (bool, String) {
+    pub(super) fn try_git(&self, arguments: &[&str]) -> (bool, String) {
         let mut command = std::process::Command::new("git");
         command.arg("-C").arg(self.root()).args(arguments).env("GIT_CONFIG_NOSYSTEM", "1").env("LC_ALL", "C");
         // The same ids in each lab, so that two labs can be compared.
@@ -96,12 +97,12 @@ impl Lab {
         (output.status.success(), String::from_utf8(text).unwrap().trim_end().to_owned())
     }
 
-    fn id(&self, revision: &str) -> String {
+    pub(super) fn id(&self, revision: &str) -> String {
         self.git(&["rev-parse", &format!("{revision}^{{commit}}")])
     }
 
     /// All that a person can see of the working copy, as git sees it, and that git finds it sound.
-    fn seen(&self) -> (String, String, String) {
+    pub(super) fn seen(&self) -> (String, String, String) {
         self.git(&["fsck", "--strict", "--no-dangling"]);
         assert_eq!(self.left_over(), Vec::<String>::new());
         (
@@ -118,29 +119,19 @@ impl Lab {
         names.filter(|name| name.ends_with(".lock") || name.starts_with(".ripcord")).collect()
     }
 
-    fn driver(&self) -> Arc<dyn Driver<Call = Call, Reply = Reply>> {
+    pub(super) fn driver(&self) -> GitDriver {
         self.open().unwrap()
     }
 
-    fn open(&self) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, crate::capability::OpenError> {
-        let connection: Connection = toml::from_str(&format!("path = \"app\"\n{}", self.settings)).unwrap();
-        connection.open(&Opening {
-            secrets: Arc::new(Secrets::new(BTreeMap::new(), self.folder.path())),
-            spool: self.folder.path().join("spool"),
-            base: self.folder.path().to_owned(),
-            program: PathBuf::from("ripcord"),
-        })
+    pub(super) fn open(&self) -> Result<GitDriver, OpenError> {
+        open(self.folder.path(), &self.settings)
     }
 
-    async fn read(&self, call: Call) -> Result<Reply, Failure> {
-        self.driver().read(&at(0), &call).await
-    }
-
-    async fn mutate(&self, ordinal: u32, call: Call) -> Result<Reply, Failure> {
+    pub(super) async fn mutate(&self, ordinal: u32, call: Call) -> Result<Reply, Failure> {
         self.driver().prepare(&at(ordinal), &call).await?.perform().await
     }
 
-    async fn moved(&self, ordinal: u32, call: Call) -> Moved {
+    pub(super) async fn moved(&self, ordinal: u32, call: Call) -> Moved {
         match self.mutate(ordinal, call).await {
             Ok(Reply::Moved(moved)) => moved,
             other => panic!("{other:?}"),
@@ -148,7 +139,18 @@ impl Lab {
     }
 }
 
-fn at(ordinal: u32) -> At {
+/// Opens the connection of the lab in a folder, with more settings than its path.
+pub(super) fn open(folder: &Path, settings: &str) -> Result<GitDriver, OpenError> {
+    let connection: Connection = toml::from_str(&format!("path = \"app\"\n{settings}")).unwrap();
+    connection.open(&Opening {
+        secrets: Arc::new(Secrets::new(BTreeMap::new(), folder)),
+        spool: folder.join("spool"),
+        base: folder.to_owned(),
+        program: PathBuf::from(SUPERVISOR),
+    })
+}
+
+pub(super) fn at(ordinal: u32) -> At {
     At {
         run: RunId::from("20261122-180312-k7qm".to_owned()),
         execution: ExecutionId(3),
@@ -159,45 +161,22 @@ fn at(ordinal: u32) -> At {
     }
 }
 
-fn strings(texts: &[&str]) -> Vec<String> {
+pub(super) fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn restore(revision: &str, paths: &[&str]) -> Call {
+pub(super) fn restore(revision: &str, paths: &[&str]) -> Call {
     Call::Restore { revision: revision.to_owned(), paths: strings(paths) }
 }
 
-fn commit(message: &str, paths: &[&str]) -> Call {
+pub(super) fn commit(message: &str, paths: &[&str]) -> Call {
     Call::Commit { message: message.to_owned(), paths: strings(paths) }
 }
 
-fn reset(revision: &str) -> Call {
+pub(super) fn reset(revision: &str) -> Call {
     Call::Reset { revision: revision.to_owned() }
 }
 
-fn revert(revision: &str) -> Call {
+pub(super) fn revert(revision: &str) -> Call {
     Call::Revert { revision: revision.to_owned() }
-}
-
-fn push(revision: &str, branch: &str, lease: Option<&str>) -> Call {
-    Call::Push { revision: revision.to_owned(), branch: branch.to_owned(), lease: lease.map(str::to_owned) }
-}
-
-/// Plants hooks that say that they ran.
-fn plant_hooks(hooks: &Path, witness: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::create_dir_all(hooks).unwrap();
-    for hook in [
-        "pre-commit",
-        "commit-msg",
-        "post-commit",
-        "pre-push",
-        "post-checkout",
-        "post-index-change",
-        "reference-transaction",
-    ] {
-        let path = hooks.join(hook);
-        std::fs::write(&path, format!("#!/bin/sh\necho {hook} >> '{}'\n", witness.display())).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-    }
 }

@@ -1,4 +1,4 @@
-//! The `command` capability on top of it, from the operator's table to the reply.
+//! The `command` capability, from the operator's table to the reply.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

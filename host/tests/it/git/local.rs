@@ -1,7 +1,12 @@
 //! Reads, and the four mutations of the working copy.
 
-use super::super::{Change, ChangedPath};
-use super::*;
+use ripcord::capability::At;
+use ripcord::capability::git::{Call, Change, ChangedPath, Moved, Reply};
+use ripcord::failure::Failure;
+use ripcord::id::{ExecutionId, RunId};
+
+use super::lab::{Lab, at, commit, reset, restore, revert, strings};
+use super::plant_hooks;
 
 #[tokio::test]
 async fn a_restored_path_is_what_it_is_in_the_revision_in_the_working_copy_and_in_the_index() {
@@ -203,6 +208,44 @@ async fn local_changes_are_never_lost() {
     lab.moved(0, revert("v3")).await;
     lab.moved(1, restore("v1", &["src/a.ts"])).await;
     assert_eq!((lab.content("src/b.ts"), lab.content("notes")), ("mine\n".to_owned(), "mine\n".to_owned()));
+}
+
+#[tokio::test]
+async fn what_a_run_has_restored_it_takes_back_itself_and_no_other_run_touches() {
+    let lab = Lab::new();
+    let before = lab.seen();
+    let paths = ["src/a.ts", "src/new/c.ts", "old/gone.ts"];
+    let attempt = async |at: At, call: Call| lab.driver().prepare(&at, &call).await?.perform().await;
+    let undo = At { execution: ExecutionId(4), ..at(0) };
+    let other = At { run: RunId::from("20261123-090000-m3xz".to_owned()), ..at(0) };
+
+    // What `connector-disable` does with `commit = false`, and its undo, an execution of its own.
+    attempt(at(0), restore("v1", &paths)).await.unwrap();
+    let restored = lab.seen();
+    for call in [restore("HEAD", &paths), restore("v2", &["src/a.ts"]), reset("v2")] {
+        match attempt(other.clone(), call.clone()).await {
+            Err(Failure::Permanent(problem)) => assert!(problem.message.contains("src/a.ts"), "{problem}"),
+            other => panic!("{call:?}: {other:?}"),
+        }
+        assert_eq!(lab.seen(), restored, "{call:?}");
+    }
+    // To say once more what is there already takes nothing from anybody.
+    attempt(other, restore("v1", &paths)).await.unwrap();
+    attempt(undo.clone(), restore("HEAD", &paths)).await.unwrap();
+    assert_eq!(lab.seen(), before);
+
+    // What somebody has done to a restored file since is theirs, staged or not.
+    for stage in [false, true] {
+        let lab = Lab::new();
+        lab.moved(0, restore("v1", &paths)).await;
+        lab.write("src/a.ts", "mine\n");
+        if stage {
+            lab.git(&["add", "src/a.ts"]);
+        }
+        let undone = lab.driver().prepare(&undo, &restore("HEAD", &paths)).await;
+        assert!(matches!(undone.err(), Some(Failure::Permanent(_))), "staged: {stage}");
+        assert_eq!(lab.content("src/a.ts"), "mine\n");
+    }
 }
 
 #[tokio::test]
