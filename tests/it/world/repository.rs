@@ -42,8 +42,13 @@ impl Repository {
         Self { path: path.to_owned(), remote }
     }
 
-    pub(crate) fn git(&self, arguments: &[&str]) -> String {
-        git(&self.path, arguments)
+    /// From now on nobody finds the remote.
+    pub(crate) fn take_remote_away(&self) {
+        fs::rename(&self.remote, self.remote.with_extension("away")).unwrap();
+    }
+
+    pub(crate) fn bring_remote_back(&self) {
+        fs::rename(self.remote.with_extension("away"), &self.remote).unwrap();
     }
 
     pub(crate) fn content(&self) -> Content {
