@@ -25,7 +25,7 @@ pub(super) struct Global {
     /// The operator's file [default: $RIPCORD_CONFIG, ./ripcord.toml, ~/.config/ripcord/ripcord.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The folder of journal and locks [default: $RIPCORD_STATE, ~/.local/state/ripcord]
+    /// The folder of journal and locks [default: $RIPCORD_STATE, $XDG_STATE_HOME/ripcord, ~/.local/state/ripcord]
     #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Print one JSON object a line on stdout

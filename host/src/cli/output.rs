@@ -150,7 +150,7 @@ fn what_next(run: &RunId, stand: &Stand) -> Vec<String> {
         Stand::Ended(RunOutcome::Halted, _) => vec![
             format!("what was done and what was not:  ripcord show {run}"),
             format!("take back what it did:  ripcord undo {run}"),
-            format!("or try a verification that failed again:  ripcord resume {run}"),
+            format!("if it was the verification that failed, verify again:  ripcord resume {run}"),
         ],
         Stand::Asks(Question::DidItHappen { call, .. }) => vec![
             format!("what was sent, and how to find out:  ripcord show {run}"),
@@ -308,17 +308,28 @@ impl Progress {
         Arc::new(move |recorded| shown.event(recorded))
     }
 
-    /// Prints or asks something without the live list in between.
-    pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.inner.live {
-            Some(live) => live.suspend(write),
-            None => write(),
+    /// Takes the live list off the terminal until the guard is dropped.
+    pub(super) fn hide(&self) -> Hidden {
+        if let Some(live) = &self.inner.live {
+            live.hide();
         }
+        Hidden(Arc::clone(&self.inner))
     }
 
     pub(super) fn finish(&self) {
         if let Some(live) = &self.inner.live {
             live.finish();
+        }
+    }
+}
+
+/// Brings the live list back when it is dropped.
+pub(super) struct Hidden(Arc<Shown>);
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        if let Some(live) = &self.0.live {
+            live.show();
         }
     }
 }

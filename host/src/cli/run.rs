@@ -15,6 +15,7 @@ use crate::machine::State;
 use crate::plan::{Plan, resolve_params};
 use crate::record::{Record, look};
 use crate::runner::{self, Job, PreviewReport, Runner, Sources, Stand};
+use crate::state::StateDir;
 
 /// Everything that can be known without a network and without a secret.
 pub(super) async fn check(context: &Context, options: &PlanOptions) -> Result<Exit, Fault> {
@@ -46,7 +47,7 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
     let components = context.components(&state)?;
     let journal = context.journal(&state)?;
     let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
-    refuse_if_held(journal.as_ref(), &job).await?;
+    refuse_if_held(&state, journal.as_ref(), &job).await?;
 
     let report = previewed(context, &components, &job).await?;
     output::preview_for_run(&report);
@@ -74,7 +75,10 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
             .hint(format!("take back what it did:  ripcord undo {run}")));
         }
         taken.hold().await?;
+        taken.attach().await?;
         taken.record.commit(Event::VerificationRequested { by: taken.by.clone() }).await?;
+    } else {
+        taken.attach().await?;
     }
     taken.drive(context, false).await
 }
@@ -97,6 +101,7 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
         return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop"))
             .hint(format!("take back what it did:  ripcord undo {run}")));
     }
+    taken.attach().await?;
     taken.record.commit(event).await?;
     taken.drive(context, false).await
 }
@@ -125,6 +130,7 @@ pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit
         return Err(Fault::wrong("nothing was done").hint("say yes at the prompt, or give --yes"));
     }
     taken.hold().await?;
+    taken.attach().await?;
     taken.record.commit(Event::UndoRequested { by }).await?;
     taken.drive(context, options.yes).await
 }
@@ -136,7 +142,7 @@ struct Taken {
     record: Record,
     job: Job,
     by: String,
-    _lock: RunLock,
+    lock: RunLock,
 }
 
 /// What came of wanting to take a run over.
@@ -194,13 +200,9 @@ async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
     let mut job = context.job(&components, &state, sources).await?;
     // What the guests were allowed is kept with the run.
     job.limits = started.limits.clone();
-    let mut record = Record::open(Arc::clone(&journal), &run).await?;
-    record.commit(Event::HostAttached(host(&lock))).await?;
-    if let Some(pid) = lock.taken_over_from() {
-        output::note(&format!("process {pid}, which carried run {run}, is gone; its lock was taken over"));
-    }
+    let record = Record::open(Arc::clone(&journal), &run).await?;
     let by = context.by(&super::args::By { by: None });
-    Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, _lock: lock })))
+    Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, lock })))
 }
 
 /// What a run began with.
@@ -222,6 +224,16 @@ pub(super) async fn kept(
 }
 
 impl Taken {
+    /// Records that this process carries the run from here on. Until then nothing of it has changed.
+    async fn attach(&mut self) -> Result<(), Fault> {
+        self.record.commit(Event::HostAttached(host(&self.lock))).await?;
+        if let Some(pid) = self.lock.taken_over_from() {
+            let run = self.record.run();
+            output::note(&format!("process {pid}, which carried run {run}, is gone; its lock was taken over"));
+        }
+        Ok(())
+    }
+
     /// A run that had ended has let go of its target.
     async fn hold(&self) -> Result<(), Fault> {
         match self.journal.hold(self.record.run(), &self.job.holds()).await {
@@ -232,7 +244,7 @@ impl Taken {
     }
 
     async fn drive(self, context: &Context, yes: bool) -> Result<Exit, Fault> {
-        let Self { components, journal, record, job, by, _lock } = self;
+        let Self { components, journal, record, job, by, lock: _lock } = self;
         drive(context, components, journal, job, record, Terminal::new(by, yes)).await
     }
 }
@@ -265,10 +277,14 @@ async fn previewed(context: &Context, components: &Components, job: &Job) -> Res
 }
 
 /// Early, so that nobody reads a preview for nothing. The journal decides when the run begins.
-async fn refuse_if_held(journal: &dyn Journal, job: &Job) -> Result<(), Fault> {
+async fn refuse_if_held(state: &StateDir, journal: &dyn Journal, job: &Job) -> Result<(), Fault> {
     for resource in job.holds() {
-        if let Some(holder) = journal.holder(&resource).await? {
-            return Err(held(&resource, holder.as_str()));
+        let Some(holder) = journal.holder(&resource).await? else { continue };
+        let (known, _, _) = look(journal, &holder).await?;
+        match (known.ended, RunLock::acquire(state, &holder)) {
+            // It was cut off between its end and letting go.
+            (Some(_), Ok(_lock)) => journal.release(&holder).await?,
+            _ => return Err(held(&resource, holder.as_str())),
         }
     }
     Ok(())

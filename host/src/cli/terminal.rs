@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc};
 
 use super::exit::Fault;
 use super::output::{self, Progress};
@@ -24,10 +25,14 @@ pub(super) fn confirm(question: &str) -> Result<bool, Fault> {
     Ok(matches!(ask_blocking(&format!("{question} [y/N] ")).trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn ask_blocking(prompt: &str) -> String {
+fn prompt(text: &str) {
     let mut stderr = std::io::stderr();
     // A terminal that can't be written to can't be read from either: the answer is then no.
-    let _ = write!(stderr, "{prompt}").and_then(|()| stderr.flush());
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
+fn ask_blocking(question: &str) -> String {
+    prompt(question);
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     answer
@@ -38,12 +43,13 @@ pub(super) struct Terminal {
     by: String,
     yes: bool,
     showing: Option<(RunId, Progress)>,
+    lines: Mutex<Option<mpsc::UnboundedReceiver<String>>>,
 }
 
 impl Terminal {
     /// `yes` agrees in advance to the plan's own gates, which the preview has shown.
     pub(super) fn new(by: String, yes: bool) -> Self {
-        Self { by, yes, showing: None }
+        Self { by, yes, showing: None, lines: Mutex::default() }
     }
 
     /// Somebody who is shown this run while it goes on.
@@ -51,17 +57,33 @@ impl Terminal {
         Self { showing: Some((run, progress)), ..self }
     }
 
+    /// Asks for a line. Dropped (the question was answered elsewhere, the run is to pause), it leaves
+    /// nothing behind that would take the next question's answer.
     async fn ask(&self, text: String) -> Option<String> {
         if !is_interactive() {
             return None;
         }
-        let showing = self.showing.clone();
-        let asked = tokio::task::spawn_blocking(move || match showing {
-            Some((_, progress)) => progress.suspend(|| ask_blocking(&text)),
-            None => ask_blocking(&text),
-        });
-        asked.await.ok().filter(|answer| !answer.is_empty())
+        let _hidden = self.showing.as_ref().map(|(_, progress)| progress.hide());
+        let mut lines = self.lines.lock().await;
+        let lines = lines.get_or_insert_with(read_lines);
+        // What was typed before the question is no answer to it.
+        while lines.try_recv().is_ok() {}
+        prompt(&text);
+        lines.recv().await
     }
+}
+
+/// The one reader of standard input: a thread, because a read can't be taken back.
+fn read_lines() -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
 }
 
 #[async_trait]

@@ -60,7 +60,7 @@ pub(super) fn load(
     let path = folder.join(file_name(engine, digest));
     if path.exists() {
         check_folder(folder)?;
-        // A file of a broken disk or of another build is not an error: it is made anew.
+        // A file that wasmtime does not take (another version of it, other settings) is made anew.
         if let Ok(component) = deserialize(engine, &path) {
             return Ok(component);
         }

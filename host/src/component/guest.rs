@@ -102,7 +102,14 @@ pub(super) struct Guest {
     pub(super) time: VirtualTime,
 }
 
-/// What an instance may still use.
+/// What an element of a table costs the host.
+const TABLE_ELEMENT_BYTES: u64 = 8;
+
+/// The core instances of one component, and as many memories and tables: plenty for what a toolchain
+/// makes of one program.
+const INSTANCES_MAX: usize = 64;
+
+/// What an instance may still use: memory and tables count together.
 struct Budget {
     memory_bytes: u64,
     memory_bytes_max: u64,
@@ -281,21 +288,34 @@ impl Budget {
 
 impl ResourceLimiter for Budget {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        self.memory_bytes += desired.saturating_sub(current) as u64;
-        if self.memory_bytes > self.memory_bytes_max {
-            return Err(Stop::Limit(format!(
-                "it asked for more than {} MiB of memory (limits.memory-bytes-max)",
-                self.memory_bytes_max >> 20
-            ))
-            .into());
-        }
-        Ok(true)
+        self.take(desired.saturating_sub(current) as u64)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        const ELEMENTS_MAX: usize = 1 << 20;
-        if desired > ELEMENTS_MAX {
-            return Err(Stop::Limit(format!("it asked for a table of more than {ELEMENTS_MAX} elements")).into());
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.take((desired.saturating_sub(current) as u64).saturating_mul(TABLE_ELEMENT_BYTES))
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        INSTANCES_MAX
+    }
+}
+
+impl Budget {
+    fn take(&mut self, bytes: u64) -> wasmtime::Result<bool> {
+        self.memory_bytes = self.memory_bytes.saturating_add(bytes);
+        if self.memory_bytes > self.memory_bytes_max {
+            let limit = self.memory_bytes_max >> 20;
+            return Err(
+                Stop::Limit(format!("it asked for more than {limit} MiB of memory (limits.memory-bytes-max)")).into()
+            );
         }
         Ok(true)
     }

@@ -68,7 +68,7 @@ pub struct Beginning {
     pub events: Vec<Dated>,
     /// What it holds until it ends: its target, working copies, databases.
     pub holds: Vec<String>,
-    /// The bytes that it keeps: plan, operator's rules, plugins.
+    /// The bytes that it keeps: plan and plugins.
     pub blobs: Vec<Vec<u8>>,
 }
 
@@ -85,7 +85,7 @@ pub trait Journal: Send + Sync {
     /// [`AppendError::Moved`].
     async fn append(&self, run: &RunId, expected: Head, events: &[Dated]) -> Result<Head, AppendError>;
 
-    /// The events behind a sequence number (0 for all), with the head after them. The chain is
+    /// The events behind a head (all of them if none), with the head after them. The chain is
     /// checked: an altered or missing event is an error that names it.
     async fn read(&self, run: &RunId, after: Option<Head>) -> Result<(Vec<Recorded>, Head), ReadError>;
 

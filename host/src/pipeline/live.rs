@@ -18,24 +18,29 @@ use crate::secret::Scrub;
 
 impl Pipeline {
     /// A read, with its retries. A read that got no answer has changed nothing, so it may be repeated.
-    pub(super) async fn read(&self, granted: &Granted, id: CallId, request: &Request) -> (Outcome, Duration) {
+    pub(super) async fn read(
+        &self,
+        granted: &Granted,
+        id: CallId,
+        request: &Request,
+    ) -> Result<(Outcome, Duration), Stop> {
         let started = Instant::now();
         let deadline = granted.open.connection.deadline(&request.call);
         let at = self.at(id, deadline, &granted.repeat);
         let mut delays = self.delays();
-        let mut outcome = loop {
+        let outcome = loop {
             let outcome = within(deadline, granted.open.driver.read(&at, &request.call)).await;
-            let outcome = outcome.unwrap_or_else(|| Err(Failure::transient(no_answer(request, deadline))));
+            let mut outcome = outcome.unwrap_or_else(|| Err(Failure::transient(no_answer(request, deadline))));
+            self.scrub(&mut outcome);
             match (&outcome, delays.next()) {
                 (Err(Failure::Transient(problem)), Some(delay)) => {
                     tracing::debug!(%problem, ?delay, "retrying");
-                    tokio::time::sleep(delay).await;
+                    self.pause(delay).await?;
                 }
                 _ => break outcome,
             }
         };
-        self.scrub(&mut outcome);
-        (outcome, started.elapsed())
+        Ok((outcome, started.elapsed()))
     }
 
     /// A mutation. Its intent is durable before it leaves, its result before the guest sees it.
@@ -56,7 +61,7 @@ impl Pipeline {
                 return self.forbid_again(record, id, request, failure, again).await;
             }
             if let Some(delay) = doubted.checked_sub(1).and_then(|passed| self.delays().nth(passed as usize)) {
-                tokio::time::sleep(delay).await;
+                self.pause(delay).await?;
             }
         }
         let again = again.map(|(again, _)| again);
@@ -69,11 +74,15 @@ impl Pipeline {
         loop {
             let prepared = within(deadline, granted.open.driver.prepare(&at, &request.call)).await;
             let prepared = prepared.unwrap_or_else(|| Err(Failure::transient(no_answer(&request, deadline))));
+            let prepared = prepared.map_err(|mut failure| {
+                failure.scrub(&self.setting.scrubber);
+                failure
+            });
             if let Err(failure @ Failure::Transient(_)) = &prepared
                 && let Some(delay) = delays.next()
             {
                 tracing::debug!(%failure, ?delay, "retrying");
-                tokio::time::sleep(delay).await;
+                self.pause(delay).await?;
                 continue;
             }
             let attempt = match prepared {
@@ -121,7 +130,7 @@ impl Pipeline {
                     _ => (Settler::Driver, Verdict::DidNotHappen),
                 };
                 record.lock().await.note(Event::Settled { call: id, by, verdict })?;
-                tokio::time::sleep(delay).await;
+                self.pause(delay).await?;
                 continue;
             }
             if let (Err(failure), true, Some(Again::MayBeRepeated)) = (&outcome, begun, again) {
@@ -202,6 +211,15 @@ impl Pipeline {
                 record.commit(Event::GateOpened(opened)).await?;
                 Err(Stop::Gate(id))
             }
+        }
+    }
+
+    /// The wait before another attempt. Nothing is under way, so a run that is to pause does it here.
+    async fn pause(&self, delay: Duration) -> Result<(), Stop> {
+        let mut interrupt = self.setting.interrupt.clone();
+        tokio::select! {
+            () = tokio::time::sleep(delay) => Ok(()),
+            _ = interrupt.wait_for(|&wanted| wanted) => Err(Stop::Interrupted),
         }
     }
 

@@ -205,7 +205,7 @@ impl Caller for Pipeline {
                 self.mutate(&record, &granted, id, request, invocation.assume, again).await
             }
             Mode::Live(record) => {
-                let (outcome, took) = self.read(&granted, id, &request).await;
+                let (outcome, took) = self.read(&granted, id, &request).await?;
                 let event = Event::Called { call: id, request, outcome: outcome.clone(), took_us: micros(took) };
                 record.lock().await.note(event)?;
                 Ok(outcome)

@@ -146,7 +146,7 @@ impl Pipeline {
             preview.assume(&reply);
             return Ok(Ok(reply));
         }
-        let (outcome, _) = self.read(granted, id, &request).await;
+        let (outcome, _) = self.read(granted, id, &request).await?;
         preview.knows(&outcome);
         preview.calls.push(Previewed::Read { request, summary });
         Ok(outcome)

@@ -22,6 +22,7 @@ const TICK: Duration = Duration::from_millis(120);
 /// [`Narrator`](super::Narrator) is for there.
 pub struct Live {
     progress: MultiProgress,
+    target: fn() -> ProgressDrawTarget,
     board: Mutex<Board>,
 }
 
@@ -38,12 +39,12 @@ struct Board {
 impl Live {
     /// Draws all steps and checks as to be done.
     pub fn new(shape: &Shape) -> Self {
-        Self::on(shape, ProgressDrawTarget::stderr())
+        Self::on(shape, ProgressDrawTarget::stderr)
     }
 
     /// As [`Live::new`], on another terminal or none.
-    pub(super) fn on(shape: &Shape, target: ProgressDrawTarget) -> Self {
-        let progress = MultiProgress::with_draw_target(target);
+    pub(super) fn on(shape: &Shape, target: fn() -> ProgressDrawTarget) -> Self {
+        let progress = MultiProgress::with_draw_target(target());
         let columns = units(shape).map(|unit| width(&clean(unit))).max().unwrap_or(0);
         let mut state = State::default();
         state.shape.clone_from(shape);
@@ -54,7 +55,7 @@ impl Live {
         });
         let board = Board { state, bars: bars.collect(), doing: BTreeMap::new(), columns, is_suspended: false };
         board.draw_all();
-        Self { progress, board: Mutex::new(board) }
+        Self { progress, target, board: Mutex::new(board) }
     }
 
     /// Takes in what has happened before, for a run that is resumed.
@@ -67,17 +68,24 @@ impl Live {
         self.board().event(at, event);
     }
 
-    /// Takes everything off the terminal while something else is written to it: a question, a line.
+    /// Takes everything off the terminal, so that something else can be written to it: a question, a
+    /// line. Nothing waits for whoever writes.
     ///
-    /// Events go on meanwhile, and are drawn afterwards: an answer from another terminal must get
-    /// through while this one waits for somebody to type.
-    pub fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
+    /// Events go on meanwhile, and are drawn by [`Live::show`]: an answer from another terminal must
+    /// get through while this one waits for somebody to type.
+    pub fn hide(&self) {
         self.board().is_suspended = true;
-        let written = self.progress.suspend(write);
+        // A terminal that can't be cleared shows a line twice.
+        let _ = self.progress.clear();
+        self.progress.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// Draws again, with what has happened meanwhile.
+    pub fn show(&self) {
+        self.progress.set_draw_target((self.target)());
         let mut board = self.board();
         board.is_suspended = false;
         board.draw_all();
-        written
     }
 
     /// Leaves the lines as they are now and stops moving.

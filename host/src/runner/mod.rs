@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, watch};
 use crate::component::Components;
 use crate::id::CallId;
 use crate::journal::{End, Event, GateId, Journal, Question, RunOutcome};
-use crate::machine::{Course, Next};
+use crate::machine::{Next, State};
 use crate::pipeline::Divergence;
 use crate::record::{Record, RecordError};
 
@@ -177,9 +177,12 @@ impl Runner {
             let state = record.state();
             (state.mutation(call).cloned(), state.seen(call).unwrap_or_default().to_owned())
         };
-        let answer = match mutation {
-            Some(mutation) => self.people.settle(call, &mutation, &seen).await,
-            None => None,
+        let Some(mutation) = mutation else { return Ok(None) };
+        let mut interrupt = self.interrupt.subscribe();
+        let answer = tokio::select! {
+            answer = self.people.settle(call, &mutation, &seen) => answer,
+            // Answered elsewhere, or the run is to pause: the machine says what comes next.
+            _ = interrupt.wait_for(|&wanted| wanted) => return Ok(None),
         };
         match answer {
             Some(DoubtAnswer { verdict, by }) => {
@@ -217,17 +220,21 @@ impl Runner {
 
 /// Takes in what people write while the run goes on, and interrupts it if it has to take another way.
 async fn watch_people(record: Arc<Mutex<Record>>, interrupt: watch::Sender<bool>) {
+    let decided = |state: &State| {
+        let answered = state.gates.iter().filter(|gate| gate.answer.is_some()).count();
+        (state.course, answered, state.halted_on)
+    };
+    let mut before = decided(record.lock().await.state());
     loop {
         tokio::time::sleep(PEOPLE_EVERY).await;
         let mut record = record.lock().await;
-        let before = (record.state().course, record.state().gates.iter().filter(|gate| gate.answer.is_some()).count());
-        // A journal that can't be read now fails the next append, which has somebody to tell.
-        if record.refresh().await.is_err() {
-            continue;
-        }
-        let after = (record.state().course, record.state().gates.iter().filter(|gate| gate.answer.is_some()).count());
-        if before != after || record.state().course == Course::Back && before.0 == Course::Forward {
+        // Whoever appends next has somebody to tell of an error. What was taken in is in the state
+        // all the same, whoever has taken it in.
+        let _ = record.refresh().await;
+        let now = decided(record.state());
+        if now != before {
             interrupt.send_replace(true);
+            before = now;
         }
     }
 }

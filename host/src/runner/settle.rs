@@ -39,7 +39,7 @@ impl Runner {
         let deadline = open.connection.deadline(&mutation.request.call);
         let at = At { run, execution: call.execution, ordinal: call.ordinal, began, deadline, idempotency_key: None };
         let looked = open.driver.settle(&at, &mutation.request.call, mutation.marker.as_ref());
-        let mut seen = match tokio::time::timeout(deadline + SETTLE_MARGIN, looked).await {
+        let mut seen = match tokio::time::timeout(deadline.saturating_add(SETTLE_MARGIN), looked).await {
             Ok(Settlement::Happened(reply)) => {
                 return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await;
             }
@@ -51,7 +51,7 @@ impl Runner {
             Err(_) => format!(
                 "looking at {} took longer than {}",
                 mutation.request.connection,
-                humantime::format_duration(deadline + SETTLE_MARGIN)
+                humantime::format_duration(deadline.saturating_add(SETTLE_MARGIN))
             ),
         };
 

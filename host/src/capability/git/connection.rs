@@ -158,8 +158,17 @@ impl CapabilityConnection for Connection {
 fn passwords(copy: &WorkingCopy, remote: &str) -> Vec<String> {
     let Ok(remote) = copy.repository.find_remote(remote) else { return Vec::new() };
     let urls = [remote.url().ok(), remote.pushurl().ok().flatten()].into_iter().flatten();
-    let passwords = urls.filter_map(|url| Some(url::Url::parse(url).ok()?.password()?.to_owned()));
-    passwords.filter(|password| password.len() >= crate::secret::SECRET_BYTES_MIN).collect()
+    let parsed = urls.filter_map(|url| url::Url::parse(url).ok());
+    let held = parsed.flat_map(|url| {
+        // A token may stand where the user's name does: `https://TOKEN@host/…`.
+        let user = url.scheme().starts_with("http").then(|| url.username().to_owned());
+        [user, url.password().map(str::to_owned)]
+    });
+    let decoded = |held: String| {
+        let plain = percent_encoding::percent_decode_str(&held).decode_utf8_lossy().into_owned();
+        [held, plain]
+    };
+    held.flatten().flat_map(decoded).filter(|held| held.len() >= crate::secret::SECRET_BYTES_MIN).collect()
 }
 
 fn origin() -> String {

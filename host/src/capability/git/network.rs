@@ -18,7 +18,7 @@ use crate::process::{self, Ending, Held, ProcessError, Recovered, Spec};
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 /// What another git has set for its own children would redirect ours; traces would show credentials.
-const NOT_INHERITED: [&str; 15] = [
+const NOT_INHERITED: [&str; 9] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -28,12 +28,6 @@ const NOT_INHERITED: [&str; 15] = [
     "GIT_NAMESPACE",
     "GIT_PREFIX",
     "GIT_CONFIG_PARAMETERS",
-    "GIT_TRACE",
-    "GIT_TRACE_CURL",
-    "GIT_TRACE_PACKET",
-    "GIT_TRACE2",
-    "GIT_TRACE2_EVENT",
-    "GIT_CURL_VERBOSE",
 ];
 
 /// The user's `git`, run in a working copy.
@@ -140,11 +134,16 @@ impl From<process::Finished> for Finished {
     }
 }
 
+fn is_inherited(name: &str) -> bool {
+    let traces = name.starts_with("GIT_TRACE") || name == "GIT_CURL_VERBOSE";
+    !traces && !NOT_INHERITED.contains(&name)
+}
+
 /// Ripcord's own environment, as far as it is fit for `git`, and what keeps it from asking anybody.
 fn environment(has_ssh: bool) -> BTreeMap<String, String> {
     let inherited =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut env: BTreeMap<_, _> = inherited.filter(|(name, _)| !NOT_INHERITED.contains(&name.as_str())).collect();
+    let mut env: BTreeMap<_, _> = inherited.filter(|(name, _)| is_inherited(name)).collect();
     for (name, value) in [
         // Its words are what a verdict is made of.
         ("LC_ALL", "C"),
