@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Answer, GateId, GateOpened, Limits, Shape};
 use crate::capability::{Call, Capability, Repeat, Reply};
 use crate::failure::Failure;
 use crate::id::{CallId, Digest, ExecutionId, RunId};
@@ -217,91 +218,6 @@ pub struct RunStarted {
     pub approval: Approval,
 }
 
-/// The skeleton of a plan: all that decides what comes next.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Shape {
-    /// In file order.
-    pub steps: Vec<StepShape>,
-    /// In file order.
-    pub verify: Vec<CheckShape>,
-}
-
-/// A step, as far as it decides what comes next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct StepShape {
-    /// Its name in the plan.
-    pub id: String,
-    /// The step that it stands in for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fallback: Option<String>,
-    /// Whether a person has to say yes first.
-    #[serde(default)]
-    pub gate: bool,
-    /// What happens when it and its fallbacks have failed.
-    #[serde(default)]
-    pub on_failure: OnFailure,
-    /// Whether its plugin can take back what it did.
-    pub can_undo: bool,
-}
-
-/// A check of the verification, as far as it decides what comes next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct CheckShape {
-    /// Its name in the plan.
-    pub id: String,
-    /// For how long a check that does not pass is tried again.
-    #[serde(default)]
-    pub within_ms: u64,
-    /// How long to wait between two tries.
-    #[serde(default)]
-    pub every_ms: u64,
-}
-
-/// What happens when a step has failed and nothing stands in for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnFailure {
-    /// Keep what was done and ask a person.
-    #[default]
-    Halt,
-    /// Take back what was done, newest first.
-    Undo,
-}
-
-/// What a guest may use. Kept with the run: a replay gets the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Limits {
-    /// Linear memory of one instance, all memories together.
-    pub memory_bytes_max: u64,
-    /// Time on the processor of one execution, host calls not counted.
-    pub cpu_ms_max: u64,
-    /// Calls of one execution.
-    pub calls_max: u32,
-    /// One value that crosses the border, either way: a configuration, a body, a receipt.
-    pub value_bytes_max: u64,
-    /// Log lines of one execution.
-    pub log_lines_max: u32,
-    /// Log bytes of one execution.
-    pub log_bytes_max: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory_bytes_max: 128 << 20,
-            cpu_ms_max: 10_000,
-            calls_max: 10_000,
-            value_bytes_max: 8 << 20,
-            log_lines_max: 1_000,
-            log_bytes_max: 256 << 10,
-        }
-    }
-}
-
 /// What a person agreed to: everything that a run may do without asking again.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -339,54 +255,6 @@ pub struct HostAttached {
     /// The process that held the run before, and is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_over_from: Option<u32>,
-}
-
-/// A gate's name: the step's, or `call-3.0` for a call that the preview did not list.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct GateId(pub String);
-
-impl std::fmt::Display for GateId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A gate that waits for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct GateOpened {
-    /// Its name.
-    pub gate: GateId,
-    /// What stands behind it.
-    pub before: Behind,
-    /// The question, for people.
-    pub ask: String,
-    /// When no answer counts as no.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Timestamp>,
-}
-
-/// What stands behind a gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Behind {
-    /// A step that the plan guards.
-    Step(String),
-    /// A mutation that the preview did not list.
-    Call(CallId),
-}
-
-/// An answer to a gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// Go on.
-    Yes,
-    /// Don't.
-    No,
-    /// Nobody answered in time, which counts as no.
-    Expired,
 }
 
 /// What an execution is for.

@@ -3,7 +3,10 @@
 
 mod chain;
 mod event;
+mod gate;
+mod limits;
 mod lock;
+mod shape;
 mod sqlite;
 
 #[cfg(test)]
@@ -17,6 +20,9 @@ use crate::id::{Digest, RunId};
 
 pub use chain::Altered;
 pub use event::*;
+pub use gate::{Answer, Behind, GateId, GateOpened};
+pub use limits::Limits;
+pub use shape::{CheckShape, OnFailure, Shape, StepShape};
 pub use lock::{LockError, RunLock};
 pub use sqlite::SqliteJournal;
 

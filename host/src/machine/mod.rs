@@ -3,11 +3,13 @@
 //! `state × event → state` is [`State::apply`]; `state → what to do next` is [`State::next`]. The
 //! live run, the preview of a resumption and the property tests all drive this one machine.
 
+mod apply;
 mod next;
 mod state;
 
 #[cfg(test)]
 mod tests;
 
+pub use apply::Impossible;
 pub use next::{Next, describe};
-pub use state::{Course, Execution, Fate, Gate, Impossible, Made, Mutation, State};
+pub use state::{Course, Execution, Fate, Gate, Made, Mutation, State};

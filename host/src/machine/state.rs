@@ -8,8 +8,7 @@ use serde_json::Value;
 use crate::capability::{Repeat, Reply};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Answer, Approval, Behind, CheckOutcome, End, Event, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome,
-    Settler, Shape, StepShape, Verdict,
+    Answer, Approval, Behind, CheckOutcome, End, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome, Shape, StepShape,
 };
 
 /// All that is known of a run. Built by [`State::apply`] alone.
@@ -33,10 +32,10 @@ pub struct State {
     pub(super) verify_from: ExecutionId,
     /// The known state it ended in, and why.
     pub ended: Option<(RunOutcome, String)>,
-    started: bool,
+    pub(super) started: bool,
     /// How long a host has held the run, gates not counted, in milliseconds.
     pub held_ms: u64,
-    last_at: Option<Timestamp>,
+    pub(super) last_at: Option<Timestamp>,
 }
 
 /// Which way a run goes.
@@ -144,144 +143,7 @@ impl Gate {
     }
 }
 
-/// An event that can't follow on what has been recorded: the journal is not one of ripcord's, or
-/// ripcord is broken. Nothing goes on from there.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the journal has an event that can't stand there: {0}")]
-pub struct Impossible(pub String);
-
 impl State {
-    /// The state after one more event.
-    ///
-    /// The events of people can come at any time, twice, or too late: those that mean nothing any
-    /// more change nothing. All others are this program's own, and one that does not fit is
-    /// [`Impossible`].
-    pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Impossible> {
-        if self.started == matches!(event, Event::RunStarted(_)) {
-            return Err(Impossible(
-                if self.started { "a second start" } else { "an event before the start" }.to_owned(),
-            ));
-        }
-        self.count_time(at, event);
-        match event {
-            Event::RunStarted(start) => {
-                self.started = true;
-                self.shape = start.shape.clone();
-                self.approval = start.approval.clone();
-            }
-            Event::HostAttached(_) => {
-                // A new host looks at every open doubt again before it asks anybody.
-                self.unsettled.clear();
-                self.halted_on = None;
-            }
-            Event::GateOpened(opened) => {
-                if self.gate(&opened.gate).is_some() {
-                    return Err(Impossible(format!("gate {} is opened twice", opened.gate)));
-                }
-                self.gates.push(Gate { opened: opened.clone(), answer: None });
-            }
-            Event::GateAnswered { gate, answer, by } => {
-                if let Some(gate) =
-                    self.gates.iter_mut().find(|known| known.opened.gate == *gate && known.answer.is_none())
-                {
-                    // An expiry is absolute, whoever noticed it.
-                    let is_late = gate.opened.expires.is_some_and(|expires| at > expires);
-                    let answer = if is_late { Answer::Expired } else { *answer };
-                    gate.answer = Some((answer, by.clone()));
-                }
-            }
-            Event::ExecutionBegan { execution, purpose, config } => {
-                if *execution != self.next_execution() {
-                    return Err(Impossible(format!("execution {execution} begins out of turn")));
-                }
-                self.executions.insert(
-                    *execution,
-                    Execution {
-                        purpose: purpose.clone(),
-                        config: config.clone(),
-                        began: at,
-                        calls: Vec::new(),
-                        end: None,
-                        ended: None,
-                        judged: None,
-                        held_ms: 0,
-                    },
-                );
-            }
-            Event::ClockRead { call, now } => self.add(*call, Made::Clock(*now))?,
-            Event::SleepBegan { call, until } => self.add(*call, Made::Sleep(*until))?,
-            Event::Called { call, request, outcome, .. } => {
-                self.add(*call, Made::Read { request: request.clone(), outcome: outcome.clone() })?;
-            }
-            Event::Intended { call, request, repeat, marker, assume } => {
-                let mutation = Mutation {
-                    request: request.clone(),
-                    repeat: repeat.clone(),
-                    marker: marker.clone(),
-                    assume: assume.clone(),
-                    intended: at,
-                    doubted: 0,
-                    fate: Fate::Open,
-                    told: false,
-                    repeated: self.mutation(*call).is_some_and(|known| known.fate == Fate::Repeating),
-                };
-                self.intend(*call, mutation)?;
-            }
-            Event::Answered { call, outcome, .. } => {
-                let mutation = self.awaited(*call)?;
-                mutation.fate = Fate::Answered(outcome.clone());
-                mutation.told = false;
-                self.forget_question(*call);
-            }
-            Event::Doubted { call, .. } => self.awaited(*call)?.doubted += 1,
-            Event::Settled { call, by, verdict } => self.settled(*call, by, verdict)?,
-            Event::Unsettled { call, seen } => {
-                let mutation = self.awaited(*call)?;
-                if mutation.is_in_doubt() {
-                    // Repeating it has failed: what is known of it is what its first intent said.
-                    mutation.fate = Fate::Open;
-                    self.unsettled.insert(*call, seen.clone());
-                }
-            }
-            Event::Logged { .. } => {}
-            Event::ExecutionEnded { execution, end } => {
-                // A doubt that outlives its execution is looked at afresh before the run may end.
-                self.unsettled.retain(|call, _| call.execution != *execution);
-                let execution = self.running(*execution)?;
-                execution.end = Some(end.clone());
-                execution.ended = Some(at);
-            }
-            Event::Judged { execution, outcome, summary } => {
-                let known = self.executions.get_mut(execution);
-                let known =
-                    known.ok_or_else(|| Impossible(format!("execution {execution} is judged but never began")))?;
-                known.judged = Some((*outcome, summary.clone()));
-            }
-            Event::Halted { question: crate::journal::Question::DidItHappen { call, .. } } => {
-                if self.awaited(*call)?.is_in_doubt() {
-                    self.halted_on = Some(*call);
-                }
-            }
-            Event::AbortRequested { .. } => {
-                if self.ended.is_none() {
-                    self.course = Course::Back;
-                }
-            }
-            Event::UndoRequested { .. } => {
-                if self.ended.take_if(|(outcome, _)| *outcome != RunOutcome::Undone).is_some() {
-                    self.course = Course::Back;
-                }
-            }
-            Event::VerificationRequested { .. } => {
-                if self.ended.take_if(|(outcome, _)| *outcome == RunOutcome::Halted).is_some() {
-                    self.verify_from = self.next_execution();
-                }
-            }
-            Event::RunEnded { outcome, why } => self.ended = Some((*outcome, why.clone())),
-        }
-        Ok(())
-    }
-
     /// The number of the next execution.
     pub fn next_execution(&self) -> ExecutionId {
         ExecutionId(self.executions.last_key_value().map_or(0, |(last, _)| last.0) + 1)
@@ -376,95 +238,6 @@ impl State {
     /// The gate before a step was refused.
     pub(super) fn is_refused(&self, step: &str) -> bool {
         self.gate(&GateId(step.to_owned())).is_some_and(Gate::refused)
-    }
-
-    /// Whether an open gate holds the run up. One that was left open by an abort holds up nothing.
-    fn is_at_a_gate(&self) -> bool {
-        self.gates.iter().filter(|gate| gate.answer.is_none()).any(|gate| match &gate.opened.before {
-            Behind::Step(_) => self.course == Course::Forward,
-            Behind::Call(call) => self.goes_on(call.execution),
-        })
-    }
-
-    fn running(&mut self, id: ExecutionId) -> Result<&mut Execution, Impossible> {
-        match self.executions.get_mut(&id) {
-            Some(execution) if execution.end.is_none() => Ok(execution),
-            Some(_) => Err(Impossible(format!("execution {id} has ended, but something follows"))),
-            None => Err(Impossible(format!("execution {id} never began"))),
-        }
-    }
-
-    fn add(&mut self, call: CallId, made: Made) -> Result<(), Impossible> {
-        let calls = &mut self.running(call.execution)?.calls;
-        if calls.len() != call.ordinal as usize {
-            return Err(Impossible(format!("call {call} is out of turn; {} were made", calls.len())));
-        }
-        calls.push(made);
-        Ok(())
-    }
-
-    fn intend(&mut self, call: CallId, mutation: Mutation) -> Result<(), Impossible> {
-        let calls = &mut self.running(call.execution)?.calls;
-        match calls.get_mut(call.ordinal as usize) {
-            None => self.add(call, Made::Mutation(Box::new(mutation))),
-            Some(Made::Mutation(known)) if matches!(known.fate, Fate::Cleared | Fate::Repeating) => {
-                **known = Mutation { doubted: known.doubted, ..mutation };
-                Ok(())
-            }
-            Some(_) => Err(Impossible(format!("call {call} is intended a second time, and nothing had cleared it"))),
-        }
-    }
-
-    fn settled(&mut self, call: CallId, by: &Settler, verdict: &Verdict) -> Result<(), Impossible> {
-        let by_person = matches!(by, Settler::Person(_));
-        let mutation = match self.awaited(call) {
-            // What is not in doubt any more is answered too late; a person's first word stands until
-            // the target itself says something.
-            Ok(mutation) if !mutation.is_in_doubt() && *by != Settler::Driver => return Ok(()),
-            Err(_) if by_person => return Ok(()),
-            awaited => awaited?,
-        };
-        mutation.fate = match verdict {
-            Verdict::Happened(reply) => Fate::Answered(Ok(reply.clone())),
-            Verdict::DidNotHappen => Fate::Cleared,
-            Verdict::Repeat => Fate::Repeating,
-            Verdict::Unknowable => Fate::Unknowable,
-        };
-        mutation.told = by_person;
-        self.forget_question(call);
-        Ok(())
-    }
-
-    fn forget_question(&mut self, call: CallId) {
-        self.unsettled.remove(&call);
-        self.halted_on = self.halted_on.filter(|halted| *halted != call);
-    }
-
-    /// A mutation that the host may still find something out about.
-    fn awaited(&mut self, call: CallId) -> Result<&mut Mutation, Impossible> {
-        let execution = self.executions.get_mut(&call.execution);
-        match execution.and_then(|execution| execution.calls.get_mut(call.ordinal as usize)) {
-            Some(Made::Mutation(mutation)) if mutation.is_in_doubt() || mutation.told => Ok(mutation),
-            _ => Err(Impossible(format!("call {call} is answered, but it is no open mutation"))),
-        }
-    }
-
-    /// Time counts between two events of a host that holds the run, and not while it waits at a gate:
-    /// not the time in which no host was there, nor the time that a person takes.
-    fn count_time(&mut self, at: Timestamp, event: &Event) {
-        let waiting = self.is_at_a_gate();
-        // A person's event says nothing of whether a host is there; the host's own next one does.
-        if event.is_from_a_person() && !waiting {
-            return;
-        }
-        let attached = matches!(event, Event::HostAttached(_));
-        let since = self.last_at.replace(at);
-        let (Some(since), false, false) = (since, waiting, attached) else { return };
-        let passed = u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0);
-        self.held_ms += passed;
-        for execution in self.executions.values_mut().filter(|execution| execution.end.is_none()) {
-            execution.held_ms += passed;
-        }
     }
 }
 
