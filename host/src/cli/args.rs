@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::id::CallId;
+use crate::id::{CallId, Digest};
 
 /// Runs rollbacks: a written plan, one sandboxed WebAssembly component at a time, and proof of what
 /// was done.
@@ -181,7 +181,7 @@ pub(super) struct AuditOptions {
     pub run: RunName,
     /// The head that the report has printed, to compare with
     #[arg(long, value_name = "sha256:…")]
-    pub head: Option<String>,
+    pub head: Option<Digest>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -57,7 +57,7 @@ pub(super) async fn audit(context: &Context, options: AuditOptions) -> Result<Ex
     let run = context.run_id(journal.as_ref(), &options.run).await?;
     let (_, events, head) = look(journal.as_ref(), &run).await?;
     if let Some(kept) = &options.head
-        && *kept != head.hash.to_string()
+        && *kept != head.hash
     {
         return Err(Fault::faulty(format!(
             "the chain of run {run} is sound in itself, but ends with {}, not with {kept}",

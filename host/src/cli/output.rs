@@ -118,7 +118,7 @@ pub(super) fn began(run: &RunId) {
 }
 
 /// Where a run has got to, and what a person has to do.
-pub(super) fn stand(context: &Context, run: &RunId, stand: &Stand) {
+pub(super) fn stand(context: &Context, run: &RunId, stand: &Stand, state: &State) {
     let (outcome, why) = match stand {
         Stand::Ended(outcome, why) => (outcome.to_string(), why.clone()),
         Stand::Asks(Question::DidItHappen { call, .. }) => {
@@ -136,22 +136,29 @@ pub(super) fn stand(context: &Context, run: &RunId, stand: &Stand) {
         out(&format!("run {run}: {outcome}"));
     }
     err(&format!("\n{outcome}: {}", clean(&why)));
-    for hint in what_next(run, stand) {
+    for hint in what_next(run, stand, state) {
         err(&format!("hint: {hint}"));
     }
 }
 
-fn what_next(run: &RunId, stand: &Stand) -> Vec<String> {
+fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
     match stand {
         Stand::Ended(RunOutcome::Verified | RunOutcome::Undone, _) => {
             vec![format!("the incident report:  ripcord report {run}")]
         }
         Stand::Ended(RunOutcome::Unchanged, _) => Vec::new(),
-        Stand::Ended(RunOutcome::Halted, _) => vec![
-            format!("what was done and what was not:  ripcord show {run}"),
-            format!("take back what it did:  ripcord undo {run}"),
-            format!("if it was the verification that failed, verify again:  ripcord resume {run}"),
-        ],
+        Stand::Ended(RunOutcome::Halted, _) => {
+            let mut next = vec![format!("what was done and what was not:  ripcord show {run}")];
+            if state.can_verify_again() {
+                next.push(format!("verify again:  ripcord resume {run}"));
+            }
+            next.push(if state.has_effects() {
+                format!("take back what it did:  ripcord undo {run}")
+            } else {
+                "nothing was changed: put the cause right, and run the plan again".to_owned()
+            });
+            next
+        }
         Stand::Asks(Question::DidItHappen { call, .. }) => vec![
             format!("what was sent, and how to find out:  ripcord show {run}"),
             format!("answer with  ripcord resolve {run} {call} --happened | --did-not-happen | --unknowable"),

@@ -11,7 +11,6 @@ use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
 use crate::journal::{BeginError, Event, Journal, LockError, RunLock, RunOutcome, RunStarted};
-use crate::machine::State;
 use crate::plan::{Plan, resolve_params};
 use crate::record::{Record, look};
 use crate::runner::{self, Job, PreviewReport, Runner, Sources, Stand};
@@ -65,14 +64,11 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
 pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fault> {
     let mut taken = take(context, name).await?.taken()?;
     if let Some((outcome, why)) = taken.record.state().ended.clone() {
-        if outcome != RunOutcome::Halted || !can_verify_again(taken.record.state()) {
-            let run = taken.record.run();
-            output::stand(context, run, &Stand::Ended(outcome, why.clone()));
-            return Err(Fault {
-                exit: Exit::from(&Stand::Ended(outcome, why)),
-                ..Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to resume"))
-            }
-            .hint(format!("take back what it did:  ripcord undo {run}")));
+        if outcome != RunOutcome::Halted || !taken.record.state().can_verify_again() {
+            let stand = Stand::Ended(outcome, why);
+            output::note("the run has ended; there is nothing to resume");
+            output::stand(context, taken.record.run(), &stand, taken.record.state());
+            return Ok(Exit::from(&stand));
         }
         taken.hold().await?;
         taken.attach().await?;
@@ -263,12 +259,14 @@ async fn drive(
     let progress = Progress::new(context, &run, &state, &events);
     record.listen(progress.listener());
     let terminal = Arc::new(terminal.with(run.clone(), progress.clone()));
-    let runner = Runner::new(components, journal, Arc::new(job), record, terminal, Arc::clone(&context.seams));
+    let runner =
+        Runner::new(components, Arc::clone(&journal), Arc::new(job), record, terminal, Arc::clone(&context.seams));
     terminal::pause_on_interrupt(runner.pause());
     let stand = runner.drive().await;
     progress.finish();
     let stand = stand.map_err(|error| broken_off(run.as_str(), error))?;
-    output::stand(context, &run, &stand);
+    let (state, _, _) = look(journal.as_ref(), &run).await?;
+    output::stand(context, &run, &stand, &state);
     Ok(Exit::from(&stand))
 }
 
@@ -328,10 +326,4 @@ fn sources<'a>(
         operator: &files.operator,
         kept,
     }
-}
-
-/// Whether all steps have done their part, so that a verification may be tried again.
-fn can_verify_again(state: &State) -> bool {
-    let steps = state.shape.steps.iter().filter(|step| step.fallback.is_none());
-    steps.into_iter().all(|step| state.receipt(&step.id).is_some())
 }

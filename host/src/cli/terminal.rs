@@ -20,7 +20,7 @@ pub(super) fn is_interactive() -> bool {
 /// Asks a question with yes or no; no unless said.
 pub(super) fn confirm(question: &str) -> Result<bool, Fault> {
     if !is_interactive() {
-        return Err(Fault::wrong(format!("nobody is here to answer: {question}")).hint("give --yes"));
+        return Err(Fault::wrong(format!("nobody is here to answer: {question} Nothing was done")).hint("give --yes"));
     }
     Ok(matches!(ask_blocking(&format!("{question} [y/N] ")).trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -22,8 +22,8 @@ pub use chain::Altered;
 pub use event::*;
 pub use gate::{Answer, Behind, GateId, GateOpened};
 pub use limits::Limits;
-pub use shape::{CheckShape, OnFailure, Shape, StepShape};
 pub use lock::{LockError, RunLock};
+pub use shape::{CheckShape, OnFailure, Shape, StepShape};
 pub use sqlite::SqliteJournal;
 
 /// An event in its place.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::state::{Course, Execution, Fate, Mutation, State};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Behind, CheckOutcome, CheckShape, End, Event, GateId, OnFailure, Purpose, Question, RunOutcome, StepShape,
+    Answer, Behind, CheckOutcome, CheckShape, End, Event, GateId, OnFailure, Purpose, Question, RunOutcome, StepShape,
 };
 
 /// What to do next.
@@ -81,7 +81,7 @@ impl State {
                 Progress::Do(next) => return next,
                 Progress::Succeeded => {}
                 Progress::Refused => {
-                    return self.stop(RunOutcome::Unchanged, format!("the gate before {} was refused", step.id));
+                    return self.stop(RunOutcome::Unchanged, self.refusal(step));
                 }
                 Progress::Failed { last, why } => {
                     let why = format!("step {} failed: {why}", last.id);
@@ -243,6 +243,21 @@ impl State {
             Next::End(RunOutcome::Undone, why)
         } else {
             Next::End(untouched, why)
+        }
+    }
+
+    /// Who or what said no to a step, or to what stands in for it.
+    fn refusal(&self, step: &StepShape) -> String {
+        let answer = self.gate(&GateId(step.id.clone())).and_then(|gate| gate.answer.as_ref());
+        match (answer, self.stand_in(&step.id)) {
+            (Some((Answer::No, by)), _) => format!("{by} refused the gate before {}", step.id),
+            (Some((Answer::Expired, _)), _) => format!("nobody answered the gate before {} in time", step.id),
+            (_, Some(stand_in))
+                if self.application(&step.id).is_some_and(|(_, execution)| execution.end != Some(End::Refused)) =>
+            {
+                self.refusal(stand_in)
+            }
+            _ => format!("step {} was stopped: a call that the preview had not listed was refused", step.id),
         }
     }
 

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::capability::{Repeat, Reply};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Answer, Approval, Behind, CheckOutcome, End, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome, Shape, StepShape,
+    Answer, Approval, Behind, CheckOutcome, End, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome, Shape,
+    StepShape,
 };
 
 /// All that is known of a run. Built by [`State::apply`] alone.
@@ -202,6 +203,12 @@ impl State {
         self.executions.get(&execution).is_some_and(|execution| {
             execution.end.is_none() && (self.course == Course::Forward || matches!(execution.purpose, Purpose::Undo(_)))
         })
+    }
+
+    /// Whether all steps have done their part, so that a verification that failed may be tried again.
+    pub fn can_verify_again(&self) -> bool {
+        let mut steps = self.shape.steps.iter().filter(|step| step.fallback.is_none());
+        steps.all(|step| self.receipt(&step.id).is_some())
     }
 
     /// Whether a step has done anything to the target that was not taken back.
