@@ -296,7 +296,7 @@ impl Pipeline {
         match (self.mode.clone(), again) {
             (Mode::Replay, _) => Err(Stop::RecordEnds),
             (Mode::Preview(preview), _) => {
-                preview.lock().await.denied(id, &request, &denied);
+                preview.lock().await.denied(&request, &denied);
                 Ok(Err(denied))
             }
             (Mode::Live(record), None) => {

@@ -59,21 +59,23 @@ pub enum Previewed {
     },
 }
 
+impl Previewed {
+    /// What an approval binds of it; nothing, unless it is a mutation.
+    pub fn listed(&self) -> Option<&Listed> {
+        match self {
+            Self::Mutation { listed, .. } => Some(listed),
+            Self::Read { .. } | Self::Denied { .. } => None,
+        }
+    }
+}
+
 impl Preview {
     /// A preview that goes on where another execution's has ended: what that one assumed holds.
     pub fn after(other: &Self) -> Self {
         Self { calls: Vec::new(), ..other.clone() }
     }
 
-    /// The mutations, as an approval binds them.
-    pub fn listed(&self) -> impl Iterator<Item = &Listed> {
-        self.calls.iter().filter_map(|call| match call {
-            Previewed::Mutation { listed, .. } => Some(listed),
-            Previewed::Read { .. } | Previewed::Denied { .. } => None,
-        })
-    }
-
-    pub(super) fn denied(&mut self, _call: CallId, request: &Request, failure: &Failure) {
+    pub(super) fn denied(&mut self, request: &Request, failure: &Failure) {
         self.calls.push(Previewed::Denied { request: request.clone(), why: failure.problem().message.clone() });
     }
 

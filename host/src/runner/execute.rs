@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::id::ExecutionId;
 use crate::journal::{CheckOutcome, End, Event, Purpose};
 use crate::machine::{Execution, Fate, State};
-use crate::pipeline::{Caller, Mode, Pipeline, Policy, Setting};
+use crate::pipeline::{Caller, Mode, Pipeline};
 use crate::plan::{check_config, render};
 
 impl Runner {
@@ -78,20 +78,8 @@ impl Runner {
             let record = self.record.lock().await;
             (self.unit(unit_of(record.state(), &execution.purpose))?, record.run().clone())
         };
-        let setting = Setting {
-            run: run.clone(),
-            execution: id,
-            began: execution.began,
-            policy: Policy::for_purpose(
-                &execution.purpose,
-                unit.component.imports.iter().cloned().collect(),
-                unit.roles.clone(),
-            ),
-            retry: unit.retry,
-            limits: self.job.limits.clone(),
-            scrubber: self.job.scrubber.clone(),
-            interrupt: self.interrupt.subscribe(),
-        };
+        let interrupt = self.interrupt.subscribe();
+        let setting = self.job.setting(&run, id, execution.began, &execution.purpose, unit, interrupt);
         let pipeline = Pipeline::new(setting, Mode::Live(self.record.clone()), execution.calls.clone());
         let caller = self.seams.caller(Box::new(pipeline) as Box<dyn Caller>);
         let limits = &self.job.limits;

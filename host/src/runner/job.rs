@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::component::Component;
-use crate::id::{Digest, RunId};
-use crate::journal::{Approval, Limits, RunStarted, Shape};
+use crate::id::{Digest, ExecutionId, RunId};
+use crate::journal::{Approval, Limits, Purpose, RunStarted, Shape};
 use crate::machine::State;
 use crate::manifest::Manifest;
-use crate::pipeline::{Grant, Retry};
+use crate::pipeline::{Grant, Policy, Retry, Setting};
 use crate::plan::{Condition, Gate, RunFacts, Scope, StepFacts};
 use crate::secret::Scrubber;
 
@@ -115,6 +116,29 @@ impl Job {
         std::iter::once(target).chain(self.resources.iter().cloned()).collect()
     }
 
+    /// What does not change during an execution of one of its units.
+    pub(super) fn setting(
+        &self,
+        run: &RunId,
+        execution: ExecutionId,
+        began: Timestamp,
+        purpose: &Purpose,
+        unit: &Unit,
+        interrupt: watch::Receiver<bool>,
+    ) -> Setting {
+        let imports = unit.component.imports.iter().cloned().collect();
+        Setting {
+            run: run.clone(),
+            execution,
+            began,
+            policy: Policy::for_purpose(purpose, imports, unit.roles.clone()),
+            retry: unit.retry,
+            limits: self.limits.clone(),
+            scrubber: self.scrubber.clone(),
+            interrupt,
+        }
+    }
+
     /// What the templates of a step or a check may speak of.
     pub fn scope(&self, run: &RunId, state: &State) -> Scope {
         let receipts =
@@ -134,6 +158,6 @@ impl Job {
 }
 
 /// The beginning of a guest's randomness: another one for each execution, and always the same.
-pub(super) fn seed(run: &RunId, execution: crate::id::ExecutionId, began: Timestamp) -> [u8; 32] {
+pub(super) fn seed(run: &RunId, execution: ExecutionId, began: Timestamp) -> [u8; 32] {
     Digest::of(format!("ripcord seed {run} {execution} {began}").as_bytes()).0
 }

@@ -15,7 +15,7 @@ use crate::capability::Reply;
 use crate::component::{Components, Context, Effect, Ended, Export, Returned};
 use crate::id::{Digest, ExecutionId, RunId};
 use crate::journal::{Approval, Listed, Purpose};
-use crate::pipeline::{Caller, Mode, Pipeline, Policy, Preview, Previewed, Setting, Stop};
+use crate::pipeline::{Caller, Mode, Pipeline, Preview, Previewed, Stop};
 use crate::plan::{check_config, render};
 
 /// What a run would do.
@@ -76,11 +76,8 @@ pub enum BranchEnd {
 impl PreviewReport {
     /// The mutations that an approval binds, sorted, each once.
     pub fn listed(&self) -> Vec<Listed> {
-        let listed = self.branches.iter().flat_map(|branch| &branch.calls).filter_map(|call| match call {
-            Previewed::Mutation { listed, .. } => Some(listed.clone()),
-            Previewed::Read { .. } | Previewed::Denied { .. } => None,
-        });
-        listed.collect::<BTreeSet<_>>().into_iter().collect()
+        let calls = self.branches.iter().flat_map(|branch| &branch.calls);
+        calls.filter_map(Previewed::listed).cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The name of exactly this preview: what `run --approved` takes. Another plan, parameter, plugin,
@@ -223,16 +220,8 @@ impl Previewer<'_> {
         preview.knows(config);
         preview.guesses(self.run.as_str());
         let preview = Arc::new(Mutex::new(preview));
-        let setting = Setting {
-            run: self.run.clone(),
-            execution: ExecutionId(1),
-            began,
-            policy: Policy::for_purpose(&purpose, unit.component.imports.iter().cloned().collect(), unit.roles.clone()),
-            retry: unit.retry,
-            limits: self.job.limits.clone(),
-            scrubber: self.job.scrubber.clone(),
-            interrupt: watch::Sender::new(false).subscribe(),
-        };
+        let never = watch::Sender::new(false).subscribe();
+        let setting = self.job.setting(&self.run, ExecutionId(1), began, &purpose, unit, never);
         let pipeline = Pipeline::new(setting, Mode::Preview(preview.clone()), Vec::new());
         let caller = self.seams.caller(Box::new(pipeline) as Box<dyn Caller>);
         let seed = seed(&self.run, ExecutionId(1), began);

@@ -9,7 +9,7 @@ use crate::component::{Components, Ended};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::End;
 use crate::machine::State;
-use crate::pipeline::{Mode, Pipeline, Policy, Setting, Stop};
+use crate::pipeline::{Mode, Pipeline, Stop};
 
 /// What came of replaying one execution.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,20 +30,8 @@ pub async fn replay(components: &Components, job: &Job, run: &RunId, state: &Sta
     for (&id, execution) in &state.executions {
         let name = unit_of(state, &execution.purpose).to_owned();
         let unit = job.units.get(&name).ok_or_else(|| RunError::NoSuchUnit(name.clone()))?;
-        let setting = Setting {
-            run: run.clone(),
-            execution: id,
-            began: execution.began,
-            policy: Policy::for_purpose(
-                &execution.purpose,
-                unit.component.imports.iter().cloned().collect(),
-                unit.roles.clone(),
-            ),
-            retry: unit.retry,
-            limits: job.limits.clone(),
-            scrubber: job.scrubber.clone(),
-            interrupt: watch::Sender::new(false).subscribe(),
-        };
+        let never = watch::Sender::new(false).subscribe();
+        let setting = job.setting(run, id, execution.began, &execution.purpose, unit, never);
         let pipeline = Pipeline::new(setting, Mode::Replay, execution.calls.clone());
         let export = export(state, execution, run, &job.target, unit);
         let seed = seed(run, id, execution.began);
