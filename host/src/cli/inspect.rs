@@ -6,15 +6,16 @@ use super::context::Context;
 use super::exit::{Exit, Fault};
 use super::output;
 use crate::component::{bundled, bundled_names};
+use crate::journal::Blob;
 
 pub(super) async fn inspect(context: &Context, plugin: &str) -> Result<Exit, Fault> {
     let bytes = match bundled(plugin) {
-        Some(bytes) => bytes.to_vec(),
-        None => std::fs::read(plugin).map_err(|error| {
+        Some(bytes) => Blob::new(bytes),
+        None => Blob::new(std::fs::read(plugin).map_err(|error| {
             let names: Vec<_> = bundled_names().collect();
             Fault::wrong(format!("can't read the component {plugin}: {error}"))
                 .hint(format!("name a component's file, or a bundled plugin: {}", names.join(", ")))
-        })?,
+        })?),
     };
     let components = context.components(&context.state()?)?;
     let named = |error: &dyn std::fmt::Display| Fault::wrong(format!("{}: {error}", Path::new(plugin).display()));

@@ -10,7 +10,7 @@ use super::output::{self, Progress};
 use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
-use crate::journal::{BeginError, Event, Journal, LockError, RunLock, RunOutcome, RunStarted};
+use crate::journal::{BeginError, Blob, Event, Journal, LockError, RunLock, RunOutcome, RunStarted};
 use crate::plan::{Plan, resolve_params};
 use crate::record::{Record, look};
 use crate::runner::{self, Job, PreviewReport, Runner, Sources, Stand};
@@ -202,10 +202,7 @@ async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
 }
 
 /// What a run began with.
-pub(super) async fn kept(
-    journal: &dyn Journal,
-    run: &RunId,
-) -> Result<(RunStarted, BTreeMap<String, Arc<[u8]>>), Fault> {
+pub(super) async fn kept(journal: &dyn Journal, run: &RunId) -> Result<(RunStarted, BTreeMap<String, Blob>), Fault> {
     let (_, events, _) = look(journal, run).await?;
     let started = events.into_iter().find_map(|recorded| match recorded.event {
         Event::RunStarted(started) => Some(*started),
@@ -214,7 +211,7 @@ pub(super) async fn kept(
     let started = started.ok_or_else(|| Fault::faulty(format!("run {run} has no beginning")))?;
     let mut kept = BTreeMap::new();
     for (id, digest) in &started.plugins {
-        kept.insert(id.clone(), Arc::from(journal.blob(*digest).await?));
+        kept.insert(id.clone(), Blob::new(journal.blob(*digest).await?));
     }
     Ok((started, kept))
 }
@@ -259,8 +256,7 @@ async fn drive(
     let progress = Progress::new(context, &run, &state, &events);
     record.listen(progress.listener());
     let terminal = Arc::new(terminal.with(run.clone(), progress.clone()));
-    let runner =
-        Runner::new(components, Arc::clone(&journal), Arc::new(job), record, terminal, Arc::clone(&context.seams));
+    let runner = Runner::new(components, Arc::new(job), record, terminal, Arc::clone(&context.seams));
     terminal::pause_on_interrupt(runner.pause());
     let stand = runner.drive().await;
     progress.finish();
@@ -313,11 +309,7 @@ fn agree(report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
     if terminal::confirm("Make these changes?")? { Ok(()) } else { Err(Fault::wrong("nothing was touched")) }
 }
 
-fn sources<'a>(
-    files: &'a Files,
-    options: &'a PlanOptions,
-    kept: Option<&'a BTreeMap<String, Arc<[u8]>>>,
-) -> Sources<'a> {
+fn sources<'a>(files: &'a Files, options: &'a PlanOptions, kept: Option<&'a BTreeMap<String, Blob>>) -> Sources<'a> {
     Sources {
         plan: &files.plan,
         plan_path: &files.plan_path,

@@ -10,7 +10,7 @@ use crate::capability::{Capability, OpenError, Opening};
 use crate::component::{Component, Components, Ended, LoadError, bundled};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::id::Digest;
-use crate::journal::RunStarted;
+use crate::journal::{Blob, RunStarted};
 use crate::manifest::Manifest;
 use crate::operator::Operator;
 use crate::pipeline::{Bound, Grant, Open, Retry};
@@ -30,7 +30,7 @@ pub struct Sources<'a> {
     /// The operator's file of today.
     pub operator: &'a Operator,
     /// The bytes of a run's plugins, by step and check: a run keeps those that it began with.
-    pub kept: Option<&'a BTreeMap<String, Arc<[u8]>>>,
+    pub kept: Option<&'a BTreeMap<String, Blob>>,
 }
 
 /// Why a plan can't be made ready.
@@ -69,7 +69,7 @@ pub struct Checked<'a> {
 
 struct Plugin {
     name: String,
-    bytes: Arc<[u8]>,
+    bytes: Blob,
     component: Component,
     manifest: Manifest,
 }
@@ -88,12 +88,7 @@ pub async fn check<'a>(components: &Components, sources: Sources<'a>) -> Result<
     Ok(Checked { sources, plugins, warnings })
 }
 
-async fn load(
-    components: &Components,
-    id: &str,
-    uses: &Uses,
-    kept: Option<Arc<[u8]>>,
-) -> Result<Plugin, AssembleError> {
+async fn load(components: &Components, id: &str, uses: &Uses, kept: Option<Blob>) -> Result<Plugin, AssembleError> {
     let name = match uses {
         Uses::Bundled(name) => name.clone(),
         Uses::File { path, .. } => path.display().to_string(),
@@ -106,17 +101,18 @@ async fn load(
                 let names: Vec<_> = crate::component::bundled_names().collect();
                 failed(format!("there is no bundled plugin of this name; there are {}", names.join(", ")))
             })?;
-            Arc::from(bytes)
+            Blob::new(bytes)
         }
         (None, Uses::File { path, digest }) => {
             let bytes = std::fs::read(path).map_err(|error| failed(format!("can't read it: {error}")))?;
-            let found = Digest::of(&bytes);
+            let bytes = Blob::new(bytes);
+            let found = bytes.digest();
             if found != *digest {
                 return Err(failed(format!(
                     "its digest is {found}, and the plan says {digest}: it is not the file that the plan was written for"
                 )));
             }
-            Arc::from(bytes)
+            bytes
         }
     };
     let component = components.load(&bytes).map_err(|error: LoadError| failed(error.to_string()))?;
@@ -244,7 +240,7 @@ pub async fn offline(
     plan: &Plan,
     plan_text: &str,
     started: &RunStarted,
-    kept: &BTreeMap<String, Arc<[u8]>>,
+    kept: &BTreeMap<String, Blob>,
 ) -> Result<Job, AssembleError> {
     let steps = plan.steps.iter().map(|step| (&step.id, &step.uses, &step.bind, &step.with, None));
     let checks =

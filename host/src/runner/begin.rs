@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Job;
-use crate::id::{Digest, RunId};
-use crate::journal::{Approval, BeginError, Beginning, Dated, Event, HostAttached, Journal};
+use crate::id::RunId;
+use crate::journal::{Approval, BeginError, Beginning, Blob, Dated, Event, HostAttached, Journal};
 use crate::record::{Record, RecordError};
 
 /// Why a run has not begun. Nothing was touched.
@@ -30,11 +30,8 @@ pub async fn begin(
 ) -> Result<Record, BeginRunError> {
     let at = Timestamp::now();
     let started = Event::RunStarted(Box::new(job.started(run, approval)));
-    let mut blobs = vec![job.plan_text.as_bytes().to_vec()];
-    for unit in job.units.values() {
-        debug_assert_eq!(Digest::of(&unit.bytes), unit.component.digest);
-        blobs.push(unit.bytes.to_vec());
-    }
+    let plan = Blob::new(job.plan_text.as_bytes().to_vec());
+    let blobs = std::iter::once(plan).chain(job.units.values().map(|unit| unit.bytes.clone())).collect();
     let events = vec![Dated { at, event: started }, Dated { at, event: Event::HostAttached(host) }];
     journal.begin(Beginning { run: run.clone(), events, holds: job.holds(), blobs }).await?;
     Ok(Record::open(Arc::clone(journal), run).await?)
