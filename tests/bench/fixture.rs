@@ -73,7 +73,7 @@ pub(crate) async fn pipeline(record: &Arc<Mutex<Record>>, live: bool) -> Pipelin
         "write": ["PATCH /applications/*", "POST /applications/*/rollback", "POST /deploy"],
     }))
     .unwrap();
-    let open = Open { connection: Connection::Http(connection), driver: Arc::new(AtOnce) };
+    let open = Open { connection: Arc::new(Connection::Http(connection)), driver: Arc::new(AtOnce) };
     let bound = Some(Bound { name: "http.service".into(), open: Some(open) });
     let grant = Grant { capability: "http".into(), access: Access::Write, bound };
     let scrubber = Scrubber::default();

@@ -183,8 +183,9 @@ impl Caller for Pipeline {
     ))]
     async fn call(&mut self, invocation: Invocation) -> Result<Outcome, Stop> {
         let id = self.next_address()?;
-        let connection = self.setting.policy.connection_name(&invocation.role);
-        let request = Request { role: invocation.role.clone(), connection, call: invocation.call.clone() };
+        let Invocation { role, call, repeat, assume } = invocation;
+        let connection = self.setting.policy.connection_name(&role);
+        let request = Request { role, connection, call };
 
         // What is known is delivered, and no policy is asked about it again.
         let again = match self.replay(id, &request)? {
@@ -194,16 +195,14 @@ impl Caller for Pipeline {
         };
         self.stop_if_interrupted()?;
 
-        let granted = match self.setting.policy.judge(&invocation) {
+        let granted = match self.setting.policy.judge(&request.role, &request.call, repeat) {
             Ok(granted) => granted,
             Err(denied) => return self.turn_away(id, request, denied, again.map(|(why, _)| why)).await,
         };
         match self.mode.clone() {
             Mode::Replay => Err(Stop::RecordEnds),
-            Mode::Preview(preview) => self.preview(&preview, &granted, id, request, invocation.assume).await,
-            Mode::Live(record) if granted.mutates => {
-                self.mutate(&record, &granted, id, request, invocation.assume, again).await
-            }
+            Mode::Preview(preview) => self.preview(&preview, &granted, id, request, assume).await,
+            Mode::Live(record) if granted.mutates => self.mutate(&record, &granted, id, request, assume, again).await,
             Mode::Live(record) => {
                 let (outcome, took) = self.read(&granted, id, &request).await?;
                 let event = Event::Called { call: id, request, outcome: outcome.clone(), took_us: micros(took) };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::capability::{Call, Connection, Driver, Invocation, Judgement, Repeat, Reply};
+use crate::capability::{Call, Connection, Driver, Judgement, Repeat, Reply};
 use crate::failure::Failure;
 use crate::journal::Purpose;
 use crate::manifest::Access;
@@ -46,7 +46,7 @@ pub struct Bound {
 #[derive(Clone)]
 pub struct Open {
     /// The operator's rules for it.
-    pub connection: Connection,
+    pub connection: Arc<Connection>,
     /// What carries its calls out.
     pub driver: DynDriver,
 }
@@ -75,8 +75,7 @@ impl Policy {
     }
 
     /// The three bounds, one after the other. What is denied says who would have to allow it, and how.
-    pub(super) fn judge(&self, invocation: &Invocation) -> Result<Granted, Failure> {
-        let Invocation { role, call, repeat, .. } = invocation;
+    pub(super) fn judge(&self, role: &str, call: &Call, repeat: Repeat) -> Result<Granted, Failure> {
         let capability = call.capability().name();
         if !self.imports.contains(capability) {
             return Err(Failure::denied(format!("the component does not import {capability}")));
@@ -87,12 +86,13 @@ impl Policy {
         if grant.capability != capability {
             return Err(Failure::denied(format!("role `{role}` is one of {}, not of {capability}", grant.capability)));
         }
-        let bound = grant.bound.clone().ok_or_else(|| {
+        let bound = grant.bound.as_ref().ok_or_else(|| {
             Failure::denied(format!("the plan does not bind role `{role}`: write  bind = {{ {role} = \"…\" }}  with the name of a [{capability}.…] connection"))
         })?;
         let Bound { name, open } = bound;
-        let open = open.ok_or_else(|| Failure::denied(format!("{name} is not open: a replay reaches nothing")))?;
-        let mutates = match open.connection.judge(&name, call) {
+        let open =
+            open.as_ref().ok_or_else(|| Failure::denied(format!("{name} is not open: a replay reaches nothing")))?;
+        let mutates = match open.connection.judge(name, call) {
             Judgement::Read => false,
             Judgement::Mutation => true,
             Judgement::Denied(denial) => {
@@ -114,7 +114,7 @@ impl Policy {
         if let (true, Some(what)) = (mutates, self.observes_only) {
             return Err(Failure::denied(format!("`{}` changes something, and {what} only observes", call.summary())));
         }
-        let repeat = open.connection.repeat(call, repeat.clone());
-        Ok(Granted { open, mutates, repeat })
+        let repeat = open.connection.repeat(call, repeat);
+        Ok(Granted { open: open.clone(), mutates, repeat })
     }
 }

@@ -218,7 +218,8 @@ impl Opener<'_> {
             .map_err(|problem| AssembleError::Open { connection: full.clone(), problem })?;
         self.resources.extend(connection.resources(&self.opening.base));
         let driver = self.seams.driver(&full, Arc::new(driver));
-        let bound = Bound { name: full.clone(), open: Some(Open { connection, driver }) };
+        let open = Open { connection: Arc::new(connection), driver };
+        let bound = Bound { name: full.clone(), open: Some(open) };
         self.open.insert(full, bound.clone());
         Ok(Some(bound))
     }

@@ -8,10 +8,11 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use tokio::sync::Mutex;
 
 use super::chain::{self, Altered, Link};
 use super::{AppendError, BeginError, Beginning, Dated, Head, Journal, Outline, ReadError, Recorded, StorageError};
@@ -26,6 +27,7 @@ use writer::Writer;
 pub struct SqliteJournal {
     path: PathBuf,
     writer: Writer,
+    /// Waited for before a thread is taken, or a thousand runs that read would take as many.
     reader: Arc<Mutex<Connection>>,
 }
 
@@ -85,8 +87,8 @@ impl SqliteJournal {
         &self,
         read: impl FnOnce(&Connection, &Path) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let (reader, path) = (self.reader.clone(), self.path.clone());
-        let task = move || read(&reader.lock().unwrap_or_else(PoisonError::into_inner), &path);
+        let (reader, path) = (self.reader.clone().lock_owned().await, self.path.clone());
+        let task = move || read(&reader, &path);
         match tokio::task::spawn_blocking(task).await {
             Ok(result) => result,
             Err(error) => Err(self.failed(format!("reading it was broken off: {error}")).into()),

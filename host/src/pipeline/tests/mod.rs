@@ -191,7 +191,7 @@ impl Bench {
     fn setting(&self) -> Setting {
         let connection: http::Connection = toml::from_str(&self.rules).unwrap();
         let driver: DynDriver = Arc::new(FakeDriver(self.fake.clone()));
-        let open = Some(Open { connection: Connection::Http(connection), driver });
+        let open = Some(Open { connection: Arc::new(Connection::Http(connection)), driver });
         let bound = Some(Bound { name: "http.target".into(), open });
         let grant = Grant { capability: "http".into(), access: Access::Write, bound };
         Setting {
