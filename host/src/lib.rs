@@ -22,4 +22,5 @@ pub mod record;
 pub mod report;
 pub mod runner;
 pub mod secret;
+mod shell;
 pub mod state;

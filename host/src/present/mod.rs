@@ -33,7 +33,7 @@ pub use ask::{doubt, gate};
 pub use json::{event_json, preview_json};
 pub use narrate::Narrator;
 pub use plugin::manifest;
-pub use preview::preview;
+pub use preview::{View, preview};
 pub use replayed::replayed;
 pub use runs::{RunLine, Standing, runs};
 pub use show::run;

@@ -6,6 +6,7 @@
 
 mod carry;
 mod connection;
+mod detail;
 mod driver;
 mod durable;
 mod entry;
