@@ -116,12 +116,13 @@ pub(super) fn preview_for_run(report: &PreviewReport) {
 }
 
 /// On a terminal a preview is for somebody who is there now. Elsewhere it may be compared with another
-/// one, so nothing in it depends on the time and the place of reading.
+/// one, so nothing in it depends on the time and the place of reading, and each fact is one line: a word
+/// more would move the breaks of all that follows it.
 fn read_as(terminal: bool, style: Style) -> (Option<jiff::Timestamp>, Style) {
     if terminal {
         (Some(jiff::Timestamp::now()), style)
     } else {
-        (None, Style { width: COLUMNS, zone: jiff::tz::TimeZone::UTC, ..style })
+        (None, Style { width: usize::MAX, zone: jiff::tz::TimeZone::UTC, ..style })
     }
 }
 
