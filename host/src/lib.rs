@@ -5,6 +5,7 @@ pub mod cli;
 pub mod component;
 pub mod demo;
 pub mod diagnostic;
+pub mod doctor;
 mod document;
 pub mod duration;
 pub mod failure;

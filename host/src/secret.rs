@@ -5,6 +5,7 @@
 //! before the journal and before the guest.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -63,6 +64,19 @@ pub enum SecretSource {
     Credential(String),
     /// What a program prints, without the last newline.
     Command(Vec<String>),
+}
+
+/// For people: of a program only its name, because its arguments may say more than everybody should
+/// read.
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(variable) => write!(f, "${variable}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Credential(name) => write!(f, "the systemd credential {name}"),
+            Self::Command(argv) => write!(f, "the program `{}`", argv.first().map(String::as_str).unwrap_or_default()),
+        }
+    }
 }
 
 /// Why a secret can't be had. Never holds any of it.

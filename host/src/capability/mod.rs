@@ -1,8 +1,10 @@
 //! The capabilities: what the host can do for a plugin.
 //!
-//! Each one is a module with its call types, what tells a read from a mutation, its driver, and how
-//! a doubt is settled. A new one is its module, its WIT file, and its line in [`capabilities!`].
+//! Each one is a module with its call types, what tells a read from a mutation, its driver, how a
+//! doubt is settled and what `ripcord doctor` looks at. A new one is its module, its WIT file, and its
+//! line in [`capabilities!`].
 
+pub(crate) mod cause;
 mod payload;
 mod rule;
 
@@ -22,6 +24,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::doctor::Exam;
 use crate::failure::Failure;
 use crate::id::{ExecutionId, RunId};
 use crate::secret::{Scrub, Scrubber, SecretError, Secrets};
@@ -49,6 +52,7 @@ pub trait CapabilityCall: Debug + Clone + PartialEq + Serialize + DeserializeOwn
 }
 
 /// A configured target of the operator's: one table of `ripcord.toml`.
+#[async_trait]
 pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + Send + Sync {
     /// The calls that it takes.
     type Call: CapabilityCall;
@@ -81,6 +85,14 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
 
     /// Opens the driver. It resolves the secrets and reaches no network.
     fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
+
+    /// Tries the connection out for `ripcord doctor`: reachable, let in, allowed, new enough. What it
+    /// finds, it reports to `exam` as it goes. It changes nothing at the target: of what the target can
+    /// be asked, only what the operator's rules call a read.
+    ///
+    /// It may be dropped at any point, when its deadline passes; what blocks belongs on a thread of its
+    /// own. The connection's secrets have been tried before.
+    async fn examine(&self, exam: &Exam<'_>);
 }
 
 /// What carries the calls of one connection out: live or in a simulated world.
@@ -366,6 +378,11 @@ macro_rules! capabilities {
             /// See [`CapabilityConnection::open`].
             pub fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
                 match self { $(Self::$Variant(connection) => connection.open(opening).map(AnyDriver::$Variant)),+ }
+            }
+
+            /// See [`CapabilityConnection::examine`].
+            pub async fn examine(&self, exam: &Exam<'_>) {
+                match self { $(Self::$Variant(connection) => connection.examine(exam).await),+ }
             }
         }
 

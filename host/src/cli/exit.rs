@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::journal::{AppendError, BeginError, LockError, ReadError, RunOutcome, StorageError};
 use crate::record::RecordError;
 use crate::runner::{AssembleError, BeginRunError, RunError, Stand};
+use crate::state::UnusableState;
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,12 @@ impl From<Diagnostic> for Fault {
 
 impl From<StorageError> for Fault {
     fn from(error: StorageError) -> Self {
+        Self::wrong(error.to_string())
+    }
+}
+
+impl From<UnusableState> for Fault {
+    fn from(error: UnusableState) -> Self {
         Self::wrong(error.to_string())
     }
 }

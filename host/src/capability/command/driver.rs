@@ -136,7 +136,7 @@ fn environment(settings: &Settings, opening: &Opening) -> Result<Environment, Op
 }
 
 /// The program's absolute path.
-fn find(program: &str, base: &Path, path: Option<&str>) -> Result<String, String> {
+pub(super) fn find(program: &str, base: &Path, path: Option<&str>) -> Result<String, String> {
     let found = if program.contains('/') {
         let path = base.join(program);
         process::is_program(&path).then_some(path.clone()).ok_or_else(|| {

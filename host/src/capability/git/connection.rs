@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::driver::LiveDriver;
 use super::network::Git;
 use super::working_copy::WorkingCopy;
-use super::{Call, Reply, names};
+use super::{Call, Reply, doctor, names};
 use crate::capability::{
     CapabilityCall, CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules,
 };
+use crate::doctor::Exam;
 use crate::process::{GRACE, MARGIN};
 
 /// What takes longer hangs.
@@ -75,6 +77,7 @@ impl TryFrom<Person> for Author {
     }
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -151,6 +154,10 @@ impl CapabilityConnection for Connection {
         passwords.iter().for_each(|password| opening.secrets.scrubber().add(password));
         let git = Git::find(root.clone(), opening, self.timeout, passwords);
         Ok(Arc::new(LiveDriver::new(root, self.author.clone(), self.remote.clone(), git)))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }
 

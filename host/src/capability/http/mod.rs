@@ -3,6 +3,7 @@
 mod address;
 mod base;
 mod connection;
+mod doctor;
 mod driver;
 mod header;
 mod path;

@@ -3,6 +3,7 @@
 //! A channel is a key of the connection's table and a driver in a file beside this one: `smtp`.
 
 mod connection;
+mod doctor;
 mod mail;
 mod smtp;
 

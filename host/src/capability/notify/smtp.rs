@@ -6,11 +6,13 @@
 //! began (RFC 5321, 4.1.1.4 and 4.2.5): until then a notice certainly has not gone out.
 
 use std::error::Error;
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::Message;
+use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
@@ -24,7 +26,7 @@ use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
 use crate::failure::Failure;
 
 /// How long a server may take to say goodbye, once it has the notice.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The way to a mail server.
 #[derive(Clone)]
@@ -137,7 +139,8 @@ impl SmtpDriver {
     /// Leads the conversation up to the server's answer to the text. An error is a connection that
     /// is of no more use.
     async fn converse(&self, delivery: &mut Delivery, mail: &Message) -> Result<Reply, String> {
-        let connection = delivery.connection.insert(self.connect().await?);
+        let connection = self.connect().await.map_err(|(step, error)| format!("{step}: {}", said(&error)))?;
+        let connection = delivery.connection.insert(connection);
         let mut parameters = Vec::new();
         if !mail
             .envelope()
@@ -181,29 +184,48 @@ impl SmtpDriver {
         }
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+    /// Connects and logs in; if that fails, at which step.
+    pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, (Step, SmtpError)> {
         let address = (self.smtp.host.as_str(), self.smtp.port());
         let name = ClientId::default();
         let tls = |mode| self.tls.clone().filter(|_| self.smtp.tls == mode);
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &name, tls(Tls::Implicit), None)
                 .await
-                .map_err(|error| format!("no connection: {}", said(&error)))?;
+                .map_err(|error| (Step::Greeting, error))?;
         if let Some(parameters) = tls(Tls::Starttls) {
-            connection.starttls(parameters, &name).await.map_err(|error| format!("STARTTLS: {}", said(&error)))?;
+            connection.starttls(parameters, &name).await.map_err(|error| (Step::Encryption, error))?;
         }
         if let Some(credentials) = &self.credentials {
-            connection
-                .auth(DEFAULT_MECHANISMS, credentials)
-                .await
-                .map_err(|error| format!("login: {}", said(&error)))?;
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(|error| (Step::Login, error))?;
         }
         Ok(connection)
     }
 }
 
+/// What a conversation has to get through before a notice can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The connection, its TLS where that is implicit, and the server's first answers.
+    Greeting,
+    /// STARTTLS.
+    Encryption,
+    /// AUTH.
+    Login,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "no connection",
+            Self::Encryption => "STARTTLS",
+            Self::Login => "login",
+        })
+    }
+}
+
 /// What the server said, or what became of the connection, without lettre's classification.
-fn said(error: &lettre::transport::smtp::Error) -> String {
+pub(super) fn said(error: &SmtpError) -> String {
     let mut cause: &dyn Error = error;
     while let Some(source) = cause.source() {
         cause = source;
