@@ -4,6 +4,8 @@ mod answer;
 mod args;
 mod context;
 mod demo;
+mod doctor;
+mod examined;
 mod exit;
 mod inspect;
 mod look;
@@ -61,6 +63,7 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>) -> Result<Exit, 
     let context = Context::new(global, seams);
     match command {
         Command::Demo(options) => demo::demo(&context, options).await,
+        Command::Doctor(options) => doctor::doctor(&context, options).await,
         Command::Check(plan) => run::check(&context, &plan).await,
         Command::Preview(plan) => run::preview(&context, &plan).await,
         Command::Run(options) => run::run(&context, options).await,

@@ -22,15 +22,15 @@ use crate::runner::{Checked, PreviewReport, Replayed, Stand};
 const COLUMNS: usize = 100;
 
 /// A closed stdout or stderr is no reason to stop a rollback.
-fn out(text: &str) {
+pub(super) fn out(text: &str) {
     let _ = writeln!(anstream::stdout(), "{}", text.trim_end());
 }
 
-fn err(text: &str) {
+pub(super) fn err(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", text.trim_end());
 }
 
-fn object(value: &Value) {
+pub(super) fn object(value: &Value) {
     out(&value.to_string());
 }
 
@@ -39,7 +39,7 @@ fn style_of(terminal: bool, columns: Option<u16>) -> Style {
     Style::new(colour, columns.filter(|&columns| columns > 0).map_or(COLUMNS, usize::from))
 }
 
-fn stdout_style() -> Style {
+pub(super) fn stdout_style() -> Style {
     let stdout = std::io::stdout();
     style_of(stdout.is_terminal(), rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col))
 }

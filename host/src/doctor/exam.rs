@@ -1,10 +1,14 @@
 //! What examines one thing: where its findings go.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Aspect, Finding, Grade};
-use crate::capability::Opening;
+use crate::capability::{At, Opening};
+use crate::id::{ExecutionId, RunId};
 use crate::secret::{Scrub, Scrubber};
 
 /// The examination of one connection, as its capability carries it out.
@@ -18,16 +22,34 @@ pub struct Exam<'a> {
     /// driver can't be opened then, and everything that needs none can still be tried.
     pub has_secrets: bool,
     sheet: &'a Sheet<'a>,
+    calls: AtomicU32,
 }
 
 impl<'a> Exam<'a> {
     pub(super) fn new(opening: &'a Opening, has_secrets: bool, sheet: &'a Sheet<'a>) -> Self {
-        Self { opening, has_secrets, sheet }
+        Self { opening, has_secrets, sheet, calls: AtomicU32::new(0) }
     }
 
     /// Says what is tried now: it is what a broken off examination has hung at.
     pub fn trying(&self, aspect: Aspect, what: impl Into<String>) {
         self.sheet.trying(aspect, what.into());
+    }
+
+    /// Where a call of the examination stands that needs a driver's means; each has a name of its own.
+    pub fn at(&self, deadline: Duration) -> At {
+        At {
+            run: RunId::from(format!("doctor-{}", self.sheet.subject)),
+            execution: ExecutionId(0),
+            ordinal: self.calls.fetch_add(1, Ordering::Relaxed),
+            began: Timestamp::now(),
+            deadline,
+            idempotency_key: None,
+        }
+    }
+
+    /// Something is known. The other methods are this one in short.
+    pub fn found(&self, aspect: Aspect, seen: impl Into<String>, grade: Grade) {
+        self.sheet.found(aspect, seen.into(), grade);
     }
 
     /// It is as it should be.
@@ -92,7 +114,10 @@ impl<'a> Sheet<'a> {
         (self.listen)(Progress::Trying { subject: self.subject.clone(), what });
     }
 
-    pub(super) fn found(&self, aspect: Aspect, mut seen: String, mut grade: Grade) {
+    pub(super) fn found(&self, aspect: Aspect, seen: String, mut grade: Grade) {
+        // Programs complain in lines.
+        let lines = seen.lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut seen = lines.collect::<Vec<_>>().join("; ");
         seen.scrub(&self.scrubber);
         if let Grade::Warning { remedy } | Grade::Fault { remedy } = &mut grade {
             remedy.scrub(&self.scrubber);
@@ -106,7 +131,7 @@ impl<'a> Sheet<'a> {
         let (aspect, what) = current.unwrap_or((Aspect::Settings, "its settings".to_owned()));
         let seen = format!("gave up after {} at: {what}", humantime::format_duration(deadline));
         let remedy = "see that it answers at all, and not only sometimes".to_owned();
-        self.found(aspect, seen, Grade::Fault { remedy });
+        self.found(aspect, seen, Grade::fault(remedy));
     }
 
     pub(super) fn ended(&self) {

@@ -76,6 +76,18 @@ pub enum Grade {
     },
 }
 
+impl Grade {
+    /// A [`Grade::Warning`] with this remedy.
+    pub fn warning(remedy: impl Into<String>) -> Self {
+        Self::Warning { remedy: remedy.into() }
+    }
+
+    /// A [`Grade::Fault`] with this remedy.
+    pub fn fault(remedy: impl Into<String>) -> Self {
+        Self::Fault { remedy: remedy.into() }
+    }
+}
+
 impl Finding {
     /// Whether it has to be put right.
     pub fn is_fault(&self) -> bool {

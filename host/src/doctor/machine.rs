@@ -18,6 +18,8 @@ pub const STATE: &str = "state";
 const FREE_BYTES_MIN: u64 = 32 << 20;
 /// With less room than this somebody should look after it soon.
 const FREE_BYTES_LOW: u64 = 512 << 20;
+/// A run makes some files, and so does whatever it runs.
+const FREE_FILES_MIN: u64 = 64;
 
 /// Examines the state directory, as far as it could be opened.
 pub async fn examine_state(state: Result<&StateDir, &UnusableState>, listen: Listen<'_>) {
@@ -31,37 +33,38 @@ pub async fn examine_state(state: Result<&StateDir, &UnusableState>, listen: Lis
             journal(&sheet, &state.journal()).await;
         }
         Err(UnusableState { path, problem, remedy }) => {
-            sheet.found(Aspect::Folder, format!("{path}: {problem}"), Grade::Fault { remedy: remedy.clone() });
+            sheet.found(Aspect::Folder, format!("{path}: {problem}"), Grade::fault(remedy));
         }
     }
     sheet.ended();
 }
 
 fn room(sheet: &Sheet<'_>, folder: &Path) {
+    let (seen, grade) = room_at(folder, "make room there, or set RIPCORD_STATE to a folder on another disk");
+    sheet.found(Aspect::Disk, seen, grade);
+}
+
+/// How much room there is on the disk of a folder, and what to do if that is little.
+pub(crate) fn room_at(folder: &Path, remedy: &str) -> (String, Grade) {
     let place = folder.display();
     let found = match rustix::fs::statvfs(folder) {
         Ok(found) => found,
         Err(error) => {
-            let remedy = format!("see what `df {place}` says");
             let seen = format!("the room left at {place} can't be told: {error}");
-            return sheet.found(Aspect::Disk, seen, Grade::Warning { remedy });
+            return (seen, Grade::warning(format!("see what `df {place}` says")));
         }
     };
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
     // File systems without a table of files report none at all.
-    let no_files = found.f_files > 0 && found.f_favail < 64;
-    let seen = match no_files {
-        true => format!("no more files can be made at {place} ({} left)", found.f_favail),
-        false => format!("{} left at {place}", in_bytes(free)),
-    };
-    let remedy = "make room there, or set RIPCORD_STATE to a folder on another disk".to_owned();
+    if found.f_files > 0 && found.f_favail < FREE_FILES_MIN {
+        return (format!("only {} more files can be made at {place}", found.f_favail), Grade::fault(remedy));
+    }
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
     let grade = match free {
-        _ if no_files => Grade::Fault { remedy },
-        ..FREE_BYTES_MIN => Grade::Fault { remedy },
-        FREE_BYTES_MIN..FREE_BYTES_LOW => Grade::Warning { remedy },
+        ..FREE_BYTES_MIN => Grade::fault(remedy),
+        FREE_BYTES_MIN..FREE_BYTES_LOW => Grade::warning(remedy),
         _ => Grade::Good,
     };
-    sheet.found(Aspect::Disk, seen, grade);
+    (format!("{} left at {place}", in_bytes(free)), grade)
 }
 
 /// Each step of a run is on the disk before the next: so a flush is tried, not only a write.
@@ -77,9 +80,9 @@ fn writing(sheet: &Sheet<'_>, folder: &Path) {
             sheet.found(Aspect::Disk, format!("4 KiB are written and flushed ({took})"), Grade::Good);
         }
         Err(error) => {
-            let remedy = "put the disk right (`dmesg` says more), or set RIPCORD_STATE to another one".to_owned();
+            let remedy = "put the disk right (`dmesg` says more), or set RIPCORD_STATE to another one";
             let seen = format!("nothing can be written in {}: {error}", folder.display());
-            sheet.found(Aspect::Disk, seen, Grade::Fault { remedy });
+            sheet.found(Aspect::Disk, seen, Grade::fault(remedy));
         }
     }
 }
@@ -99,8 +102,8 @@ async fn journal(sheet: &Sheet<'_>, path: &Path) {
             sheet.found(Aspect::Journal, seen, Grade::Good);
         }
         Err(seen) => {
-            let remedy = "do what is said there; until then no run can begin".to_owned();
-            sheet.found(Aspect::Journal, seen, Grade::Fault { remedy });
+            let remedy = "do what is said there; until then no run can begin";
+            sheet.found(Aspect::Journal, seen, Grade::fault(remedy));
         }
     }
 }

@@ -22,6 +22,7 @@ use exam::Sheet;
 
 pub use exam::{Exam, Listen, Progress};
 pub use finding::{Aspect, Finding, Grade};
+pub(crate) use machine::room_at;
 pub use machine::{STATE, examine_state};
 
 /// One connection: its capability and its name.
@@ -84,7 +85,7 @@ async fn secrets(connection: &Value, operator: &Operator, secrets: &Arc<Secrets>
             Err(error) => format!("secret `{name}`: the thread that fetched it ended early: {error}"),
         };
         all = false;
-        sheet.found(Aspect::Secret, problem, Grade::Fault { remedy: remedy(source) });
+        sheet.found(Aspect::Secret, problem, Grade::fault(remedy(source)));
     }
     all
 }

@@ -7,6 +7,7 @@
 
 mod ask;
 pub(crate) mod board;
+mod doctor;
 mod json;
 pub(crate) mod left;
 pub mod live;
@@ -30,6 +31,7 @@ mod tests;
 use jiff::tz::TimeZone;
 
 pub use ask::{doubt, gate};
+pub use doctor::{diagnosis, examined, finding_json};
 pub use json::{event_json, preview_json};
 pub use narrate::Narrator;
 pub use plugin::manifest;

@@ -162,7 +162,7 @@ impl CapabilityConnection for Connection {
 }
 
 /// A remote's URL may hold a password or a token, and git repeats URLs in its messages.
-fn passwords(copy: &WorkingCopy, remote: &str) -> Vec<String> {
+pub(super) fn passwords(copy: &WorkingCopy, remote: &str) -> Vec<String> {
     let Ok(remote) = copy.repository.find_remote(remote) else { return Vec::new() };
     let urls = [remote.url().ok(), remote.pushurl().ok().flatten()].into_iter().flatten();
     let parsed = urls.filter_map(|url| url::Url::parse(url).ok());
