@@ -49,6 +49,7 @@ pub trait CapabilityCall: Debug + Clone + PartialEq + Serialize + DeserializeOwn
 }
 
 /// A configured target of the operator's: one table of `ripcord.toml`.
+#[async_trait]
 pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + Send + Sync {
     /// The calls that it takes.
     type Call: CapabilityCall;
@@ -80,7 +81,10 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
     }
 
     /// Opens the driver. It resolves the secrets and reaches no network.
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
+    async fn open(
+        &self,
+        opening: &Opening,
+    ) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
 }
 
 /// What carries the calls of one connection out: live or in a simulated world.
@@ -364,8 +368,8 @@ macro_rules! capabilities {
             }
 
             /// See [`CapabilityConnection::open`].
-            pub fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
-                match self { $(Self::$Variant(connection) => connection.open(opening).map(AnyDriver::$Variant)),+ }
+            pub async fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
+                match self { $(Self::$Variant(connection) => connection.open(opening).await.map(AnyDriver::$Variant)),+ }
             }
         }
 

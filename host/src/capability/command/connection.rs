@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::driver::CommandDriver;
@@ -98,6 +99,7 @@ fn output_limit_default() -> usize {
     256 << 10
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -124,8 +126,8 @@ impl CapabilityConnection for Connection {
         self.settings.timeout + GRACE + MARGIN
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(CommandDriver::open(self.clone(), opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(CommandDriver::open(self.clone(), opening).await?))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Host;
@@ -287,6 +288,7 @@ impl Refusal {
     }
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -323,8 +325,8 @@ impl CapabilityConnection for Connection {
         self.settles_within
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(HttpDriver::open(self, opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(HttpDriver::open(self, opening).await?))
     }
 }
 

@@ -38,11 +38,11 @@ pub(super) struct SmtpDriver {
 }
 
 impl SmtpDriver {
-    pub(super) fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
+    pub(super) async fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
         let Connection { smtp, from, to, timeout } = connection.clone();
         let credentials = match (&smtp.user, &smtp.password) {
             (Some(user), Some(password)) => {
-                let password = opening.secrets.get(password)?.expose_secret().to_owned();
+                let password = opening.secrets.get(password).await?.expose_secret().to_owned();
                 // What AUTH PLAIN sends (RFC 4616), which a server may repeat in its refusal.
                 opening.secrets.scrubber().add(&format!("\0{user}\0{password}"));
                 Some(Credentials::new(user.clone(), password))
