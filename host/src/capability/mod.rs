@@ -84,7 +84,10 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
     }
 
     /// Opens the driver. It resolves the secrets and reaches no network.
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
+    async fn open(
+        &self,
+        opening: &Opening,
+    ) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
 
     /// Tries the connection out for `ripcord doctor`: reachable, let in, allowed, new enough. What it
     /// finds, it reports to `exam` as it goes. It changes nothing at the target: of what the target can
@@ -376,8 +379,8 @@ macro_rules! capabilities {
             }
 
             /// See [`CapabilityConnection::open`].
-            pub fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
-                match self { $(Self::$Variant(connection) => connection.open(opening).map(AnyDriver::$Variant)),+ }
+            pub async fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
+                match self { $(Self::$Variant(connection) => connection.open(opening).await.map(AnyDriver::$Variant)),+ }
             }
 
             /// See [`CapabilityConnection::examine`].

@@ -93,7 +93,7 @@ impl Context {
         let operator_path = sources.operator.path.clone();
         let checked = check(components, sources).await?;
         output::warnings(&checked.warnings);
-        checked.open(&opening, &self.seams).map_err(|error| {
+        checked.open(&opening, &self.seams).await.map_err(|error| {
             let hint = match &error {
                 AssembleError::Open { connection, .. } => {
                     Some(format!("see [{connection}] in {}", operator_path.display()))

@@ -9,7 +9,6 @@ mod exam;
 mod finding;
 mod machine;
 pub(crate) mod network;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -63,7 +62,7 @@ async fn examine_one(
 }
 
 /// Tries each secret that a connection names, and says whether all of them can be had.
-async fn secrets(connection: &Value, operator: &Operator, secrets: &Arc<Secrets>, sheet: &Sheet<'_>) -> bool {
+async fn secrets(connection: &Value, operator: &Operator, secrets: &Secrets, sheet: &Sheet<'_>) -> bool {
     let mut references = Vec::new();
     references_in(connection, &mut references);
     references.sort();
@@ -73,16 +72,12 @@ async fn secrets(connection: &Value, operator: &Operator, secrets: &Arc<Secrets>
         let name = reference.name().to_owned();
         let Some(source) = operator.secrets.get(&name) else { continue };
         sheet.trying(Aspect::Secret, format!("secret `{name}` from {source}"));
-        let secrets = Arc::clone(secrets);
-        // A program that asks for a password would keep this thread for ever.
-        let got = tokio::task::spawn_blocking(move || secrets.get(&reference).map(drop)).await;
-        let problem = match got {
-            Ok(Ok(())) => {
+        let problem = match secrets.get(&reference).await {
+            Ok(_) => {
                 sheet.found(Aspect::Secret, format!("`{name}` can be had from {source}"), Grade::Good);
                 continue;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => format!("secret `{name}`: the thread that fetched it ended early: {error}"),
+            Err(error) => error.to_string(),
         };
         all = false;
         sheet.found(Aspect::Secret, problem, Grade::fault(remedy(source)));

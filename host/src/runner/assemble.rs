@@ -149,7 +149,7 @@ impl Checked<'_> {
     }
 
     /// Opens all connections and fills in all that does not depend on the run.
-    pub fn open(self, opening: &Opening, seams: &Arc<dyn Seams>) -> Result<Job, AssembleError> {
+    pub async fn open(self, opening: &Opening, seams: &Arc<dyn Seams>) -> Result<Job, AssembleError> {
         let Self { sources, mut plugins, .. } = self;
         let Sources { plan, operator, .. } = sources;
         let params = plan::resolve_params(plan, sources.params)?;
@@ -164,12 +164,12 @@ impl Checked<'_> {
         for step in &plan.steps {
             let Some(plugin) = plugins.remove(&step.id) else { continue };
             let retry = Retry { attempts: step.retry.attempts, backoff: step.retry.backoff };
-            let unit = opener.unit(plugin, &step.bind, &step.with, step.timeout.unwrap_or(plan.timeout))?;
+            let unit = opener.unit(plugin, &step.bind, &step.with, step.timeout.unwrap_or(plan.timeout)).await?;
             units.insert(step.id.clone(), Unit { retry, gate: step.gate.clone(), ..unit });
         }
         for check in &plan.verify {
             let Some(plugin) = plugins.remove(&check.id) else { continue };
-            let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout))?;
+            let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout)).await?;
             units.insert(check.id.clone(), Unit { expect: check.expect.clone(), ..unit });
         }
         let mut resources = opener.resources;
@@ -204,7 +204,7 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    fn unit(
+    async fn unit(
         &mut self,
         plugin: Plugin,
         bind: &BTreeMap<String, String>,
@@ -214,7 +214,7 @@ impl Opener<'_> {
         let mut roles = BTreeMap::new();
         for role in &plugin.manifest.roles {
             let bound = match bind.get(&role.name) {
-                Some(connection) => self.open(&role.capability, connection)?,
+                Some(connection) => self.open(&role.capability, connection).await?,
                 None => None,
             };
             roles.insert(role.name.clone(), Grant { capability: role.capability.clone(), access: role.access, bound });
@@ -222,7 +222,7 @@ impl Opener<'_> {
         Ok(plugin.into_unit(roles, with, timeout, None))
     }
 
-    fn open(&mut self, capability: &str, name: &str) -> Result<Option<Bound>, AssembleError> {
+    async fn open(&mut self, capability: &str, name: &str) -> Result<Option<Bound>, AssembleError> {
         let full = format!("{capability}.{name}");
         if let Some(bound) = self.open.get(&full) {
             return Ok(Some(bound.clone()));
@@ -234,6 +234,7 @@ impl Opener<'_> {
         };
         let driver = connection
             .open(self.opening)
+            .await
             .map_err(|problem| AssembleError::Open { connection: full.clone(), problem })?;
         self.resources.extend(connection.resources(&self.opening.base));
         let driver = self.seams.driver(&full, Arc::new(driver));

@@ -127,8 +127,8 @@ impl CapabilityConnection for Connection {
         self.settings.timeout + GRACE + MARGIN
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(CommandDriver::open(self.clone(), opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(CommandDriver::open(self.clone(), opening).await?))
     }
 
     async fn examine(&self, exam: &Exam<'_>) {

@@ -138,7 +138,7 @@ impl CapabilityConnection for Connection {
         vec![format!("git:{}", path.display())]
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
         let path = opening.base.join(&self.path);
         let root = path
             .canonicalize()

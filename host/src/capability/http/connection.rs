@@ -326,8 +326,8 @@ impl CapabilityConnection for Connection {
         self.settles_within
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(HttpDriver::open(self, opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(HttpDriver::open(self, opening).await?))
     }
 
     async fn examine(&self, exam: &Exam<'_>) {

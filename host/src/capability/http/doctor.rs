@@ -33,7 +33,7 @@ pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
         let why = "nothing was asked: no `read` rule lets a GET through that could be tried";
         return exam.untried(Aspect::Login, why);
     }
-    let driver = match HttpDriver::open(connection, exam.opening) {
+    let driver = match HttpDriver::open(connection, exam.opening).await {
         Ok(driver) => driver,
         Err(error) => return exam.fault(Aspect::Settings, error.to_string(), "correct it in ripcord.toml"),
     };

@@ -41,8 +41,11 @@ pub(super) struct Outgoing {
 }
 
 impl HttpDriver {
-    pub(super) fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
-        let credentials = connection.auth.as_ref().map(|auth| credentials(auth, opening)).transpose()?;
+    pub(super) async fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
+        let credentials = match &connection.auth {
+            Some(auth) => Some(credentials(auth, opening).await?),
+            None => None,
+        };
         let ca_file = connection.ca_file.as_ref().map(|path| opening.base.join(path));
         let tls = tls::client_config(ca_file.as_deref(), connection.url.is_encrypted())?;
         let resolver = Arc::new(Resolver { allowed: connection.allow_addresses.clone().into() });
@@ -182,17 +185,17 @@ impl response::Incomplete {
     }
 }
 
-fn credentials(auth: &Auth, opening: &Opening) -> Result<(HeaderName, HeaderValue), OpenError> {
+async fn credentials(auth: &Auth, opening: &Opening) -> Result<(HeaderName, HeaderValue), OpenError> {
     let scrubber = opening.secrets.scrubber();
     let (name, text) = match auth {
-        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", opening.secrets.get(token)?.expose_secret())),
+        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", opening.secrets.get(token).await?.expose_secret())),
         Auth::Basic { user, password } => {
-            let pair = format!("{user}:{}", opening.secrets.get(password)?.expose_secret());
+            let pair = format!("{user}:{}", opening.secrets.get(password).await?.expose_secret());
             scrubber.add(&pair);
             (AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
         }
         Auth::Header { name, value } => {
-            let secret = opening.secrets.get(value)?;
+            let secret = opening.secrets.get(value).await?;
             // "Token abc": a service that repeats the token leaves out the word before it.
             if let Some((_, token)) = secret.expose_secret().rsplit_once(' ')
                 && token.len() >= crate::secret::SECRET_BYTES_MIN

@@ -182,8 +182,8 @@ impl CapabilityConnection for Connection {
         self.timeout + GRACE
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(SmtpDriver::open(self, opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(SmtpDriver::open(self, opening).await?))
     }
 
     async fn examine(&self, exam: &Exam<'_>) {

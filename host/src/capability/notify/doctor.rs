@@ -20,7 +20,7 @@ async fn mail(connection: &Connection, exam: &Exam<'_>) {
         connection.smtp.user = None;
         connection.smtp.password = None;
     }
-    let driver = match SmtpDriver::open(&connection, exam.opening) {
+    let driver = match SmtpDriver::open(&connection, exam.opening).await {
         Ok(driver) => driver,
         Err(error) => return exam.fault(Aspect::Settings, error.to_string(), "correct it in ripcord.toml"),
     };

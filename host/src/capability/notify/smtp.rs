@@ -40,11 +40,11 @@ pub(super) struct SmtpDriver {
 }
 
 impl SmtpDriver {
-    pub(super) fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
+    pub(super) async fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
         let Connection { smtp, from, to, timeout } = connection.clone();
         let credentials = match (&smtp.user, &smtp.password) {
             (Some(user), Some(password)) => {
-                let password = opening.secrets.get(password)?.expose_secret().to_owned();
+                let password = opening.secrets.get(password).await?.expose_secret().to_owned();
                 // What AUTH PLAIN sends (RFC 4616), which a server may repeat in its refusal.
                 opening.secrets.scrubber().add(&format!("\0{user}\0{password}"));
                 Some(Credentials::new(user.clone(), password))
@@ -174,7 +174,7 @@ impl SmtpDriver {
         }
         connection.command(Data).await.map_err(|error| format!("DATA: {}", said(&error)))?;
         delivery.text_began = true;
-        match connection.message(&mail.formatted()).await {
+        match connection.command(Text(mail)).await {
             Ok(_) if refusals.is_empty() => Ok(Reply::Sent),
             Ok(_) => Ok(Reply::PerhapsSent(format!("sent, but not to everybody: {refused}"))),
             Err(error) if error.status().is_some() => {
@@ -221,6 +221,29 @@ impl fmt::Display for Step {
             Self::Encryption => "STARTTLS",
             Self::Login => "login",
         })
+    }
+}
+
+/// A mail's text as it follows `DATA`, its end included (RFC 5321, 4.5.2).
+///
+/// lettre's own `message` sends the end in a segment of its own. Nagle's algorithm keeps that back
+/// until the text is acknowledged, and the server delays that acknowledgement by 40 ms, because it has
+/// nothing to answer yet.
+struct Text<'a>(&'a Message);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // All parts of the mail are text of ours.
+        let formatted = self.0.formatted();
+        let text = String::from_utf8_lossy(&formatted);
+        let text = text.strip_suffix("\r\n").unwrap_or(&text);
+        for line in text.split("\r\n") {
+            if line.starts_with('.') {
+                f.write_str(".")?;
+            }
+            write!(f, "{line}\r\n")?;
+        }
+        f.write_str(".\r\n")
     }
 }
 
