@@ -24,3 +24,4 @@ pub mod report;
 pub mod runner;
 pub mod secret;
 pub mod state;
+pub mod telemetry;

@@ -76,6 +76,12 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
         Duration::ZERO
     }
 
+    /// The server behind it, by name or address, with its port; none if what it reaches is here, or is
+    /// not the host's to know.
+    fn server(&self) -> Option<(String, u16)> {
+        None
+    }
+
     /// What a run holds besides its target while it is bound to this connection: a working copy,
     /// a database. Two connections to one thing give one name. `base` is the folder of the operator's
     /// file: relative paths in it start there.
@@ -273,6 +279,12 @@ macro_rules! capabilities {
             pub fn capability(&self) -> Capability {
                 match self { $(Self::$Variant(_) => Capability::$Variant),+ }
             }
+
+            /// Whether the target itself says that it has not done what it was asked for: a status that
+            /// is an error, a program that ended badly. What to make of it is the plugin's to decide.
+            pub fn reports_failure(&self) -> bool {
+                match self { $(Self::$Variant(reply) => reply.reports_failure()),+ }
+            }
         }
 
         impl Call {
@@ -373,6 +385,11 @@ macro_rules! capabilities {
                 match self { $(Self::$Variant(connection) => connection.settles_within()),+ }
             }
 
+            /// See [`CapabilityConnection::server`].
+            pub fn server(&self) -> Option<(String, u16)> {
+                match self { $(Self::$Variant(connection) => connection.server()),+ }
+            }
+
             /// See [`CapabilityConnection::resources`].
             pub fn resources(&self, base: &Path) -> Vec<String> {
                 match self { $(Self::$Variant(connection) => connection.resources(base)),+ }
@@ -440,6 +457,21 @@ capabilities! {
     command => Command,
     /// Messages to people.
     notify => Notify,
+}
+
+impl Call {
+    /// Whether it goes on by itself when the host is gone, and what it did is found again.
+    pub fn outlives_its_host(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::Git(git::Call::Push { .. }))
+    }
+
+    /// The request, if it goes through `http`.
+    pub(crate) fn http(&self) -> Option<&http::Call> {
+        match self {
+            Self::Http(call) => Some(call),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Capability {

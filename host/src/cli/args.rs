@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::id::{CallId, Digest};
+use crate::telemetry::Format;
 
 /// Runs rollbacks: a written plan, one sandboxed WebAssembly component at a time, and proof of what
 /// was done.
@@ -31,6 +32,9 @@ pub(super) struct Global {
     /// Print one JSON object a line on stdout
     #[arg(long, global = true)]
     pub json: bool,
+    /// How the lines of ripcord's own log look, which go to stderr as far as $RIPCORD_LOG says [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", hide_default_value = true, default_value = "text")]
+    pub log_format: Format,
 }
 
 #[derive(Debug, Subcommand)]

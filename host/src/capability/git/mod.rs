@@ -89,6 +89,13 @@ pub enum Reply {
     Pushed(Pushed),
 }
 
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`]. What git can't do is a failure of the call.
+    pub fn reports_failure(&self) -> bool {
+        false
+    }
+}
+
 /// A commit's header.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -322,6 +322,11 @@ impl CapabilityConnection for Connection {
         self.timeout
     }
 
+    fn server(&self) -> Option<(String, u16)> {
+        let url = self.url.url();
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+    }
+
     fn settles_within(&self) -> Duration {
         self.settles_within
     }

@@ -42,6 +42,13 @@ pub enum Reply {
     NotSent(String),
 }
 
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`].
+    pub fn reports_failure(&self) -> bool {
+        !matches!(self, Self::Sent)
+    }
+}
+
 impl CapabilityCall for Call {
     fn operation(&self) -> &str {
         "send"
