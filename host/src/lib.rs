@@ -23,5 +23,6 @@ pub mod record;
 pub mod report;
 pub mod runner;
 pub mod secret;
+mod shell;
 pub mod state;
 pub mod telemetry;

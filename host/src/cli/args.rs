@@ -53,7 +53,7 @@ pub(super) enum Command {
     /// right. Warnings, and what could not be tried, don't count.
     Doctor(DoctorOptions),
     /// Show each call that a run would make, and make none that changes anything
-    Preview(PlanOptions),
+    Preview(PreviewOptions),
     /// Preview, ask, run, verify, report
     Run(RunOptions),
     /// Go on after a crash, a pause or an answer
@@ -101,6 +101,15 @@ pub(super) struct PlanOptions {
     /// A parameter of the plan
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub params: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PreviewOptions {
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// Show whole what reads have answered
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Args)]

@@ -76,7 +76,7 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>, log: Log) -> Res
         Command::Demo(options) => demo::demo(&context, options).await,
         Command::Doctor(options) => doctor::doctor(&context, options).await,
         Command::Check(plan) => run::check(&context, &plan).await,
-        Command::Preview(plan) => run::preview(&context, &plan).await,
+        Command::Preview(options) => run::preview(&context, &options).await,
         Command::Run(options) => run::run(&context, options).await,
         Command::Resume(run) => run::resume(&context, &run).await,
         Command::Abort(options) => run::abort(&context, options).await,

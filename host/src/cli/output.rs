@@ -14,7 +14,7 @@ use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
 use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
-use crate::present::{self, RunLine, Style, clean};
+use crate::present::{self, RunLine, Style, View, clean};
 use crate::report;
 use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay};
 
@@ -91,17 +91,29 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
     ));
 }
 
-pub(super) fn preview(context: &Context, report: &PreviewReport) {
+pub(super) fn preview(context: &Context, report: &PreviewReport, verbose: bool, run: &str) {
     if context.global.json {
-        object(&present::preview_json(report));
+        object(&present::preview_json(report, Some(run)));
     } else {
-        out(&present::preview(report, &stdout_style()));
+        let (now, style) = read_as(std::io::stdout().is_terminal(), stdout_style());
+        out(&present::preview(report, &View { verbose, now, run: Some(run.to_owned()) }, &style));
     }
 }
 
 /// The preview that a run begins with: for the person who is asked.
 pub(super) fn preview_for_run(report: &PreviewReport) {
-    err(&present::preview(report, &stderr_style()));
+    let (now, style) = read_as(std::io::stderr().is_terminal(), stderr_style());
+    err(&present::preview(report, &View { now, ..View::default() }, &style));
+}
+
+/// On a terminal a preview is for somebody who is there now. Elsewhere it may be compared with another
+/// one, so nothing in it depends on the time and the place of reading.
+fn read_as(terminal: bool, style: Style) -> (Option<jiff::Timestamp>, Style) {
+    if terminal {
+        (Some(jiff::Timestamp::now()), style)
+    } else {
+        (None, Style { width: COLUMNS, zone: jiff::tz::TimeZone::UTC, ..style })
+    }
 }
 
 pub(super) fn began(run: &RunId) {

@@ -35,7 +35,7 @@ pub use doctor::{diagnosis, examined, finding_json};
 pub use json::{event_json, preview_json, run_line_json};
 pub use narrate::Narrator;
 pub use plugin::manifest;
-pub use preview::preview;
+pub use preview::{View, preview};
 pub use replayed::replayed;
 pub use runs::{Holder, RunLine, Standing, WaitsFor, runs};
 pub use show::run;

@@ -6,6 +6,7 @@
 
 mod carry;
 mod connection;
+mod detail;
 mod doctor;
 mod driver;
 mod durable;

@@ -253,6 +253,17 @@ impl Auth {
     }
 }
 
+/// Which secret goes where; never the secret.
+impl std::fmt::Display for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bearer(token) => write!(f, "bearer, secret {}", token.name()),
+            Self::Basic { user, password } => write!(f, "user {user}, secret {}", password.name()),
+            Self::Header { name, value } => write!(f, "header {}, secret {}", name.name(), value.name()),
+        }
+    }
+}
+
 /// What an allowed request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

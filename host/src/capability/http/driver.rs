@@ -17,7 +17,7 @@ use super::connection::{Auth, Connection};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::response::{self, BodyError};
 use super::{Call, Reply, tls, trouble};
-use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
+use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::{Failure, Problem};
 
 /// A host that does not answer at all is found out before the attempt's deadline: without a
@@ -114,6 +114,26 @@ impl HttpDriver {
 impl Driver for HttpDriver {
     type Call = Call;
     type Reply = Reply;
+
+    fn place(&self) -> String {
+        self.connection.url.url().to_string()
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        // What is not allowed to leave as it is never gets this far; the path alone says enough of it.
+        let url = self.connection.url.join(&call.path).map_or_else(|_| call.path.clone(), String::from);
+        let mut exactly = Exactly::new(format!("{} {url}", call.method));
+        if let Some(auth) = &self.connection.auth {
+            exactly = exactly.with("login", auth.to_string());
+        }
+        for (name, value) in &call.headers {
+            exactly = exactly.with("header", format!("{name}: {value}"));
+        }
+        match call.body.as_ref().filter(|body| !body.0.is_empty()) {
+            Some(body) => exactly.with("body", body.in_words()),
+            None => exactly,
+        }
+    }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         let mut outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;

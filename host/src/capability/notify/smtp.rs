@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use super::connection::{Connection, Smtp, Tls};
 use super::{Address, Call, Reply, mail};
-use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
+use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::Failure;
 
 /// How long a server may take to say goodbye, once it has the notice.
@@ -77,6 +77,18 @@ impl Driver for SmtpDriver {
     type Call = Call;
     type Reply = Reply;
 
+    fn place(&self) -> String {
+        format!("mail to {} through {}", self.receivers(), self.server())
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        Exactly::new(format!("mail through {}", self.server()))
+            .with("from", String::from(self.from.clone()))
+            .with("to", self.receivers())
+            .with("subject", mail::subject(&call.subject))
+            .with("text", mail::body(call))
+    }
+
     async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
         Err(Failure::permanent(format!("internal: the notice \"{}\" was taken for a read", call.subject)))
     }
@@ -116,8 +128,16 @@ struct Delivery {
 }
 
 impl SmtpDriver {
+    fn server(&self) -> String {
+        format!("{}:{}", self.smtp.host, self.smtp.port())
+    }
+
+    fn receivers(&self) -> String {
+        self.to.iter().cloned().map(String::from).collect::<Vec<_>>().join(", ")
+    }
+
     async fn deliver(&self, mail: &Message) -> Reply {
-        let server = format!("{}:{}", self.smtp.host, self.smtp.port());
+        let server = self.server();
         let mut delivery = Delivery { text_began: false, connection: None };
         let outcome = tokio::time::timeout(self.timeout, self.converse(&mut delivery, mail)).await;
         let why = match outcome {
