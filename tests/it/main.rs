@@ -5,6 +5,7 @@
 
 mod cli;
 mod crash;
+mod docs;
 mod hostile;
 mod plans;
 mod preview;

@@ -1,8 +1,10 @@
 //! The capabilities: what the host can do for a plugin.
 //!
-//! Each one is a module with its call types, what tells a read from a mutation, its driver, and how
-//! a doubt is settled. A new one is its module, its WIT file, and its line in [`capabilities!`].
+//! Each one is a module with its call types, what tells a read from a mutation, its driver, how a
+//! doubt is settled and what `ripcord doctor` looks at. A new one is its module, its WIT file, and its
+//! line in [`capabilities!`].
 
+pub(crate) mod cause;
 mod detail;
 mod payload;
 mod rule;
@@ -23,6 +25,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::doctor::Exam;
 use crate::failure::Failure;
 use crate::id::{ExecutionId, RunId};
 use crate::secret::{Scrub, Scrubber, SecretError, SecretRef, Secrets};
@@ -51,6 +54,7 @@ pub trait CapabilityCall: Debug + Clone + PartialEq + Serialize + DeserializeOwn
 }
 
 /// A configured target of the operator's: one table of `ripcord.toml`.
+#[async_trait]
 pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + Send + Sync {
     /// The calls that it takes.
     type Call: CapabilityCall;
@@ -74,6 +78,12 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
         Duration::ZERO
     }
 
+    /// The server behind it, by name or address, with its port; none if what it reaches is here, or is
+    /// not the host's to know.
+    fn server(&self) -> Option<(String, u16)> {
+        None
+    }
+
     /// What a run holds besides its target while it is bound to this connection: a working copy,
     /// a database. Two connections to one thing give one name. `base` is the folder of the operator's
     /// file: relative paths in it start there.
@@ -82,7 +92,18 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
     }
 
     /// Opens the driver. It resolves the secrets and reaches no network.
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
+    async fn open(
+        &self,
+        opening: &Opening,
+    ) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
+
+    /// Tries the connection out for `ripcord doctor`: reachable, let in, allowed, new enough. What it
+    /// finds, it reports to `exam` as it goes. It changes nothing at the target: of what the target can
+    /// be asked, only what the operator's rules call a read.
+    ///
+    /// It may be dropped at any point, when its deadline passes; what blocks belongs on a thread of its
+    /// own. The connection's secrets have been tried before.
+    async fn examine(&self, exam: &Exam<'_>);
 }
 
 /// What carries the calls of one connection out: live or in a simulated world.
@@ -274,6 +295,12 @@ macro_rules! capabilities {
             pub fn capability(&self) -> Capability {
                 match self { $(Self::$Variant(_) => Capability::$Variant),+ }
             }
+
+            /// Whether the target itself says that it has not done what it was asked for: a status that
+            /// is an error, a program that ended badly. What to make of it is the plugin's to decide.
+            pub fn reports_failure(&self) -> bool {
+                match self { $(Self::$Variant(reply) => reply.reports_failure()),+ }
+            }
         }
 
         impl Call {
@@ -374,6 +401,11 @@ macro_rules! capabilities {
                 match self { $(Self::$Variant(connection) => connection.settles_within()),+ }
             }
 
+            /// See [`CapabilityConnection::server`].
+            pub fn server(&self) -> Option<(String, u16)> {
+                match self { $(Self::$Variant(connection) => connection.server()),+ }
+            }
+
             /// See [`CapabilityConnection::resources`].
             pub fn resources(&self, base: &Path) -> Vec<String> {
                 match self { $(Self::$Variant(connection) => connection.resources(base)),+ }
@@ -387,8 +419,13 @@ macro_rules! capabilities {
             }
 
             /// See [`CapabilityConnection::open`].
-            pub fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
-                match self { $(Self::$Variant(connection) => connection.open(opening).map(AnyDriver::$Variant)),+ }
+            pub async fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
+                match self { $(Self::$Variant(connection) => connection.open(opening).await.map(AnyDriver::$Variant)),+ }
+            }
+
+            /// See [`CapabilityConnection::examine`].
+            pub async fn examine(&self, exam: &Exam<'_>) {
+                match self { $(Self::$Variant(connection) => connection.examine(exam).await),+ }
             }
         }
 
@@ -461,6 +498,21 @@ capabilities! {
     command => Command,
     /// Messages to people.
     notify => Notify,
+}
+
+impl Call {
+    /// Whether it goes on by itself when the host is gone, and what it did is found again.
+    pub fn outlives_its_host(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::Git(git::Call::Push { .. }))
+    }
+
+    /// The request, if it goes through `http`.
+    pub(crate) fn http(&self) -> Option<&http::Call> {
+        match self {
+            Self::Http(call) => Some(call),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Capability {

@@ -9,7 +9,7 @@ use crate::pipeline::Previewed;
 use crate::runner::PreviewReport;
 
 use super::preview::changes;
-use super::words;
+use super::{RunLine, Standing, WaitsFor, words};
 
 const VERSION: u32 = 1;
 
@@ -53,4 +53,32 @@ pub fn event_json(run: &RunId, recorded: &Recorded) -> Value {
         object.extend(event);
     }
     Value::Object(object)
+}
+
+/// A run of the list. `state` is `ended` (with its `outcome`), `waiting` (with what it `waits-for`: a
+/// `gate` or a `call`), `running`, `cut-off` or `damaged` (with its `problem`); `since` is when that began,
+/// and `held-by` the process that carries it.
+pub fn run_line_json(line: &RunLine) -> Value {
+    let (state, outcome, waits_for, problem) = match &line.standing {
+        Standing::Ended(outcome) => ("ended", json!(outcome), Value::Null, Value::Null),
+        Standing::Waits(WaitsFor::Gate(gate)) => ("waiting", Value::Null, json!({ "gate": gate }), Value::Null),
+        Standing::Waits(WaitsFor::Call(call)) => ("waiting", Value::Null, json!({ "call": call }), Value::Null),
+        Standing::Running => ("running", Value::Null, Value::Null, Value::Null),
+        Standing::CutOff => ("cut-off", Value::Null, Value::Null, Value::Null),
+        Standing::Damaged(problem) => ("damaged", Value::Null, Value::Null, json!(problem)),
+    };
+    json!({
+        "version": VERSION,
+        "run": line.run,
+        "plan": line.plan,
+        "target": line.target,
+        "state": state,
+        "outcome": outcome,
+        "waits-for": waits_for,
+        "problem": problem,
+        "held-by": line.held_by.as_ref().map(|holder| json!({ "pid": holder.pid, "machine": holder.machine })),
+        "since": line.since,
+        "started": line.started,
+        "last": line.last,
+    })
 }

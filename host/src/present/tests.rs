@@ -28,18 +28,36 @@ fn asked() -> String {
 }
 
 fn outlines() -> Vec<RunLine> {
-    let ends = |events: Vec<Recorded>| (events[0].clone(), events.last().unwrap().clone());
-    let outline = |name: &str, ends| RunLine::from(&Outline { run: name.to_owned().into(), ends });
+    let known = |name: &str, ends| RunLine::known(&Outline { run: name.to_owned().into(), ends }).unwrap();
+    let (undone, halted) = (undone(), halted());
+    let of =
+        |name: &str, events: &[Recorded], is_held| RunLine::of(&name.to_owned().into(), &fold(events), events, is_held);
     let altered = ReadError::NoSuchRun("20261120-030000-bbbb".to_owned().into());
     vec![
-        outline("20261120-030000-bbbb", Err(altered)),
-        outline("20261122-180312-k7qm", Ok(ends(undone()))),
+        known("20261120-030000-bbbb", Err(altered)),
+        known("20261122-180312-k7qm", Ok((undone[0].clone(), undone.last().unwrap().clone()))),
         RunLine {
             target: "東京/コネクタ/一つのとても長い名前の対象".into(),
             started: Some(at(86_400_000)),
-            ..outline("20261123-180312-cccc", Ok(ends(halted())))
+            ..of("20261123-180312-cccc", &halted, true)
         },
+        of("20261123-190000-dddd", &halted[..6], false),
+        of("20261123-200000-eeee", &halted[..6], true),
     ]
+}
+
+/// A person's word that comes just after the end changes nothing about it.
+#[test]
+fn a_run_that_has_ended_is_listed_as_ended_whatever_people_write_behind_it() {
+    let mut events = undone();
+    let ended = outlines().remove(1);
+    let last = events.last().unwrap().clone();
+    let late = Event::AbortRequested { by: "ada".into() };
+    events.push(Recorded { sequence: last.sequence + 1, at: at(3_600_000), event: late });
+    let outline = Outline { run: run_id(), ends: Ok((events[0].clone(), events.last().unwrap().clone())) };
+    assert_eq!(RunLine::known(&outline), None, "all of its events have to be looked at");
+    let line = RunLine::of(&run_id(), &fold(&events), &events, false);
+    assert_eq!((line.standing, line.since), (ended.standing, ended.since));
 }
 
 fn inspected() -> String {

@@ -13,7 +13,7 @@ use super::time::duration;
 const SNIPPET_COLUMNS: usize = 120;
 
 /// `POST /connectors/facebook/disable on http.genia-admin`
-pub(crate) fn request(request: &Request) -> String {
+pub fn request(request: &Request) -> String {
     request_as(request, &request.call.summary())
 }
 
@@ -30,6 +30,11 @@ pub(crate) fn request_as(request: &Request, summary: &str) -> String {
         Call::Command(_) => format!("run {place} with {}", request.call.target()),
         Call::Notify(_) => format!("{summary} through {place}"),
     }
+}
+
+/// A duration that nobody needs to the millisecond: `12s`, `9m 30s`.
+pub fn rounded(left: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(left.as_secs().saturating_add(1))).to_string()
 }
 
 /// A call and what came of it, in one line.

@@ -30,14 +30,14 @@ pub(super) struct CommandDriver {
 }
 
 impl CommandDriver {
-    pub(super) fn open(connection: Connection, opening: &Opening) -> Result<Self, OpenError> {
+    pub(super) async fn open(connection: Connection, opening: &Opening) -> Result<Self, OpenError> {
         let settings = connection.settings();
         let base = std::path::absolute(&opening.base).map_err(|error| OpenError::Unusable(error.to_string()))?;
         let cwd = settings.cwd.as_ref().map_or_else(|| base.clone(), |cwd| base.join(cwd));
         if !cwd.is_dir() {
             return Err(OpenError::Unusable(format!("cwd is {}, and there is no such folder", cwd.display())));
         }
-        let (env, env_secret) = environment(settings, opening)?;
+        let (env, env_secret) = environment(settings, opening).await?;
         let program =
             find(&settings.argv[0], &base, env.get("PATH").map(String::as_str)).map_err(OpenError::Unusable)?;
         let supervisor = opening.program.clone();
@@ -133,7 +133,7 @@ impl From<Finished> for Reply {
 type Environment = (BTreeMap<String, String>, BTreeMap<String, SecretString>);
 
 /// The program's whole environment: what stands there for all to see, and the secrets.
-fn environment(settings: &Settings, opening: &Opening) -> Result<Environment, OpenError> {
+async fn environment(settings: &Settings, opening: &Opening) -> Result<Environment, OpenError> {
     let mut env = BTreeMap::new();
     let mut env_secret = BTreeMap::new();
     for name in ENV_ALWAYS {
@@ -150,14 +150,14 @@ fn environment(settings: &Settings, opening: &Opening) -> Result<Environment, Op
     for (name, value) in &settings.env {
         match value {
             EnvValue::Text(text) => drop(env.insert(name.clone(), text.clone())),
-            EnvValue::Secret(reference) => drop(env_secret.insert(name.clone(), opening.secrets.get(reference)?)),
+            EnvValue::Secret(reference) => drop(env_secret.insert(name.clone(), opening.secrets.get(reference).await?)),
         }
     }
     Ok((env, env_secret))
 }
 
 /// The program's absolute path.
-fn find(program: &str, base: &Path, path: Option<&str>) -> Result<String, String> {
+pub(super) fn find(program: &str, base: &Path, path: Option<&str>) -> Result<String, String> {
     let found = if program.contains('/') {
         let path = base.join(program);
         process::is_program(&path).then_some(path.clone()).ok_or_else(|| {

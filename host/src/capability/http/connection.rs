@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Host;
@@ -14,8 +15,9 @@ use super::address::{self, AddressRange};
 use super::base::BaseUrl;
 use super::driver::HttpDriver;
 use super::header::{self, FieldName};
-use super::{Call, Reply, path};
+use super::{Call, Reply, doctor, path};
 use crate::capability::{CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules};
+use crate::doctor::Exam;
 use crate::secret::SecretRef;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
@@ -298,6 +300,7 @@ impl Refusal {
     }
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -330,12 +333,21 @@ impl CapabilityConnection for Connection {
         self.timeout
     }
 
+    fn server(&self) -> Option<(String, u16)> {
+        let url = self.url.url();
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+    }
+
     fn settles_within(&self) -> Duration {
         self.settles_within
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(HttpDriver::open(self, opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(HttpDriver::open(self, opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }
 

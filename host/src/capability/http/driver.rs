@@ -41,8 +41,11 @@ pub(super) struct Outgoing {
 }
 
 impl HttpDriver {
-    pub(super) fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
-        let credentials = connection.auth.as_ref().map(|auth| credentials(auth, opening)).transpose()?;
+    pub(super) async fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
+        let credentials = match &connection.auth {
+            Some(auth) => Some(credentials(auth, opening).await?),
+            None => None,
+        };
         let ca_file = connection.ca_file.as_ref().map(|path| opening.base.join(path));
         let tls = tls::client_config(ca_file.as_deref(), connection.url.is_encrypted())?;
         let resolver = Arc::new(Resolver { allowed: connection.allow_addresses.clone().into() });
@@ -73,15 +76,25 @@ impl HttpDriver {
         })
     }
 
-    fn outgoing(&self, at: &At, call: &Call) -> Result<Outgoing, Failure> {
+    /// The response to one read, redirects included as they are; the body is left alone. `known` says
+    /// whether the credentials go along.
+    pub(super) async fn look(&self, method: &str, path: &str, known: bool) -> Result<Response, Failure> {
+        let call = Call { method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: None };
+        let mut outgoing = self.outgoing(None, &call)?;
+        if let Some((name, _)) = self.credentials.as_ref().filter(|_| !known) {
+            outgoing.headers.remove(name);
+        }
+        outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))
+    }
+
+    fn outgoing(&self, key: Option<&str>, call: &Call) -> Result<Outgoing, Failure> {
         let unfit = |problem: String| Failure::permanent(format!("{} {}: {problem}", call.method, call.path));
         let method = Method::from_bytes(call.method.as_bytes()).map_err(|error| unfit(error.to_string()))?;
         let url = self.connection.url.join(&call.path).map_err(unfit)?;
         let mut headers = HeaderMap::new();
         let fixed = self.connection.headers.iter().map(|(name, value)| (name.name().as_str(), value.as_str()));
         let asked = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let key = self.connection.idempotency_header.as_ref().zip(at.idempotency_key.as_ref());
-        let key = key.map(|(name, key)| (name.name().as_str(), key.as_str()));
+        let key = self.connection.idempotency_header.as_ref().zip(key).map(|(name, key)| (name.name().as_str(), key));
         for (name, value) in fixed.chain(asked).chain(key) {
             let field = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value).ok());
             let (name, value) =
@@ -123,7 +136,7 @@ impl Driver for HttpDriver {
     }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
-        let mut outgoing = self.outgoing(at, call)?;
+        let mut outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;
         for _ in 0..=REDIRECTS_MAX {
             let response =
                 outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))?;
@@ -141,7 +154,7 @@ impl Driver for HttpDriver {
     }
 
     async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
-        let outgoing = self.outgoing(at, call)?;
+        let outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;
         let body_limit = self.connection.body_limit;
         Ok(Box::new(Mutation { outgoing, client: self.mutations.clone(), body_limit }))
     }
@@ -192,17 +205,17 @@ impl response::Incomplete {
     }
 }
 
-fn credentials(auth: &Auth, opening: &Opening) -> Result<(HeaderName, HeaderValue), OpenError> {
+async fn credentials(auth: &Auth, opening: &Opening) -> Result<(HeaderName, HeaderValue), OpenError> {
     let scrubber = opening.secrets.scrubber();
     let (name, text) = match auth {
-        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", opening.secrets.get(token)?.expose_secret())),
+        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", opening.secrets.get(token).await?.expose_secret())),
         Auth::Basic { user, password } => {
-            let pair = format!("{user}:{}", opening.secrets.get(password)?.expose_secret());
+            let pair = format!("{user}:{}", opening.secrets.get(password).await?.expose_secret());
             scrubber.add(&pair);
             (AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
         }
         Auth::Header { name, value } => {
-            let secret = opening.secrets.get(value)?;
+            let secret = opening.secrets.get(value).await?;
             // "Token abc": a service that repeats the token leaves out the word before it.
             if let Some((_, token)) = secret.expose_secret().rsplit_once(' ')
                 && token.len() >= crate::secret::SECRET_BYTES_MIN

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Host;
 
 use super::smtp::SmtpDriver;
-use super::{Call, Reply};
+use super::{Call, Reply, doctor};
 use crate::capability::{CapabilityConnection, Driver, Judgement, OpenError, Opening, Repeat};
+use crate::doctor::Exam;
 use crate::secret::SecretRef;
 
 /// How much longer than `timeout` the pipeline waits: the driver has to be the one that gives up,
@@ -161,6 +163,7 @@ impl Smtp {
     }
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -179,7 +182,11 @@ impl CapabilityConnection for Connection {
         self.timeout + GRACE
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(SmtpDriver::open(self, opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(SmtpDriver::open(self, opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }

@@ -174,13 +174,13 @@ async fn a_login_goes_through_tls_to_a_server_that_the_operator_trusts() {
         assert!(!format!("{reply:?}").contains(PASSWORD), "{reply:?}");
     }
     let missing = connection(&table(json!("absent.pem")));
-    assert!(matches!(missing.open(&opening()), Err(OpenError::Unusable(_))));
+    assert!(matches!(missing.open(&opening()).await, Err(OpenError::Unusable(_))));
 }
 
 #[tokio::test]
 async fn preparing_a_notice_contacts_nobody_and_a_lost_one_is_perhaps_sent() {
     let mailbox = Mailbox::start().await.unwrap();
-    let driver = connection(&plain(mailbox.addr())).open(&opening()).unwrap();
+    let driver = connection(&plain(mailbox.addr())).open(&opening()).await.unwrap();
     drop(driver.prepare(&at(), &notice()).await.unwrap());
     assert!(mailbox.messages().is_empty());
     let settlement = driver.settle(&at(), &notice(), None).await;
@@ -240,7 +240,7 @@ fn notice() -> Call {
 }
 
 async fn send(table: &Value, call: &Call) -> Reply {
-    let driver = connection(table).open(&opening()).unwrap();
+    let driver = connection(table).open(&opening()).await.unwrap();
     driver.prepare(&at(), call).await.unwrap().perform().await.expect("a notice is never a failure")
 }
 
