@@ -7,6 +7,7 @@ use super::args::{ByOptions, PlanOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
 use super::exit::{Exit, Fault, broken_off, held};
 use super::output::{self, Progress};
+use super::report::noted;
 use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
@@ -55,7 +56,8 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
 
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
-    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), host(&lock)).await?;
+    let noted = noted(options.incident, by.clone());
+    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
     output::began(&run);
     drive(context, components, journal, job, record, Terminal::new(by, options.yes)).await
 }

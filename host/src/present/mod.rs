@@ -30,7 +30,9 @@ mod tests;
 use jiff::tz::TimeZone;
 
 pub use ask::{doubt, gate};
+pub use board::{AtTry, UnitState};
 pub use json::{event_json, preview_json};
+pub use left::Left;
 pub use narrate::Narrator;
 pub use plugin::manifest;
 pub use preview::preview;
@@ -38,6 +40,7 @@ pub use replayed::replayed;
 pub use runs::{RunLine, Standing, runs};
 pub use show::run;
 pub use text::clean;
+pub use words::{Before, Came, Found, FoundBy, Said};
 
 /// How a text is to look.
 #[derive(Debug, Clone)]
