@@ -5,9 +5,12 @@
 
 mod cli;
 mod crash;
+mod follow;
 mod hostile;
+mod interrupt;
 mod plans;
 mod preview;
 mod secrets;
 mod side_by_side;
+mod telemetry;
 mod world;
