@@ -6,9 +6,12 @@
 mod cli;
 mod crash;
 mod docs;
+mod follow;
 mod hostile;
+mod interrupt;
 mod plans;
 mod preview;
 mod secrets;
 mod side_by_side;
+mod telemetry;
 mod world;
