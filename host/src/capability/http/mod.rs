@@ -4,12 +4,13 @@ mod address;
 mod base;
 mod client;
 mod connection;
+mod doctor;
 mod driver;
 mod header;
 mod path;
 mod redirect;
 mod response;
-mod tls;
+pub(crate) mod tls;
 mod trouble;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(super) use address::check_url;
 pub use base::BaseUrl;
 pub(super) use client::Reach;
 pub use connection::{Auth, Connection, RepeatLimit};
+pub(super) use doctor::examine_way;
 pub use header::FieldName;
 pub(super) use response::read as read_response;
 pub(super) use trouble::Trouble;
@@ -57,6 +59,13 @@ pub struct Reply {
     /// Decompressed.
     #[serde(default)]
     pub body: Payload,
+}
+
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`].
+    pub fn reports_failure(&self) -> bool {
+        self.status >= 400
+    }
 }
 
 impl CapabilityCall for Call {

@@ -7,12 +7,19 @@ use serde_json::Value;
 
 use super::notice::Notice;
 use super::{Call, Reply, Template};
-use crate::capability::{At, Driver, Prepared, Settlement};
+use crate::capability::{At, Driver, Exactly, Prepared, Settlement};
 use crate::failure::Failure;
+use crate::pipeline::HOLE;
 
 /// A way to people.
 #[async_trait]
 pub(super) trait Deliver: Send + Sync {
+    /// See [`Driver::place`].
+    fn place(&self) -> String;
+
+    /// See [`Driver::exactly`].
+    fn exactly(&self, notice: &Notice) -> Exactly;
+
     /// Sends a notice, and says honestly what became of it.
     async fn deliver(&self, notice: &Notice) -> Reply;
 
@@ -38,6 +45,15 @@ impl NoticeDriver {
 impl Driver for NoticeDriver {
     type Call = Call;
     type Reply = Reply;
+
+    fn place(&self) -> String {
+        self.channel.place()
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        // The run has no name yet that somebody could agree to.
+        self.channel.exactly(&self.template.word(Notice::new(HOLE, HOLE, call)))
+    }
 
     async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
         Err(Failure::permanent(format!("internal: the notice \"{}\" was taken for a read", call.subject)))

@@ -13,9 +13,10 @@ use super::channel::{Deliver, NoticeDriver};
 use super::file::FileDriver;
 use super::smtp::SmtpDriver;
 use super::webhook::WebhookDriver;
-use super::{Call, Format, Reply, Template};
+use super::{Call, Format, Reply, Template, doctor};
 use crate::capability::http::AddressRange;
 use crate::capability::{CapabilityConnection, Driver, Judgement, OpenError, Opening, Repeat};
+use crate::doctor::Exam;
 use crate::secret::SecretRef;
 
 /// How much longer than `timeout` the pipeline waits: the driver has to be the one that gives up,
@@ -414,6 +415,16 @@ impl CapabilityConnection for Connection {
         self.timeout + GRACE
     }
 
+    fn server(&self) -> Option<(String, u16)> {
+        let url = match &self.channel {
+            Channel::Mail(mail) => return Some((mail.smtp.host.clone(), mail.smtp.port())),
+            Channel::Webhook(Webhook { url: WebhookUrl::Open(url), .. }) => url,
+            // An address that is a secret is told to nobody.
+            Channel::Webhook(_) | Channel::File(_) => return None,
+        };
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+    }
+
     async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
         let channel: Arc<dyn Deliver> = match &self.channel {
             Channel::Mail(mail) => Arc::new(SmtpDriver::open(mail, self.timeout, opening).await?),
@@ -421,5 +432,9 @@ impl CapabilityConnection for Connection {
             Channel::File(path) => Arc::new(FileDriver::open(path, self.timeout, opening)),
         };
         Ok(Arc::new(NoticeDriver { template: self.template.clone(), channel }))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }

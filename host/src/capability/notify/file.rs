@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::Reply;
 use super::channel::Deliver;
 use super::notice::Notice;
-use crate::capability::{Opening, Settlement};
+use crate::capability::{Exactly, Opening, Settlement};
 
 /// How often another writer's lock is tried for.
 const LOCK_EVERY: Duration = Duration::from_millis(10);
@@ -48,6 +48,14 @@ impl FileDriver {
 
 #[async_trait]
 impl Deliver for FileDriver {
+    fn place(&self) -> String {
+        format!("the file {}", self.path.display())
+    }
+
+    fn exactly(&self, notice: &Notice) -> Exactly {
+        notice.exactly(format!("a line in {}", self.path.display()))
+    }
+
     async fn deliver(&self, notice: &Notice) -> Reply {
         let (path, until) = (self.path.clone(), Instant::now() + self.timeout);
         let mut line = match serde_json::to_string(&Line { time: Timestamp::now(), notice }) {
@@ -79,7 +87,7 @@ impl Deliver for FileDriver {
 
 fn append(path: &Path, line: &str, until: Instant) -> Reply {
     let failed = |what: &str, error: &dyn std::fmt::Display| format!("{what} {}: {error}", path.display());
-    let mut file = match open(path) {
+    let mut file = match open(path, true) {
         Ok(file) => file,
         Err(error) => return Reply::NotSent(failed("can't append to", &error)),
     };
@@ -105,11 +113,11 @@ fn append(path: &Path, line: &str, until: Instant) -> Reply {
     }
 }
 
-/// Opens a regular file of its own name, and creates it for its owner alone. A symbolic link could
+/// Opens a regular file of its own name to append to it; creates it, if it may, for its owner alone. A symbolic link could
 /// lead anywhere, and a named pipe would be waited for.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path, create: bool) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let opened = OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path);
+    let opened = OpenOptions::new().read(true).append(true).create(create).mode(0o600).custom_flags(flags).open(path);
     let not_regular = || io::Error::other("it is no regular file (a link, a folder, a pipe or a device)");
     match opened {
         Ok(file) if file.metadata()?.is_file() => Ok(file),

@@ -17,7 +17,7 @@ const SUBJECT_MAX: usize = 200;
 pub(super) fn compose(notice: &Notice, from: &Address, to: &[Address]) -> Result<Message, String> {
     let mut builder = Message::builder()
         .from(from.mailbox().clone())
-        .subject(cut(&notice.subject, SUBJECT_MAX, |_| None))
+        .subject(subject(notice))
         .message_id(Some(format!("<{}@ripcord>", notice.id)))
         .date_now()
         // RFC 3834: no out-of-office answer to a machine.
@@ -26,7 +26,15 @@ pub(super) fn compose(notice: &Notice, from: &Address, to: &[Address]) -> Result
     for address in to {
         builder = builder.to(address.mailbox().clone());
     }
-    builder
-        .body(format!("{}\n", notice.text_and_fields()))
-        .map_err(|error| format!("the notice can't be written as a mail: {error}"))
+    builder.body(body(notice)).map_err(|error| format!("the notice can't be written as a mail: {error}"))
+}
+
+/// The subject as its reader sees it.
+pub(super) fn subject(notice: &Notice) -> String {
+    cut(&notice.subject, SUBJECT_MAX, |_| None)
+}
+
+/// The text as its reader sees it.
+pub(super) fn body(notice: &Notice) -> String {
+    format!("{}\n", notice.text_and_fields())
 }

@@ -6,6 +6,7 @@
 
 mod channel;
 mod connection;
+mod doctor;
 mod file;
 mod format;
 mod incident;
@@ -76,6 +77,28 @@ pub enum Severity {
     Critical,
 }
 
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Investigating => "investigating",
+            Self::Identified => "identified",
+            Self::Monitoring => "monitoring",
+            Self::Resolved => "resolved",
+        })
+    }
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        })
+    }
+}
+
 /// What became of a notice. A notice that was not sent is a reply: it never blocks a rollback.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -86,6 +109,13 @@ pub enum Reply {
     PerhapsSent(String),
     /// It has not gone out; why.
     NotSent(String),
+}
+
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`].
+    pub fn reports_failure(&self) -> bool {
+        !matches!(self, Self::Sent)
+    }
 }
 
 impl CapabilityCall for Call {

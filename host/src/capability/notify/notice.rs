@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Call, Severity, State};
+use crate::capability::Exactly;
 
 /// A notice in the operator's words and without anything that controls a terminal or a mail.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,6 +56,24 @@ impl Notice {
     pub(super) fn with_text(mut self, text: &str) -> Self {
         self.text = lines(text);
         self
+    }
+
+    /// What leaves, for people who have to agree to it: the words, without the form that a channel gives
+    /// them.
+    pub(super) fn exactly(&self, line: String) -> Exactly {
+        let exactly = Exactly::new(line).with("subject", &self.subject).with("text", self.text.trim_end());
+        let exactly = self
+            .fields
+            .iter()
+            .fold(exactly, |exactly, Field { name, value }| exactly.with("field", format!("{name}: {value}")));
+        let exactly = match self.state {
+            Some(state) => exactly.with("state", state.to_string()),
+            None => exactly,
+        };
+        match self.severity {
+            Some(severity) => exactly.with("severity", severity.to_string()),
+            None => exactly,
+        }
     }
 
     /// The text, then each field on a line of its own: for channels without tables.

@@ -25,7 +25,7 @@ use super::format::{Answer, Format, KeyPlace};
 use super::incident::Incidents;
 use super::notice::Notice;
 use crate::capability::http::{self, Reach, Trouble};
-use crate::capability::{OpenError, Opening};
+use crate::capability::{Exactly, OpenError, Opening};
 use crate::secret::{SECRET_BYTES_MIN, Scrubber};
 
 /// More of an answer is not read: a service says what is wrong in less.
@@ -42,6 +42,8 @@ const SECRET_PART_BYTES_MIN: usize = 16;
 
 /// The way to a service.
 pub(super) struct WebhookDriver {
+    /// For people: the service, and where it is as far as that is no secret.
+    name: String,
     format: Format,
     url: Url,
     key: Option<SecretString>,
@@ -63,9 +65,14 @@ impl WebhookDriver {
     pub(super) async fn open(webhook: &Webhook, timeout: Duration, opening: &Opening) -> Result<Self, OpenError> {
         let Webhook { url, format, key, page, ca_file, allow_addresses } = webhook.clone();
         let mut is_secret = key.is_some();
+        let name;
         let url = match url {
-            WebhookUrl::Open(url) => url,
+            WebhookUrl::Open(url) => {
+                name = format!("{} at {url}", format.service());
+                url
+            }
             WebhookUrl::Secret(reference) => {
+                name = format!("{} at the address in secret {}", format.service(), reference.name());
                 is_secret = true;
                 let secret = opening.secrets.get(&reference).await?;
                 let url = Url::parse(secret.expose_secret().trim()).map_err(|error| {
@@ -91,9 +98,14 @@ impl WebhookDriver {
         let ca_file = ca_file.map(|path| opening.base.join(path));
         let reach = Reach::new(ca_file.as_deref(), url.scheme() == "https", &allow_addresses, timeout)?;
         let incidents = Incidents::new(&opening.spool, &format!("{url} {page}"));
-        let driver = Self { format, url, key, page, client: reach.client(0)?, incidents, timeout };
+        let driver = Self { name, format, url, key, page, client: reach.client(0)?, incidents, timeout };
         driver.headers().map_err(OpenError::Unusable)?;
         Ok(driver)
+    }
+
+    /// Where it leads. It may be a secret.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
     }
 
     fn headers(&self) -> Result<HeaderMap, String> {
@@ -217,6 +229,14 @@ impl WebhookDriver {
 
 #[async_trait]
 impl Deliver for WebhookDriver {
+    fn place(&self) -> String {
+        self.name.clone()
+    }
+
+    fn exactly(&self, notice: &Notice) -> Exactly {
+        notice.exactly(self.name.clone())
+    }
+
     async fn deliver(&self, notice: &Notice) -> Reply {
         self.send(notice, Instant::now() + self.timeout).await
     }
