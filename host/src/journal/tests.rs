@@ -77,7 +77,12 @@ fn samples() -> Vec<Event> {
         marker,
         assume: Some(Reply::Notify(notify::Reply::Sent)),
     };
-    let notice = notify::Call { subject: "s".into(), text: "t".into(), fields: vec![("k".into(), "v".into())] };
+    let notice = notify::Call {
+        subject: "s".into(),
+        text: "t".into(),
+        fields: vec![("k".into(), "v".into())],
+        ..notify::Call::default()
+    };
     let ends = [
         End::Returned(json!({ "version": 1.25 })),
         End::Returned(Value::Null),

@@ -53,7 +53,7 @@ pub(crate) fn notice(channel: &str) -> Request {
     let call = notify::Call {
         subject: "Conector facebook desactivado temporalmente".into(),
         text: "Hemos detectado un problema con el conector facebook.\n\nEstamos investigando la causa.\n".into(),
-        fields: vec![],
+        ..notify::Call::default()
     };
     Request { role: channel.into(), connection: format!("notify.genia-{channel}"), call: Call::Notify(call) }
 }

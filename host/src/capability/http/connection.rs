@@ -1,7 +1,6 @@
 //! What the operator says of a connection: `[http.NAME]` in `ripcord.toml`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use url::Host;
 
 use super::address::{self, AddressRange};
 use super::base::BaseUrl;
@@ -141,9 +139,7 @@ impl Connection {
                         add  idempotency-header = \"Idempotency-Key\"  if the service documents one"
                 .to_owned());
         }
-        if let Some((host, address)) = self.literal_address() {
-            address::check(host, address, &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
-        }
+        address::check_url(self.url.url(), &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
         self.check_headers()?;
         let mut rules = self.read.0.iter().chain(&self.write.0);
         rules.try_for_each(|rule| check_rule(rule.operation(), &String::from(rule.clone())))
@@ -175,18 +171,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// The URL's host if it is an address. It never reaches the resolver, so it is checked when the
-    /// file is read.
-    fn literal_address(&self) -> Option<(&str, IpAddr)> {
-        let url = self.url.url();
-        let address = match url.host()? {
-            Host::Domain(_) => return None,
-            Host::Ipv4(address) => address.into(),
-            Host::Ipv6(address) => address.into(),
-        };
-        Some((url.host_str()?, address))
     }
 
     /// What the rules say of a request line, whether a plugin or a redirect wrote it.
