@@ -30,7 +30,7 @@ async fn previewed(lab: &Lab, place: &Place) -> PreviewReport {
     let checked = runner::check(&components, sources).await.unwrap();
     let opening = runner::opening(&operator, &place.spool(), SUPERVISOR.as_ref());
     let seams: Arc<dyn Seams> = Arc::new(Untouched);
-    let job = checked.open(&opening, &seams).unwrap();
+    let job = checked.open(&opening, &seams).await.unwrap();
     runner::preview(&components, &job, &seams, Checks::Asked).await.unwrap()
 }
 
