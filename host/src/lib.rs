@@ -22,5 +22,6 @@ pub mod process;
 pub mod record;
 pub mod report;
 pub mod runner;
+pub mod schema;
 pub mod secret;
 pub mod state;

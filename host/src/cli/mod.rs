@@ -11,6 +11,7 @@ mod inspect;
 mod look;
 mod output;
 mod run;
+mod schema;
 mod terminal;
 
 use std::process::ExitCode;
@@ -77,6 +78,8 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>) -> Result<Exit, 
         Command::Report(run) => look::report(&context, &run).await,
         Command::Audit(options) => look::audit(&context, options).await,
         Command::Replay(run) => look::replay(&context, &run).await,
+        Command::Schema { of } => Ok(schema::schema(of)),
+        Command::Completions { shell } => Ok(schema::completions(shell)),
         Command::Plugin(args::Plugin::Inspect { plugin }) => inspect::inspect(&context, &plugin).await,
     }
 }

@@ -240,6 +240,11 @@ pub(super) fn replayed(context: &Context, run: &RunId, replayed: &[Replayed]) {
     }
 }
 
+/// A schema is made to be kept in a file, and people look into it.
+pub(super) fn schema(schema: &Value) {
+    out(&format!("{schema:#}"));
+}
+
 pub(super) fn manifest(context: &Context, manifest: &Manifest, digest: Digest) {
     if context.global.json {
         object(&json!({ "version": 1, "digest": digest, "manifest": manifest }));

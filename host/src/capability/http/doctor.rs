@@ -18,6 +18,9 @@ const READS_MAX: usize = 3;
 /// How far two clocks may be apart before somebody should know.
 const SKEW_MAX: SignedDuration = SignedDuration::from_secs(30);
 
+/// How long one of them may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What stands for a part of a path that a rule leaves open.
 const MADE_UP: &str = "ripcord-doctor";
 
@@ -106,9 +109,14 @@ impl Asking<'_> {
             let line = format!("{} {}", read.method, read.path);
             self.exam.trying(Aspect::Answer, line.as_str());
             let began = Instant::now();
-            let response = match self.driver.look(read.method, &read.path, true).await {
-                Ok(response) => response,
-                Err(failure) => {
+            let patience = self.connection.timeout.min(PATIENCE);
+            let response = match tokio::time::timeout(patience, self.driver.look(read.method, &read.path, true)).await {
+                Ok(Ok(response)) => response,
+                Err(_) => {
+                    let seen = format!("{line} gets no answer within {}", humantime::format_duration(patience));
+                    return self.exam.fault(Aspect::Answer, seen, "look at the service's own log");
+                }
+                Ok(Err(failure)) => {
                     return self.exam.fault(Aspect::Answer, failure.to_string(), "look at the service's own log");
                 }
             };

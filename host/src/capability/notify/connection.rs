@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::message::Mailbox;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Host;
 
@@ -13,6 +14,7 @@ use super::smtp::SmtpDriver;
 use super::{Call, Reply, doctor};
 use crate::capability::{CapabilityConnection, Driver, Judgement, OpenError, Opening, Repeat};
 use crate::doctor::Exam;
+use crate::schema::{DurationText, text_schema};
 use crate::secret::SecretRef;
 
 /// How much longer than `timeout` the pipeline waits: the driver has to be the one that gives up,
@@ -22,23 +24,27 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Where notices go.
 // The derived functions become inherent (`remote`), and the implementations below add the checks
 // that take more than one key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "NotifyConnection")]
 pub struct Connection {
     /// The mail server that takes them.
     pub smtp: Smtp,
     /// Who they come from: `ripcord <ripcord@example.org>`.
     pub from: Address,
     /// Whom they go to.
+    #[schemars(length(min = 1))]
     pub to: Vec<Address>,
     /// How long the delivery of one notice may take.
     #[serde(default = "default_timeout", with = "crate::duration")]
+    #[schemars(with = "DurationText")]
     pub timeout: Duration,
 }
 
 /// A mail server.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("dependentRequired" = { "user": ["password"], "password": ["user"] }))]
 pub struct Smtp {
     /// Its name or address.
     pub host: String,
@@ -60,7 +66,7 @@ pub struct Smtp {
 }
 
 /// How the connection to a mail server is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tls {
     /// From the first byte.
@@ -82,6 +88,13 @@ impl Address {
         &self.0
     }
 }
+
+text_schema!(
+    Address,
+    "Address",
+    r"^[^\r\n]*@[^\r\n]*$",
+    "A mail address: `ops@example.org`, `Operations <ops@example.org>`."
+);
 
 impl TryFrom<String> for Address {
     type Error = String;

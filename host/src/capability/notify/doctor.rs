@@ -1,5 +1,7 @@
 //! Examines a channel without sending anything through it. Each kind of channel has its own way.
 
+use std::time::Duration;
+
 use lettre::transport::smtp::Error as SmtpError;
 use url::Host;
 
@@ -8,6 +10,9 @@ use super::smtp::{GOODBYE_TIMEOUT, SmtpDriver, Step, said};
 use crate::capability::cause;
 use crate::doctor::network::{self, distrust};
 use crate::doctor::{Aspect, Exam};
+
+/// How long a mail server may take from its greeting to the login.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
     mail(connection, exam).await;
@@ -31,7 +36,15 @@ async fn mail(connection: &Connection, exam: &Exam<'_>) {
         return;
     }
     exam.trying(Aspect::Answer, format!("a conversation with {server}"));
-    match driver.connect().await {
+    let connected = match tokio::time::timeout(connection.timeout.min(PATIENCE), driver.connect()).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            let within = humantime::format_duration(connection.timeout.min(PATIENCE));
+            let seen = format!("{server} does not lead a mail server's conversation to its end within {within}");
+            return exam.fault(Aspect::Answer, seen, "see that this is a mail server's port for clients (587)");
+        }
+    };
+    match connected {
         Ok(mut session) => {
             passed(smtp, exam, None);
             let _ = tokio::time::timeout(GOODBYE_TIMEOUT, session.quit()).await;
