@@ -10,6 +10,7 @@ mod document;
 pub mod duration;
 pub mod failure;
 pub mod id;
+pub mod init;
 pub mod journal;
 pub mod lab;
 pub mod machine;

@@ -4,6 +4,9 @@
 //! that are texts are written. What depends on several keys, on the machine or on a plugin is for
 //! `ripcord check` to find.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use regex::Regex;

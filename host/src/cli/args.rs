@@ -37,6 +37,11 @@ pub(super) struct Global {
 pub(super) enum Command {
     /// The whole story on this machine, with nothing to configure
     Demo(DemoOptions),
+    /// Write a ripcord.toml and a plan to start from
+    ///
+    /// Both are commented, and `ripcord check` finds nothing wrong with them as they are. No file is
+    /// ever overwritten.
+    Init(InitOptions),
     /// Find out everything that can be known without a network
     Check(PlanOptions),
     /// Try each connection: is it there, does it let ripcord in, is it new enough
@@ -118,6 +123,22 @@ pub(super) enum SchemaOf {
     Plan,
     /// The operator's file, ripcord.toml
     Operator,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitOptions {
+    /// Where to write them [default: the current folder]
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// The plan to start from: `ripcord init --list` says which there are
+    #[arg(long, value_name = "NAME")]
+    pub from: Option<String>,
+    /// Your service's address, to be put in: http://localhost:3000
+    #[arg(long)]
+    pub url: Option<String>,
+    /// List the plans to start from, and write nothing
+    #[arg(long, conflicts_with_all = ["folder", "from", "url"])]
+    pub list: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod examined;
 mod exit;
+mod init;
 mod inspect;
 mod look;
 mod output;
@@ -64,6 +65,7 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>) -> Result<Exit, 
     let context = Context::new(global, seams);
     match command {
         Command::Demo(options) => demo::demo(&context, options).await,
+        Command::Init(options) => init::init(&context, &options),
         Command::Doctor(options) => doctor::doctor(&context, options).await,
         Command::Check(plan) => run::check(&context, &plan).await,
         Command::Preview(plan) => run::preview(&context, &plan).await,

@@ -1,6 +1,7 @@
 //! What goes to stdout (data) and to stderr (for people).
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use super::context::Context;
 use super::exit::{Fault, What};
 use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
+use crate::init::Starter;
 use crate::journal::{GateOpened, Head, Outline, Question, Recorded, RunOutcome};
 use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
@@ -238,6 +240,23 @@ pub(super) fn replayed(context: &Context, run: &RunId, replayed: &[Replayed]) {
             "difference": one.difference,
         }));
     }
+}
+
+pub(super) fn starters(context: &Context, starters: &[Starter]) {
+    for Starter { name, about, .. } in starters {
+        if context.global.json {
+            object(&json!({ "version": 1, "name": name, "about": about }));
+        } else {
+            out(&format!("{name:<16} {about}"));
+        }
+    }
+}
+
+pub(super) fn written(context: &Context, files: &[PathBuf]) {
+    if context.global.json {
+        return object(&json!({ "version": 1, "event": "written", "files": files }));
+    }
+    files.iter().for_each(|file| out(&format!("wrote {}", file.display())));
 }
 
 /// A schema is made to be kept in a file, and people look into it.

@@ -67,7 +67,7 @@ pub async fn demo(cli: &dyn Cli, say: Say<'_>, keep: bool, program: &str) -> u8 
         }
     } else if code == HELD {
         say("To try it by hand, keep all of this alive with `ripcord demo --keep`. For your own systems,\n\
-             begin with plans/genia-connector.toml and the README's `ripcord.toml`.");
+             begin with `ripcord init`; `ripcord init --from genia-connector` writes this very rollback.");
     }
     code
 }
@@ -110,7 +110,7 @@ and never answers; so the run dies not knowing whether the connector is off. The
 }
 
 /// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/+:@,=".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()

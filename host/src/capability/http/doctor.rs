@@ -215,11 +215,17 @@ impl Asking<'_> {
             return self.exam.good(Aspect::Clock, "its clock and this machine's agree");
         }
         let which = if skew.is_positive() { "ahead of" } else { "behind" };
-        let apart = humantime::format_duration(Duration::from_secs(apart.as_secs().unsigned_abs()));
-        let seen = format!("this machine's clock is {apart} {which} the service's");
+        let seen = format!("this machine's clock is about {} {which} the service's", roughly(apart));
         let remedy = "see which is wrong (`timedatectl`): the times in the report will not fit the service's log";
         self.exam.warning(Aspect::Clock, seen, remedy);
     }
+}
+
+/// More than a minute in whole minutes.
+fn roughly(apart: SignedDuration) -> humantime::FormattedDuration {
+    let seconds = apart.as_secs().unsigned_abs();
+    let rounded = if seconds < 90 { seconds } else { (seconds + 30) / 60 * 60 };
+    humantime::format_duration(Duration::from_secs(rounded))
 }
 
 /// How far this machine's clock is ahead of the server's, as its `Date` shows it; none if it does not.
