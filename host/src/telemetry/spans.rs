@@ -159,6 +159,8 @@ impl Spans {
             Event::RunEnded { outcome, why } => {
                 let status = match outcome {
                     RunOutcome::Verified | RunOutcome::Unchanged => Status::Ok,
+                    // Somebody asked for it after the end.
+                    RunOutcome::Undone if self.round > 0 => Status::Ok,
                     RunOutcome::Undone | RunOutcome::Halted => Status::error(why.clone()),
                 };
                 if let Some(mut root) = self.root.take() {

@@ -5,7 +5,7 @@ mod disk;
 mod network;
 mod power;
 mod signals;
-mod terminal;
+pub(crate) mod terminal;
 
 use std::fs;
 
@@ -54,7 +54,7 @@ pub(crate) fn step(id: &str, keys: &str, calls: &[&str]) -> String {
             )
         }
         Some((_, milliseconds)) => format!("[[step.with.apply]]\nsleep-ms = {milliseconds}\n"),
-        None => "[[step.with.apply]]\ncall = { role = \"program\", command = {}, \
+        None => "[[step.with.apply]]\ncall = { role = \"program\", command = { arguments = [] }, \
                  assume = { command = { ending = { exited = 0 }, stdout = \"\", stderr = \"\" } } }\n"
             .to_owned(),
     };
