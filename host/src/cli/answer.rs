@@ -1,12 +1,14 @@
 //! `approve` and `resolve`: a person's answers, from whichever terminal.
 
+use jiff::Timestamp;
+
 use super::args::{ApproveOptions, ResolveOptions};
 use super::context::{Context, append_as_person};
 use super::exit::{Exit, Fault};
 use super::output;
 use crate::capability::Reply;
-use crate::journal::{Answer, Event, GateId, Settler, Verdict};
-use crate::machine::Mutation;
+use crate::journal::{Answer, Event, GateId, GateOpened, Settler, Verdict};
+use crate::machine::{Gate, Mutation};
 use crate::record::look;
 
 pub(super) async fn approve(context: &Context, options: ApproveOptions) -> Result<Exit, Fault> {
@@ -32,6 +34,14 @@ pub(super) async fn approve(context: &Context, options: ApproveOptions) -> Resul
         }
         Some(gate) if gate.answer.is_some() => {
             return Err(Fault::wrong(format!("gate `{}` of run {run} was already answered", gate.opened.gate)));
+        }
+        // Whoever notices it: an answer behind the expiry counts as none.
+        Some(Gate { opened: GateOpened { expires: Some(expires), .. }, .. }) if *expires < Timestamp::now() => {
+            return Err(Fault::wrong(format!(
+                "gate `{gate}` of run {run} has expired at {expires:.0}, which counts as no: an answer comes too late"
+            ))
+            .hint(format!("let the run go on as refused, if no process carries it:  ripcord resume {run}"))
+            .hint("to do what the gate asked about, run the plan again"));
         }
         Some(_) => {}
     }

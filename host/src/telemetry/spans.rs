@@ -190,11 +190,11 @@ impl Spans {
     fn open_execution(&self, id: ExecutionId, at: Timestamp) -> Open {
         let purpose = self.state.executions.get(&id).map(|execution| &execution.purpose);
         let unit = crate::present::narrate::unit_of(&self.state, id).unwrap_or_default();
-        let (export, kind, parent) = match purpose {
-            Some(Purpose::Check(_)) => ("check", "ripcord.check", self.root_id()),
-            Some(Purpose::Undo(_)) => ("undo", "ripcord.step", self.root_id()),
-            Some(Purpose::Reconcile(call)) => ("reconcile", "ripcord.step", self.execution_id(call.execution)),
-            Some(Purpose::Apply(_)) | None => ("apply", "ripcord.step", self.root_id()),
+        let export = purpose.map_or("execution", Purpose::export);
+        let kind = if matches!(purpose, Some(Purpose::Check(_))) { "ripcord.check" } else { "ripcord.step" };
+        let parent = match purpose {
+            Some(Purpose::Reconcile(call)) => self.execution_id(call.execution),
+            _ => self.root_id(),
         };
         let attributes = vec![
             text("ripcord.run", self.run.as_str()),
