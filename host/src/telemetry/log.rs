@@ -56,7 +56,7 @@ impl Log {
         // Of two logs in one process the first one goes on: that is a test, which tells them apart itself.
         let _ = match format {
             Format::Text => subscriber.try_init(),
-            Format::Json => subscriber.json().with_current_span(false).try_init(),
+            Format::Json => subscriber.json().try_init(),
         };
         Ok(log)
     }
