@@ -12,7 +12,7 @@ use crate::journal::{Event, HostAttached, Journal, RunLock, SqliteJournal};
 use crate::operator::{self, Operator};
 use crate::plan::Plan;
 use crate::runner::{AssembleError, Job, Seams, Sources, check, opening};
-use crate::state::StateDir;
+use crate::state::{StateDir, UnusableState};
 use crate::telemetry::Log;
 
 /// Longer than any run stays open.
@@ -38,10 +38,14 @@ impl Context {
     }
 
     pub(super) fn state(&self) -> Result<StateDir, Fault> {
-        Ok(match &self.global.state {
-            Some(path) => StateDir::open(path)?,
-            None => StateDir::find()?,
-        })
+        Ok(self.state_dir()?)
+    }
+
+    pub(super) fn state_dir(&self) -> Result<StateDir, UnusableState> {
+        match &self.global.state {
+            Some(path) => StateDir::open(path),
+            None => StateDir::find(),
+        }
     }
 
     pub(super) fn journal(&self, state: &StateDir) -> Result<Arc<dyn Journal>, Fault> {
@@ -49,7 +53,11 @@ impl Context {
     }
 
     pub(super) fn components(&self, state: &StateDir) -> Result<Components, Fault> {
-        Components::new(state.components()).map_err(|error| Fault::wrong(error.to_string()))
+        self.components_in(state.components())
+    }
+
+    pub(super) fn components_in(&self, cache: PathBuf) -> Result<Components, Fault> {
+        Components::new(cache).map_err(|error| Fault::wrong(error.to_string()))
     }
 
     pub(super) fn files(&self, options: &PlanOptions) -> Result<Files, Fault> {
@@ -88,7 +96,7 @@ impl Context {
         let operator_path = sources.operator.path.clone();
         let checked = check(components, sources).await?;
         output::warnings(&checked.warnings);
-        checked.open(&opening, &self.seams).map_err(|error| {
+        checked.open(&opening, &self.seams).await.map_err(|error| {
             let hint = match &error {
                 AssembleError::Open { connection, .. } => {
                     Some(format!("see [{connection}] in {}", operator_path.display()))

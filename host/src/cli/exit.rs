@@ -7,6 +7,7 @@ use crate::journal::{AppendError, BeginError, LockError, ReadError, RunOutcome, 
 use crate::machine::State;
 use crate::record::RecordError;
 use crate::runner::{AssembleError, BeginRunError, RunError, Stand};
+use crate::state::UnusableState;
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,12 @@ impl From<StorageError> for Fault {
     }
 }
 
+impl From<UnusableState> for Fault {
+    fn from(error: UnusableState) -> Self {
+        Self::wrong(error.to_string())
+    }
+}
+
 impl From<ReadError> for Fault {
     fn from(error: ReadError) -> Self {
         match error {
@@ -136,11 +143,7 @@ impl From<BeginRunError> for Fault {
 
 /// Another run holds what this one wants.
 pub(super) fn held(resource: &str, holder: &str) -> Fault {
-    let what = match resource.split_once(':') {
-        Some(("target", target)) => format!("target {target}"),
-        Some(("git", path)) => format!("working copy {path}"),
-        _ => resource.to_owned(),
-    };
+    let what = crate::present::words::resource(resource);
     Fault::wrong(format!("{what} is held by run {holder}, which has not ended"))
         .hint(format!("see what it is doing:  ripcord show {holder}"))
         .hint(format!("go on with it:  ripcord resume {holder}    or take it back:  ripcord abort {holder}"))

@@ -4,6 +4,8 @@ mod answer;
 mod args;
 mod context;
 mod demo;
+mod doctor;
+mod examined;
 mod exit;
 mod follow;
 mod inspect;
@@ -11,6 +13,7 @@ mod interrupt;
 mod look;
 mod output;
 mod progress;
+mod report;
 mod run;
 mod screen;
 mod terminal;
@@ -72,8 +75,9 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>, log: Log) -> Res
     let context = Context::new(global, seams, log);
     match command {
         Command::Demo(options) => demo::demo(&context, options).await,
+        Command::Doctor(options) => doctor::doctor(&context, options).await,
         Command::Check(plan) => run::check(&context, &plan).await,
-        Command::Preview(plan) => run::preview(&context, &plan).await,
+        Command::Preview(options) => run::preview(&context, &options).await,
         Command::Run(options) => run::run(&context, options).await,
         Command::Resume(run) => run::resume(&context, &run).await,
         Command::Abort(options) => run::abort(&context, options).await,
@@ -82,7 +86,7 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>, log: Log) -> Res
         Command::Resolve(options) => answer::resolve(&context, options).await,
         Command::Runs => look::runs(&context).await,
         Command::Show(options) => look::show(&context, options).await,
-        Command::Report(run) => look::report(&context, &run).await,
+        Command::Report(options) => report::report(&context, options).await,
         Command::Audit(options) => look::audit(&context, options).await,
         Command::Replay(run) => look::replay(&context, &run).await,
         Command::Plugin(args::Plugin::Inspect { plugin }) => inspect::inspect(&context, &plugin).await,

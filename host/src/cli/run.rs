@@ -5,12 +5,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{ByOptions, PlanOptions, RunName, RunOptions, UndoOptions};
+use super::args::{ByOptions, PlanOptions, PreviewOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
 use super::exit::{Exit, Fault, broken_off, held};
 use super::interrupt::{Interrupts, Wish};
 use super::output;
 use super::progress::Progress;
+use super::report::noted;
 use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
@@ -19,7 +20,7 @@ use crate::machine::State;
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
 use crate::record::{Record, look};
-use crate::runner::{self, Job, PreviewReport, RunError, Runner, Sources, Stand};
+use crate::runner::{self, Checks, Job, PreviewReport, RunError, Runner, Sources, Stand};
 use crate::state::StateDir;
 use crate::telemetry::Export;
 
@@ -43,14 +44,27 @@ pub(super) async fn check(context: &Context, options: &PlanOptions) -> Result<Ex
     Ok(Exit::Done)
 }
 
-pub(super) async fn preview(context: &Context, options: &PlanOptions) -> Result<Exit, Fault> {
-    let files = context.files(options)?;
+pub(super) async fn preview(context: &Context, options: &PreviewOptions) -> Result<Exit, Fault> {
+    let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
-    let job = context.job(&components, &state, sources(&files, options, None)).await?;
-    let report = previewed(context, &components, &job).await?;
-    output::preview(context, &report);
+    let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    let report = previewed(context, &components, &job, Checks::Asked).await?;
+    output::preview(context, &report, options.verbose, &run_exactly(context, &options.plan, &report));
     Ok(Exit::Done)
+}
+
+/// The command that runs exactly what was previewed, with the options that this one was given.
+fn run_exactly(context: &Context, options: &PlanOptions, report: &PreviewReport) -> String {
+    let mut words = vec!["ripcord".to_owned(), "run".to_owned(), options.plan.display().to_string()];
+    for (name, value) in &options.params {
+        words.extend(["-p".to_owned(), format!("{name}={value}")]);
+    }
+    for (option, path) in [("--config", &context.global.config), ("--state", &context.global.state)] {
+        words.extend(path.iter().flat_map(|path| [option.to_owned(), path.display().to_string()]));
+    }
+    words.extend(["--approved".to_owned(), report.digest().to_string()]);
+    crate::shell::line(words.iter().map(String::as_str))
 }
 
 pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, Fault> {
@@ -62,14 +76,18 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
     refuse_if_held(&state, journal.as_ref(), &job).await?;
 
     let interrupts = Interrupts::listen();
-    let report = interrupts.before_the_run(previewed(context, &components, &job)).await??;
+    // Where nobody is asked, nobody waits for what the checks say now.
+    let asks = !options.yes && terminal::is_interactive();
+    let checks = if asks { Checks::Asked } else { Checks::Listed };
+    let report = interrupts.before_the_run(previewed(context, &components, &job, checks)).await??;
     output::preview_for_run(&report);
     let by = context.by(&options.by);
     interrupts.before_the_run(agree(&report, &options)).await??;
 
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
-    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), host(&lock)).await?;
+    let noted = noted(options.incident, by.clone());
+    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
     output::began(&run);
     drive(context, components, journal, job, record, Terminal::new(by, options.yes), interrupts).await
 }
@@ -350,8 +368,13 @@ fn export(run: &RunId, job: &Job, events: &[Recorded]) -> Option<Export> {
     }
 }
 
-async fn previewed(context: &Context, components: &Components, job: &Job) -> Result<PreviewReport, Fault> {
-    runner::preview(components, job, &context.seams).await.map_err(|error| Fault::wrong(error.to_string()))
+async fn previewed(
+    context: &Context,
+    components: &Components,
+    job: &Job,
+    checks: Checks,
+) -> Result<PreviewReport, Fault> {
+    runner::preview(components, job, &context.seams, checks).await.map_err(|error| Fault::wrong(error.to_string()))
 }
 
 /// Early, so that nobody reads a preview for nothing. The journal decides when the run begins.

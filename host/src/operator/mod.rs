@@ -14,9 +14,9 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::capability::{Capability, Connections};
+use crate::capability::{Capability, Connections, notify};
 use crate::diagnostic::{Diagnostic, Diagnostics, listed};
-use crate::document::{Document, Parsed, instead_of};
+use crate::document::{Document, Parsed, instead_of, segments};
 use crate::id::Digest;
 use crate::journal::Limits;
 use crate::secret::SecretSource;
@@ -32,6 +32,8 @@ pub struct Operator {
     pub base: PathBuf,
     /// What there is to work on.
     pub connections: Connections,
+    /// The connections' names, in the order of the file.
+    pub order: Vec<(Capability, String)>,
     /// Where the secrets come from.
     pub secrets: BTreeMap<String, SecretSource>,
     /// What a guest may use.
@@ -78,6 +80,7 @@ impl Operator {
             }
         }
         reader.secrets_are_named(&references, &secrets);
+        let order = in_order(&connections);
 
         let connections = Spanned::new(0..0, DeValue::Table(connections));
         // Whatever is wrong with a connection has been said by now, one by one.
@@ -98,7 +101,7 @@ impl Operator {
             _ => PathBuf::from("."),
         };
         let base = base.canonicalize().unwrap_or(base);
-        Ok(Self { path, base, connections, secrets, limits, text: Digest::of(text.as_bytes()), rules })
+        Ok(Self { path, base, connections, order, secrets, limits, text: Digest::of(text.as_bytes()), rules })
     }
 
     /// The digest of everything that decides what a connection points to and what may be done to
@@ -138,6 +141,9 @@ impl Reader<'_> {
             self.wrong.push(Diagnostic::error(message).at(self.document.place(name.span())).help(help));
             return false;
         }
+        if capability == Capability::Notify.name() && self.has_bad_templates(name.get_ref(), connection.get_ref()) {
+            return false;
+        }
         let alone = DeTable::from_iter([(name.clone(), connection.clone())]);
         let alone = Spanned::new(connection.span(), DeValue::Table(alone));
         let key = Spanned::new(name.span(), DeString::from(capability.to_owned()));
@@ -145,6 +151,22 @@ impl Reader<'_> {
         let before = self.wrong.len();
         let read = self.document.read::<Connections>(alone, &mut self.wrong);
         read.is_some() && self.wrong.len() == before
+    }
+
+    /// What is wrong with the words of a notice stands where it is wrong, and not at the whole string.
+    fn has_bad_templates(&mut self, name: &str, connection: &DeValue<'_>) -> bool {
+        let templates = connection.get("template").and_then(|template| template.get_ref().as_table());
+        let mut found = false;
+        for (key, text) in templates.into_iter().flatten() {
+            let Some(text) = text.get_ref().as_str() else { continue };
+            for notify::Problem { at, message, help } in notify::problems(text) {
+                let path = segments!["notify", name, "template", key.get_ref().as_ref()];
+                let place = self.document.within(&path, text, at);
+                self.wrong.push(Diagnostic::error(message).at(place).help(help));
+                found = true;
+            }
+        }
+        found
     }
 
     fn needs_a_name(&mut self, capability: &str, span: std::ops::Range<usize>) {
@@ -213,6 +235,18 @@ impl Reader<'_> {
             self.wrong.push(diagnostic);
         }
     }
+}
+
+/// The names of the connections as they follow each other in the text.
+fn in_order(tables: &DeTable<'_>) -> Vec<(Capability, String)> {
+    let mut found = Vec::new();
+    for (key, value) in tables {
+        let capability = Capability::ALL.iter().find(|known| known.name() == key.get_ref().as_ref());
+        let (Some(&capability), DeValue::Table(table)) = (capability, value.get_ref()) else { continue };
+        found.extend(table.keys().map(|name| (name.span().start, (capability, name.get_ref().to_string()))));
+    }
+    found.sort();
+    found.into_iter().map(|(_, named)| named).collect()
 }
 
 fn is_name(name: &str) -> bool {

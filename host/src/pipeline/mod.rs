@@ -30,7 +30,7 @@ use crate::record::{Record, RecordError};
 use crate::secret::{Scrub, Scrubber};
 
 pub use policy::{Bound, DynDriver, Grant, Open, Policy};
-pub use preview::{HOLE, Preview, Previewed};
+pub use preview::{Asked, Assumed, HOLE, Mutation, Preview, Previewed};
 pub use replay::Divergence;
 
 /// A sleep is never longer.
@@ -284,8 +284,12 @@ impl Caller for Pipeline {
             );
         }
         message.scrub(&self.setting.scrubber);
-        if let Mode::Live(record) = &self.mode {
-            record.lock().await.note(Event::Logged { execution: self.setting.execution, level, message })?;
+        match &self.mode {
+            Mode::Live(record) => {
+                record.lock().await.note(Event::Logged { execution: self.setting.execution, level, message })?;
+            }
+            Mode::Preview(preview) => preview.lock().await.says(level, message),
+            Mode::Replay => {}
         }
         Ok(())
     }
@@ -311,7 +315,7 @@ impl Pipeline {
         match (self.mode.clone(), again) {
             (Mode::Replay, _) => Err(Stop::RecordEnds),
             (Mode::Preview(preview), _) => {
-                preview.lock().await.denied(&request, &denied);
+                preview.lock().await.denied(request, &denied);
                 Ok(Err(denied))
             }
             (Mode::Live(record), None) => {

@@ -1,6 +1,6 @@
 //! From files to a [`Job`]: everything that can go wrong before anything is touched goes wrong here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,8 +133,23 @@ impl Checked<'_> {
         self.plugins.get(id).map(|plugin| &plugin.manifest)
     }
 
+    /// The connections that the plan binds to its plugins' roles, by capability and name.
+    pub fn connections(&self) -> BTreeSet<(Capability, String)> {
+        let plan = self.sources.plan;
+        let steps = plan.steps.iter().map(|step| (&step.id, &step.bind));
+        let units = steps.chain(plan.verify.iter().map(|check| (&check.id, &check.bind)));
+        let mut connections = BTreeSet::new();
+        for (id, bind) in units {
+            for role in self.manifest(id).map(|manifest| manifest.roles.as_slice()).unwrap_or_default() {
+                let capability = Capability::ALL.iter().find(|known| known.name() == role.capability);
+                connections.extend(capability.copied().zip(bind.get(&role.name).cloned()));
+            }
+        }
+        connections
+    }
+
     /// Opens all connections and fills in all that does not depend on the run.
-    pub fn open(self, opening: &Opening, seams: &Arc<dyn Seams>) -> Result<Job, AssembleError> {
+    pub async fn open(self, opening: &Opening, seams: &Arc<dyn Seams>) -> Result<Job, AssembleError> {
         let Self { sources, mut plugins, .. } = self;
         let Sources { plan, operator, .. } = sources;
         let params = plan::resolve_params(plan, sources.params)?;
@@ -149,12 +164,12 @@ impl Checked<'_> {
         for step in &plan.steps {
             let Some(plugin) = plugins.remove(&step.id) else { continue };
             let retry = Retry { attempts: step.retry.attempts, backoff: step.retry.backoff };
-            let unit = opener.unit(plugin, &step.bind, &step.with, step.timeout.unwrap_or(plan.timeout))?;
+            let unit = opener.unit(plugin, &step.bind, &step.with, step.timeout.unwrap_or(plan.timeout)).await?;
             units.insert(step.id.clone(), Unit { retry, gate: step.gate.clone(), ..unit });
         }
         for check in &plan.verify {
             let Some(plugin) = plugins.remove(&check.id) else { continue };
-            let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout))?;
+            let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout)).await?;
             units.insert(check.id.clone(), Unit { expect: check.expect.clone(), ..unit });
         }
         let mut resources = opener.resources;
@@ -166,6 +181,7 @@ impl Checked<'_> {
             plan_text: Arc::from(sources.plan_text),
             params,
             people: plan.people.clone(),
+            language: plan.language,
             target,
             timeout: plan.timeout,
             shape,
@@ -189,7 +205,7 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    fn unit(
+    async fn unit(
         &mut self,
         plugin: Plugin,
         bind: &BTreeMap<String, String>,
@@ -199,7 +215,7 @@ impl Opener<'_> {
         let mut roles = BTreeMap::new();
         for role in &plugin.manifest.roles {
             let bound = match bind.get(&role.name) {
-                Some(connection) => self.open(&role.capability, connection)?,
+                Some(connection) => self.open(&role.capability, connection).await?,
                 None => None,
             };
             roles.insert(role.name.clone(), Grant { capability: role.capability.clone(), access: role.access, bound });
@@ -207,7 +223,7 @@ impl Opener<'_> {
         Ok(plugin.into_unit(roles, with, timeout, None))
     }
 
-    fn open(&mut self, capability: &str, name: &str) -> Result<Option<Bound>, AssembleError> {
+    async fn open(&mut self, capability: &str, name: &str) -> Result<Option<Bound>, AssembleError> {
         let full = format!("{capability}.{name}");
         if let Some(bound) = self.open.get(&full) {
             return Ok(Some(bound.clone()));
@@ -219,6 +235,7 @@ impl Opener<'_> {
         };
         let driver = connection
             .open(self.opening)
+            .await
             .map_err(|problem| AssembleError::Open { connection: full.clone(), problem })?;
         self.resources.extend(connection.resources(&self.opening.base));
         let driver = self.seams.driver(&full, Arc::new(driver));
@@ -266,6 +283,7 @@ pub async fn offline(
         plan_text: Arc::from(plan_text),
         params: started.params.clone(),
         people: plan.people.clone(),
+        language: started.language,
         target: started.target.clone(),
         timeout: plan.timeout,
         shape: started.shape.clone(),

@@ -30,7 +30,10 @@ pub use assemble::{AssembleError, Checked, Sources, check, offline, opening};
 pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
-pub use preview::{Branch, BranchEnd, PreviewReport, When, preview};
+pub use preview::{
+    BoundRole, Branch, BranchEnd, Checks, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate,
+    PreviewedPlugin, PreviewedStep, When, preview,
+};
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};
 

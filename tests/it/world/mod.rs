@@ -5,7 +5,7 @@ mod journal;
 mod ledger;
 mod mail;
 mod program;
-mod repository;
+pub(crate) mod repository;
 mod served;
 
 use std::fmt::Debug;

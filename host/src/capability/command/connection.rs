@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::driver::CommandDriver;
 use super::template::{Pattern, Template};
-use super::{Call, Reply};
+use super::{Call, Reply, doctor};
 use crate::capability::{CapabilityCall, CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat};
+use crate::doctor::Exam;
 use crate::process::{GRACE, MARGIN};
 use crate::secret::SecretRef;
 
@@ -98,6 +100,7 @@ fn output_limit_default() -> usize {
     256 << 10
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -124,8 +127,12 @@ impl CapabilityConnection for Connection {
         self.settings.timeout + GRACE + MARGIN
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(CommandDriver::open(self.clone(), opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(CommandDriver::open(self.clone(), opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! `command`: programs that the operator has named.
 
 mod connection;
+mod doctor;
 mod driver;
 mod template;
 

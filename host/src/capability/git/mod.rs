@@ -6,6 +6,8 @@
 
 mod carry;
 mod connection;
+mod detail;
+mod doctor;
 mod driver;
 mod durable;
 mod entry;

@@ -1,21 +1,21 @@
 //! What the operator says of a connection: `[http.NAME]` in `ripcord.toml`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use url::Host;
 
 use super::address::{self, AddressRange};
 use super::base::BaseUrl;
 use super::driver::HttpDriver;
 use super::header::{self, FieldName};
-use super::{Call, Reply, path};
+use super::{Call, Reply, doctor, path};
 use crate::capability::{CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules};
+use crate::doctor::Exam;
 use crate::secret::SecretRef;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
@@ -139,9 +139,7 @@ impl Connection {
                         add  idempotency-header = \"Idempotency-Key\"  if the service documents one"
                 .to_owned());
         }
-        if let Some((host, address)) = self.literal_address() {
-            address::check(host, address, &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
-        }
+        address::check_url(self.url.url(), &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
         self.check_headers()?;
         let mut rules = self.read.0.iter().chain(&self.write.0);
         rules.try_for_each(|rule| check_rule(rule.operation(), &String::from(rule.clone())))
@@ -173,18 +171,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// The URL's host if it is an address. It never reaches the resolver, so it is checked when the
-    /// file is read.
-    fn literal_address(&self) -> Option<(&str, IpAddr)> {
-        let url = self.url.url();
-        let address = match url.host()? {
-            Host::Domain(_) => return None,
-            Host::Ipv4(address) => address.into(),
-            Host::Ipv6(address) => address.into(),
-        };
-        Some((url.host_str()?, address))
     }
 
     /// What the rules say of a request line, whether a plugin or a redirect wrote it.
@@ -251,6 +237,17 @@ impl Auth {
     }
 }
 
+/// Which secret goes where; never the secret.
+impl std::fmt::Display for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bearer(token) => write!(f, "bearer, secret {}", token.name()),
+            Self::Basic { user, password } => write!(f, "user {user}, secret {}", password.name()),
+            Self::Header { name, value } => write!(f, "header {}, secret {}", name.name(), value.name()),
+        }
+    }
+}
+
 /// What an allowed request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -287,6 +284,7 @@ impl Refusal {
     }
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -328,8 +326,12 @@ impl CapabilityConnection for Connection {
         self.settles_within
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(HttpDriver::open(self, opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(HttpDriver::open(self, opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }
 

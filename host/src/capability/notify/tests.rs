@@ -28,6 +28,7 @@ async fn a_notice_arrives_as_one_plain_mail_that_says_what_the_plugin_said() {
         subject: "Rückgängig: facebook".to_owned(),
         text: "The connector is off.\n.\nMore soon — we're on it.".to_owned(),
         fields: vec![("version".to_owned(), "v1.4.2".to_owned()), ("by".to_owned(), "ops".to_owned())],
+        ..Call::default()
     };
     assert_eq!(send(&plain(mailbox.addr()), &notice).await, Reply::Sent);
 
@@ -57,6 +58,7 @@ async fn no_line_break_of_a_plugin_becomes_a_header_or_a_field() {
         subject: "Done\r\nBcc: everybody@example.org\n\nX: y".to_owned(),
         text: "text\r\n.\r\nMAIL FROM:<evil@example.org>\u{7}".to_owned(),
         fields: vec![("a\nb".to_owned(), "c\r\nverified: yes".to_owned())],
+        ..Call::default()
     };
     assert_eq!(send(&plain(mailbox.addr()), &notice).await, Reply::Sent);
     let mails = mailbox.messages();
@@ -174,13 +176,13 @@ async fn a_login_goes_through_tls_to_a_server_that_the_operator_trusts() {
         assert!(!format!("{reply:?}").contains(PASSWORD), "{reply:?}");
     }
     let missing = connection(&table(json!("absent.pem")));
-    assert!(matches!(missing.open(&opening()), Err(OpenError::Unusable(_))));
+    assert!(matches!(missing.open(&opening()).await, Err(OpenError::Unusable(_))));
 }
 
 #[tokio::test]
 async fn preparing_a_notice_contacts_nobody_and_a_lost_one_is_perhaps_sent() {
     let mailbox = Mailbox::start().await.unwrap();
-    let driver = connection(&plain(mailbox.addr())).open(&opening()).unwrap();
+    let driver = connection(&plain(mailbox.addr())).open(&opening()).await.unwrap();
     drop(driver.prepare(&at(), &notice()).await.unwrap());
     assert!(mailbox.messages().is_empty());
     let settlement = driver.settle(&at(), &notice(), None).await;
@@ -236,11 +238,11 @@ fn plain(address: SocketAddr) -> Value {
 }
 
 fn notice() -> Call {
-    Call { subject: "Rolled back".to_owned(), text: "All is well.".to_owned(), fields: Vec::new() }
+    Call { subject: "Rolled back".to_owned(), text: "All is well.".to_owned(), ..Call::default() }
 }
 
 async fn send(table: &Value, call: &Call) -> Reply {
-    let driver = connection(table).open(&opening()).unwrap();
+    let driver = connection(table).open(&opening()).await.unwrap();
     driver.prepare(&at(), call).await.unwrap().perform().await.expect("a notice is never a failure")
 }
 
