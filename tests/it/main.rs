@@ -10,5 +10,6 @@ mod hostile;
 mod plans;
 mod preview;
 mod secrets;
+mod setup;
 mod side_by_side;
 mod world;
