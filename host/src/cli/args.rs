@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::id::{CallId, Digest};
+use crate::language::Language;
+use crate::report;
+use crate::telemetry::Format;
 
 /// Runs rollbacks: a written plan, one sandboxed WebAssembly component at a time, and proof of what
 /// was done.
@@ -31,6 +36,9 @@ pub(super) struct Global {
     /// Print one JSON object a line on stdout
     #[arg(long, global = true)]
     pub json: bool,
+    /// How the lines of ripcord's own log look, which go to stderr as far as $RIPCORD_LOG says [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", hide_default_value = true, default_value = "text")]
+    pub log_format: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,7 +62,7 @@ pub(super) enum Command {
     /// right. Warnings, and what could not be tried, don't count.
     Doctor(DoctorOptions),
     /// Show each call that a run would make, and make none that changes anything
-    Preview(PlanOptions),
+    Preview(PreviewOptions),
     /// Preview, ask, run, verify, report
     Run(RunOptions),
     /// Go on after a crash, a pause or an answer
@@ -71,8 +79,8 @@ pub(super) enum Command {
     Runs,
     /// Show a run, or follow it
     Show(ShowOptions),
-    /// Print the incident report
-    Report(RunName),
+    /// Write the incident report, and add to what is known of the incident
+    Report(ReportOptions),
     /// Check the hash chain of a run
     Audit(AuditOptions),
     /// Execute a run again, offline, and compare
@@ -157,6 +165,15 @@ pub(super) struct PlanOptions {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct PreviewOptions {
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// Show whole what reads have answered
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct RunOptions {
     #[command(flatten)]
     pub plan: PlanOptions,
@@ -166,6 +183,48 @@ pub(super) struct RunOptions {
     /// Agree to exactly the preview of this name, as `ripcord preview` has printed it
     #[arg(long, value_name = "sha256:…")]
     pub approved: Option<String>,
+    #[command(flatten)]
+    pub incident: IncidentOptions,
+    #[command(flatten)]
+    pub by: By,
+}
+
+/// What is known of the incident, for the report.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The incident, for the report")]
+pub(super) struct IncidentOptions {
+    /// What was observed; can be given more than once
+    #[arg(long = "symptom", value_name = "TEXT", value_parser = said)]
+    pub symptoms: Vec<String>,
+    /// How bad it is, in your words
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub severity: Option<String>,
+    /// Who or what is affected
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub scope: Option<String>,
+    /// When it began to fail: 17:45, "2026-11-22 17:45", 2026-11-22T17:45:00+01:00, or 25m (so long ago)
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// Who coordinates
+    #[arg(long, value_name = "NAME", value_parser = said)]
+    pub coordinator: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// What it is written as [default: what FILE's name says, else markdown]
+    #[arg(long, value_enum)]
+    pub format: Option<report::Format>,
+    /// Where it is written; a file that is there is replaced [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The language it is written in [default: the plan's]
+    #[arg(long, value_enum)]
+    pub language: Option<Language>,
+    #[command(flatten)]
+    pub incident: IncidentOptions,
     #[command(flatten)]
     pub by: By,
 }
@@ -270,4 +329,19 @@ fn parameter(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE, like -p version=v1.4.2".to_owned()),
     }
+}
+
+/// The longest text that somebody can say of an incident.
+const SAID_BYTES_MAX: usize = 4096;
+
+fn said(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it says nothing".to_owned()),
+        long if long.len() > SAID_BYTES_MAX => Err(format!("it is longer than {SAID_BYTES_MAX} bytes")),
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn since(text: &str) -> Result<Timestamp, report::SinceError> {
+    report::since(text, Timestamp::now(), &TimeZone::system())
 }

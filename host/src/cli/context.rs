@@ -13,6 +13,7 @@ use crate::operator::{self, Operator};
 use crate::plan::Plan;
 use crate::runner::{AssembleError, Job, Seams, Sources, check, opening};
 use crate::state::{StateDir, UnusableState};
+use crate::telemetry::Log;
 
 /// Longer than any run stays open.
 const RECORDS_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
@@ -20,6 +21,7 @@ const RECORDS_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24
 pub(super) struct Context {
     pub global: Global,
     pub seams: Arc<dyn Seams>,
+    pub log: Log,
 }
 
 /// The files that a plan is made of.
@@ -31,8 +33,8 @@ pub(super) struct Files {
 }
 
 impl Context {
-    pub(super) fn new(global: Global, seams: Arc<dyn Seams>) -> Self {
-        Self { global, seams }
+    pub(super) fn new(global: Global, seams: Arc<dyn Seams>, log: Log) -> Self {
+        Self { global, seams, log }
     }
 
     pub(super) fn state(&self) -> Result<StateDir, Fault> {
@@ -90,6 +92,7 @@ impl Context {
             tracing::warn!(%error, "old records of programs can't be removed");
         }
         let opening = opening(sources.operator, &state.spool(), &program()?);
+        self.log.hide(opening.secrets.scrubber());
         let operator_path = sources.operator.path.clone();
         let checked = check(components, sources).await?;
         output::warnings(&checked.warnings);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::Context;
-use super::output::{err, object, out, stdout_style};
+use super::output::{object, stdout_style};
+use super::screen::{err, out};
 use crate::doctor::{Finding, Progress};
 use crate::present::{self, Style, clean};
 

@@ -51,7 +51,7 @@ fn next(starter: &Starter, folder: &Path) -> Result<String, Fault> {
     let arguments: String = open.map(|(name, _)| format!(" -p {name}=…")).collect();
     let go = match folder == Path::new(".") {
         true => String::new(),
-        false => format!("    cd {}\n", crate::demo::quoted(&folder.display().to_string())),
+        false => format!("    cd {}\n", crate::shell::quoted(&folder.display().to_string())),
     };
     Ok(format!(
         "\nBoth are commented: put in what is yours. Then:\n\n{go}    \

@@ -27,6 +27,7 @@ use serde_json::Value;
 use crate::document::Document;
 use crate::id::Digest;
 use crate::journal::{CheckShape, OnFailure, Shape, StepShape};
+use crate::language::Language;
 use crate::schema::DurationText;
 
 pub use condition::{Condition, ConditionError};
@@ -48,6 +49,8 @@ pub struct Plan {
     pub target: String,
     /// How long a run may take, gates not counted. 1 hour if not said.
     pub timeout: Duration,
+    /// The language of its report. English if not said.
+    pub language: Language,
     /// What a run has to be told.
     pub params: BTreeMap<String, Param>,
     /// Who does what, by role.
@@ -154,6 +157,16 @@ pub struct Gate {
     #[serde(default, with = "crate::duration::option")]
     #[schemars(with = "Option<DurationText>")]
     pub expires: Option<Duration>,
+}
+
+impl Gate {
+    /// The question in words. One whose template can't be filled in is asked as it stands in the plan.
+    pub fn question(&self, scope: &Scope) -> String {
+        match render(&self.ask.clone().into(), scope) {
+            Ok(Value::String(ask)) => ask,
+            Ok(_) | Err(_) => self.ask.clone(),
+        }
+    }
 }
 
 /// How often the host tries one call.

@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::{Gate, Param, Retry};
 use crate::journal::OnFailure;
+use crate::language::Language;
 use crate::schema::{DurationText, Id};
 
 /// A plan of ripcord's: what a rollback consists of.
@@ -34,6 +35,9 @@ pub(crate) struct Head {
     /// What happens when a step and its fallbacks have failed, unless the step says otherwise.
     #[serde(default)]
     pub(super) on_failure: OnFailure,
+    /// The language of the report.
+    #[serde(default)]
+    pub(super) language: Language,
     /// What a run has to be told: `-p NAME=VALUE`.
     #[serde(default)]
     #[schemars(schema_with = "params_schema")]

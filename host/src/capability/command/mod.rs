@@ -36,6 +36,13 @@ pub struct Reply {
     pub truncated: bool,
 }
 
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`].
+    pub fn reports_failure(&self) -> bool {
+        self.ending != Ending::Exited(0)
+    }
+}
+
 impl CapabilityCall for Call {
     fn operation(&self) -> &str {
         "run"

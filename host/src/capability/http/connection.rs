@@ -1,7 +1,6 @@
 //! What the operator says of a connection: `[http.NAME]` in `ripcord.toml`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,6 @@ use async_trait::async_trait;
 use reqwest::header::HeaderValue;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use url::Host;
 
 use super::address::{self, AddressRange};
 use super::base::BaseUrl;
@@ -154,9 +152,7 @@ impl Connection {
                         add  idempotency-header = \"Idempotency-Key\"  if the service documents one"
                 .to_owned());
         }
-        if let Some((host, address)) = self.literal_address() {
-            address::check(host, address, &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
-        }
+        address::check_url(self.url.url(), &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
         self.check_headers()?;
         let mut rules = self.read.0.iter().chain(&self.write.0);
         rules.try_for_each(|rule| check_rule(rule.operation(), &String::from(rule.clone())))
@@ -188,18 +184,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// The URL's host if it is an address. It never reaches the resolver, so it is checked when the
-    /// file is read.
-    fn literal_address(&self) -> Option<(&str, IpAddr)> {
-        let url = self.url.url();
-        let address = match url.host()? {
-            Host::Domain(_) => return None,
-            Host::Ipv4(address) => address.into(),
-            Host::Ipv6(address) => address.into(),
-        };
-        Some((url.host_str()?, address))
     }
 
     /// What the rules say of a request line, whether a plugin or a redirect wrote it.
@@ -262,6 +246,17 @@ impl Auth {
         match self {
             Self::Bearer(_) | Self::Basic { .. } => "authorization",
             Self::Header { name, .. } => name.name().as_str(),
+        }
+    }
+}
+
+/// Which secret goes where; never the secret.
+impl std::fmt::Display for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bearer(token) => write!(f, "bearer, secret {}", token.name()),
+            Self::Basic { user, password } => write!(f, "user {user}, secret {}", password.name()),
+            Self::Header { name, value } => write!(f, "header {}, secret {}", name.name(), value.name()),
         }
     }
 }
@@ -333,6 +328,11 @@ impl CapabilityConnection for Connection {
 
     fn deadline(&self, _call: &Call) -> Duration {
         self.timeout
+    }
+
+    fn server(&self) -> Option<(String, u16)> {
+        let url = self.url.url();
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
     }
 
     fn settles_within(&self) -> Duration {

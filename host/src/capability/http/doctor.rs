@@ -1,14 +1,15 @@
 //! Examines a service: the way to it, whether it lets ripcord in, and its clock.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{AGE, DATE, HeaderMap, LOCATION};
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, Url};
 
 use super::connection::{Auth, Connection, Kind};
 use super::driver::HttpDriver;
-use super::{address, tls};
+use super::{AddressRange, address, tls};
 use crate::doctor::network::{self, milliseconds};
 use crate::doctor::{Aspect, Exam};
 
@@ -43,16 +44,24 @@ pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
     Asking { connection, exam, driver }.ask(&reads).await;
 }
 
-/// Name, connection and encryption.
 async fn way(connection: &Connection, exam: &Exam<'_>) -> bool {
-    let url = connection.url.url();
+    examine_way(connection.url.url(), connection.ca_file.as_deref(), &connection.allow_addresses, exam).await
+}
+
+/// Name, connection and encryption: whether a service can be reached at all. Nothing is asked of it.
+pub(in crate::capability) async fn examine_way(
+    url: &Url,
+    ca_file: Option<&Path>,
+    allowed: &[AddressRange],
+    exam: &Exam<'_>,
+) -> bool {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
-    let allow = |found| address::check(host, found, &connection.allow_addresses).map_err(|refusal| refusal.to_string());
+    let allow = |found| address::check(host, found, allowed).map_err(|refusal| refusal.to_string());
     let Some(stream) = network::connect(exam, host, port, allow).await else { return false };
-    if !connection.url.is_encrypted() {
+    if url.scheme() != "https" {
         return true;
     }
-    let ca_file = connection.ca_file.as_ref().map(|path| exam.opening.base.join(path));
+    let ca_file = ca_file.map(|path| exam.opening.base.join(path));
     match tls::client_config(ca_file.as_deref(), true) {
         Ok(config) => network::handshake(exam, stream, host, config, "ca-file").await,
         Err(error) => {
