@@ -16,14 +16,27 @@ use crate::telemetry::Format;
 ///
 /// A rollback in four commands: `ripcord check PLAN`, `ripcord preview PLAN`, `ripcord run PLAN`,
 /// `ripcord report last`. After a crash: `ripcord resume last`.
+///
+/// Ctrl-C pauses a run at its next durable point: what only looks is given up, and a change that is under
+/// way is waited for. Ctrl-C again does not wait. `ripcord resume` goes on from either. A closed terminal,
+/// SIGTERM, and output that nobody reads any more pause too.
 #[derive(Debug, Parser)]
-#[command(name = "ripcord", version, max_term_width = 100)]
+#[command(name = "ripcord", version, max_term_width = 100, after_long_help = ENVIRONMENT)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
 }
+
+const ENVIRONMENT: &str = "\
+Environment:
+  RIPCORD_CONFIG, RIPCORD_STATE  as --config and --state
+  RIPCORD_LOG                    what ripcord logs to stderr: a level (error, warn, info, debug, trace, off),
+                                 or levels of modules, like warn,ripcord::pipeline=debug [default: warn]
+  NO_COLOR                       no colour
+  OTEL_EXPORTER_OTLP_ENDPOINT    sends a trace of each run to this OpenTelemetry collector (OTLP over HTTP);
+                                 the other OTEL_ variables mean what they usually mean";
 
 #[derive(Debug, Args)]
 pub(super) struct Global {
@@ -301,7 +314,7 @@ pub(super) struct ResolveOptions {
 pub(super) struct ShowOptions {
     #[command(flatten)]
     pub run: RunName,
-    /// Go on printing what happens until the run ends
+    /// Go on showing what happens until the run ends, and end with its exit code. Ctrl-C ends only this
     #[arg(long)]
     pub follow: bool,
 }

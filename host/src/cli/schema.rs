@@ -4,7 +4,8 @@ use clap::CommandFactory as _;
 
 use super::args::{Arguments, SchemaOf};
 use super::exit::Exit;
-use super::{output, screen};
+use super::output;
+use super::screen::out;
 use crate::schema;
 
 pub(super) fn schema(of: SchemaOf) -> Exit {
@@ -18,6 +19,6 @@ pub(super) fn schema(of: SchemaOf) -> Exit {
 pub(super) fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "ripcord", &mut script);
-    screen::out(&String::from_utf8_lossy(&script));
+    out(&String::from_utf8_lossy(&script));
     Exit::Done
 }

@@ -35,7 +35,7 @@ pub(crate) struct Head {
     /// What happens when a step and its fallbacks have failed, unless the step says otherwise.
     #[serde(default)]
     pub(super) on_failure: OnFailure,
-    /// The language of the report.
+    /// The language of its reports: `en` (the default) or `es`.
     #[serde(default)]
     pub(super) language: Language,
     /// What a run has to be told: `-p NAME=VALUE`.

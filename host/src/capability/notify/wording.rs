@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::notice::{Field, Notice};
 use super::{Severity, State};
 use crate::document::instead_of;
+use crate::schema::text_schema;
 
 /// The longest template, in bytes. The parser's stack grows with an expression, so that one of any
 /// length could end the process.
@@ -30,11 +31,9 @@ const VALUES: [&str; 6] = ["fields", "run", "severity", "state", "subject", "tex
 pub struct Template {
     /// The subject; line breaks in it become spaces. Left out: the plugin's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
     pub subject: Option<Text>,
     /// The text. Left out: the plugin's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
     pub text: Option<Text>,
 }
 
@@ -76,6 +75,8 @@ impl Text {
         }
     }
 }
+
+text_schema!(Text, "NoticeTemplate", "", "Jinja over `subject`, `text`, `fields`, `state`, `severity` and `run`.");
 
 impl TryFrom<String> for Text {
     type Error = String;
