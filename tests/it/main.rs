@@ -12,6 +12,7 @@ mod interrupt;
 mod plans;
 mod preview;
 mod secrets;
+mod setup;
 mod side_by_side;
 mod telemetry;
 mod world;
