@@ -385,6 +385,8 @@ fn this_is_what_people_read() {
         go on by hand.
       - Tell them yourself, the notice has not gone out: send "Conector facebook desactivado
         temporalmente" through notify.genia-administrators (mail.example.org: 550 no such user).
+      - Commit what was restored in git.genia, it is only in the working copy:
+        src/lib/connectors/facebook.ts.
 
     35 events, the last of them is sha256:9f2e6d33a3717ee826353a404ba4618d1aeeb6879ad7936bce8ed5f46814924d
     "##);
