@@ -11,6 +11,7 @@ mod hostile;
 mod interrupt;
 mod plans;
 mod preview;
+mod report;
 mod secrets;
 mod setup;
 mod side_by_side;

@@ -1,6 +1,7 @@
 //! What a test works on: one target with everything that belongs to it, and nothing of it shared
 //! with another test but the servers that don't care.
 
+mod browser;
 mod journal;
 mod ledger;
 mod mail;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub(crate) use browser::{Browser, Measured, Scheme};
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
 pub(crate) use program::{Ran, Ripcord, Running};
