@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use crate::capability::notify::{Channel, Mail};
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -83,7 +84,9 @@ impl ByHand<'_> {
 
     async fn tell(&self, address: &str) {
         let operator = Operator::load(&self.lab.operator()).unwrap();
-        let smtp = &operator.connections.notify["genia-users"].smtp;
+        let Channel::Mail(Mail { smtp, .. }) = &operator.connections.notify["genia-users"].channel else {
+            panic!("the lab's users get mail");
+        };
         let server =
             AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&smtp.host).port(smtp.port.unwrap()).build();
         let mailbox = |address: &str| address.parse::<Mailbox>().unwrap();
