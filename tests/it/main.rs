@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod docs;
 mod hostile;
+mod notices;
 mod plans;
 mod preview;
 mod secrets;

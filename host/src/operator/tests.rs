@@ -136,6 +136,8 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
       |
       = help: write { command = ["PROGRAM", "ARGUMENT"] }
     "#);
+    // A mistake in the words of a notice
+    assert_snapshot!(wrong("[notify.x]\nfile = \"n.jsonl\"\n[notify.x.template]\nsubject = \"Hola {{ sbject }}\"\ntext = \"\"\"\n{{ text }}\n{{ fields | shout }}\n\"\"\""), @"");
     // A secret that nobody has named
     assert_snapshot!(wrong("[http.x]\nurl = \"https://x\"\nauth = { bearer = \"secret:coolfy\" }\n[secrets]\ncoolify = { env = \"C\" }"), @r#"
     error: no secret `coolfy` under [secrets]

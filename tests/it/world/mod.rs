@@ -7,6 +7,7 @@ mod mail;
 mod program;
 mod repository;
 mod served;
+mod service;
 
 use std::fmt::Debug;
 use std::fs;
@@ -24,6 +25,7 @@ pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
 pub(crate) use program::{Ran, Ripcord};
 pub(crate) use repository::Repository;
+pub(crate) use service::{Manner, Service};
 
 /// The bytes of GENIA's token: letters that stand nowhere else.
 pub(crate) const TOKEN: &str = "tok-Zq7XvKJw93-do-not-show";
