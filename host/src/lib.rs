@@ -12,6 +12,7 @@ pub mod failure;
 pub mod id;
 pub mod journal;
 pub mod lab;
+pub mod language;
 pub mod machine;
 pub mod manifest;
 pub mod operator;

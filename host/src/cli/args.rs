@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::id::{CallId, Digest};
+use crate::language::Language;
+use crate::report;
 use crate::telemetry::Format;
 
 /// Runs rollbacks: a written plan, one sandboxed WebAssembly component at a time, and proof of what
@@ -70,8 +74,8 @@ pub(super) enum Command {
     Runs,
     /// Show a run, or follow it
     Show(ShowOptions),
-    /// Print the incident report
-    Report(RunName),
+    /// Write the incident report, and add to what is known of the incident
+    Report(ReportOptions),
     /// Check the hash chain of a run
     Audit(AuditOptions),
     /// Execute a run again, offline, and compare
@@ -122,6 +126,48 @@ pub(super) struct RunOptions {
     /// Agree to exactly the preview of this name, as `ripcord preview` has printed it
     #[arg(long, value_name = "sha256:…")]
     pub approved: Option<String>,
+    #[command(flatten)]
+    pub incident: IncidentOptions,
+    #[command(flatten)]
+    pub by: By,
+}
+
+/// What is known of the incident, for the report.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The incident, for the report")]
+pub(super) struct IncidentOptions {
+    /// What was observed; can be given more than once
+    #[arg(long = "symptom", value_name = "TEXT", value_parser = said)]
+    pub symptoms: Vec<String>,
+    /// How bad it is, in your words
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub severity: Option<String>,
+    /// Who or what is affected
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub scope: Option<String>,
+    /// When it began to fail: 17:45, "2026-11-22 17:45", 2026-11-22T17:45:00+01:00, or 25m (so long ago)
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// Who coordinates
+    #[arg(long, value_name = "NAME", value_parser = said)]
+    pub coordinator: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// What it is written as [default: what FILE's name says, else markdown]
+    #[arg(long, value_enum)]
+    pub format: Option<report::Format>,
+    /// Where it is written; a file that is there is replaced [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The language it is written in [default: the plan's]
+    #[arg(long, value_enum)]
+    pub language: Option<Language>,
+    #[command(flatten)]
+    pub incident: IncidentOptions,
     #[command(flatten)]
     pub by: By,
 }
@@ -226,4 +272,19 @@ fn parameter(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE, like -p version=v1.4.2".to_owned()),
     }
+}
+
+/// The longest text that somebody can say of an incident.
+const SAID_BYTES_MAX: usize = 4096;
+
+fn said(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it says nothing".to_owned()),
+        long if long.len() > SAID_BYTES_MAX => Err(format!("it is longer than {SAID_BYTES_MAX} bytes")),
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn since(text: &str) -> Result<Timestamp, report::SinceError> {
+    report::since(text, Timestamp::now(), &TimeZone::system())
 }

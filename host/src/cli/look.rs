@@ -1,4 +1,4 @@
-//! `runs`, `show`, `report`, `audit`, `replay`: looking, without touching anything.
+//! `runs`, `show`, `audit`, `replay`: looking, without touching anything.
 
 use super::args::{AuditOptions, RunName, ShowOptions};
 use super::context::Context;
@@ -47,14 +47,6 @@ pub(super) async fn show(context: &Context, options: ShowOptions) -> Result<Exit
     }
     let (state, events, head) = look(journal.as_ref(), &run).await?;
     output::run(context, &run, &state, &events, head);
-    Ok(Exit::Done)
-}
-
-pub(super) async fn report(context: &Context, name: &RunName) -> Result<Exit, Fault> {
-    let journal = context.journal(&context.state()?)?;
-    let run = context.run_id(journal.as_ref(), name).await?;
-    let (state, events, head) = look(journal.as_ref(), &run).await?;
-    output::report(context, &run, &state, &events, head)?;
     Ok(Exit::Done)
 }
 

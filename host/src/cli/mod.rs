@@ -13,6 +13,7 @@ mod interrupt;
 mod look;
 mod output;
 mod progress;
+mod report;
 mod run;
 mod screen;
 mod terminal;
@@ -85,7 +86,7 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>, log: Log) -> Res
         Command::Resolve(options) => answer::resolve(&context, options).await,
         Command::Runs => look::runs(&context).await,
         Command::Show(options) => look::show(&context, options).await,
-        Command::Report(run) => look::report(&context, &run).await,
+        Command::Report(options) => report::report(&context, options).await,
         Command::Audit(options) => look::audit(&context, options).await,
         Command::Replay(run) => look::replay(&context, &run).await,
         Command::Plugin(args::Plugin::Inspect { plugin }) => inspect::inspect(&context, &plugin).await,

@@ -11,6 +11,7 @@ use super::exit::{Exit, Fault, broken_off, held};
 use super::interrupt::{Interrupts, Wish};
 use super::output;
 use super::progress::Progress;
+use super::report::noted;
 use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
@@ -85,7 +86,8 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
 
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
-    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), host(&lock)).await?;
+    let noted = noted(options.incident, by.clone());
+    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
     output::began(&run);
     drive(context, components, journal, job, record, Terminal::new(by, options.yes), interrupts).await
 }

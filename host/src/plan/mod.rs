@@ -26,6 +26,7 @@ use serde_json::Value;
 use crate::document::Document;
 use crate::id::Digest;
 use crate::journal::{CheckShape, OnFailure, Shape, StepShape};
+use crate::language::Language;
 
 pub use condition::{Condition, ConditionError};
 pub use config::check_config;
@@ -45,6 +46,8 @@ pub struct Plan {
     pub target: String,
     /// How long a run may take, gates not counted. 1 hour if not said.
     pub timeout: Duration,
+    /// The language of its report. English if not said.
+    pub language: Language,
     /// What a run has to be told.
     pub params: BTreeMap<String, Param>,
     /// Who does what, by role.

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::{Gate, Retry};
 use crate::journal::OnFailure;
+use crate::language::Language;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -21,6 +22,8 @@ pub(super) struct Head {
     pub(super) timeout: Option<Duration>,
     #[serde(default)]
     pub(super) on_failure: OnFailure,
+    #[serde(default)]
+    pub(super) language: Language,
     #[serde(default)]
     pub(super) params: IgnoredAny,
     #[serde(default)]

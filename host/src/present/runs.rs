@@ -141,13 +141,13 @@ fn standing(state: &State, events: &[Recorded], is_held: bool) -> (Standing, Opt
     if let Some((outcome, _)) = &state.ended {
         return (Standing::Ended(*outcome), since(&|event| matches!(event, Event::RunEnded { .. })));
     }
+    if let Some(call) = state.halted_on {
+        return (Standing::Waits(WaitsFor::Call(call)), since(&|event| matches!(event, Event::Halted { .. })));
+    }
     match state.next() {
         Next::AwaitGate(gate) => {
             let opened = since(&|event| matches!(event, Event::GateOpened(opened) if opened.gate == gate));
             (Standing::Waits(WaitsFor::Gate(gate)), opened)
-        }
-        Next::AwaitAnswer(call) => {
-            (Standing::Waits(WaitsFor::Call(call)), since(&|event| matches!(event, Event::Halted { .. })))
         }
         _ if is_held => (Standing::Running, since(&|event| matches!(event, Event::HostAttached(_)))),
         // Nothing was heard of it since its last event.
@@ -184,7 +184,7 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
 fn row(line: &RunLine, style: &Style) -> [String; 6] {
     let since = line.since.map(|at| minute(at, &style.zone)).unwrap_or_default();
     let held_by = match (&line.held_by, &line.standing) {
-        (Some(holder), _) => format!("process {} on {}", holder.pid, holder.machine),
+        (Some(holder), _) => format!("process {}", holder.pid),
         (None, Standing::Waits(_) | Standing::CutOff) => "nobody".to_owned(),
         (None, _) => String::new(),
     };
@@ -195,7 +195,7 @@ fn row(line: &RunLine, style: &Style) -> [String; 6] {
 /// How wide the columns are: as wide as their widest cell, and if that is too much the widest of those
 /// that may be cut gives way.
 fn columns(rows: &[[String; 6]], total: usize) -> [usize; 6] {
-    const MAY_BE_CUT: [usize; 4] = [1, 2, 3, 5];
+    const MAY_BE_CUT: [usize; 3] = [1, 2, 3];
     let mut columns = [0; 6];
     for row in rows {
         for (column, cell) in columns.iter_mut().zip(row) {

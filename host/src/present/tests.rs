@@ -116,7 +116,9 @@ fn everything(style: &Style) -> Vec<String> {
         doubt(&run_id(), call(1, 3), state.mutation(call(1, 3)).unwrap(), EVIL, style),
         gate(&run_id(), &opened, style),
         runs(&lines, style),
-        crate::report::markdown(&fold(&events), &events, head(&events), &style.zone).unwrap(),
+        crate::report::Report::of(&fold(&events), &events, head(&events), None)
+            .write(crate::report::Format::Markdown, &style.zone)
+            .unwrap(),
     ]
 }
 

@@ -123,7 +123,7 @@ mod tests {
             ("ripcord[call{ripcord.role=x}]=trace", None),
             ("verbose", Some("`verbose` is no level")),
             ("info, debugg", Some("`debugg` is no level")),
-            ("ripcord=loud", Some("invalid")),
+            ("ripcord=loud", Some("expected one of")),
         ] {
             let found = parse(filter).err().map(|error| error.problem);
             match problem {

@@ -127,6 +127,7 @@ impl Spans {
             Event::VerificationRequested { by } => {
                 self.tell_root(at, "verification requested", [text("ripcord.by", by)]);
             }
+            Event::IncidentNoted(noted) => self.tell_root(at, "incident noted", [text("ripcord.by", &noted.by)]),
             Event::ExecutionBegan { execution, .. } => {
                 self.execution(*execution, at);
             }

@@ -22,7 +22,7 @@ fn tree(spans: &[SpanData]) -> String {
             let status = match &span.status {
                 Status::Unset => String::new(),
                 Status::Ok => " ok".to_owned(),
-                Status::Error { description } => format!(" ERROR {description}"),
+                Status::Error { description } => format!(" ERROR {}", crate::present::clean(description)),
             };
             let moments: Vec<_> = span.events.iter().map(|moment| moment.name.as_ref()).collect();
             let moments = if moments.is_empty() { String::new() } else { format!(" ({})", moments.join(", ")) };
@@ -48,7 +48,19 @@ fn a_call_has_the_attributes_that_other_tools_know() {
     let post = spans.iter().find(|span| span.name == "POST http.genia-admin").unwrap();
     let attributes: Vec<_> =
         post.attributes.iter().map(|attribute| format!("{}={}", attribute.key, attribute.value)).collect();
-    insta::assert_snapshot!(attributes.join("\n"), @"");
+    insta::assert_snapshot!(attributes.join("\n"), @r"
+    ripcord.run=20261122-180312-k7qm
+    ripcord.call=1.3
+    ripcord.role=admin
+    ripcord.connection=http.genia-admin
+    ripcord.operation=POST
+    ripcord.mutation=true
+    http.request.method=POST
+    url.path=/connectors/facebook/disable
+    server.address=api.genia.example
+    server.port=443
+    http.response.status_code=200
+    ");
 }
 
 /// Whoever carries the run from some point on exports what ends from there on, under the same names.

@@ -5,7 +5,7 @@ mod journal;
 mod ledger;
 mod mail;
 mod program;
-mod repository;
+pub(crate) mod repository;
 mod served;
 mod service;
 
@@ -23,8 +23,9 @@ use tempfile::TempDir;
 
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
-pub(crate) use program::{Ran, Ripcord};
-pub(crate) use repository::Repository;
+pub(crate) use program::{Ran, Ripcord, Running};
+pub(crate) use repository::{Repository, copy};
+pub(crate) use served::Told;
 pub(crate) use service::{Manner, Service};
 
 /// The bytes of GENIA's token: letters that stand nowhere else.
