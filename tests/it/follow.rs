@@ -73,7 +73,7 @@ fn a_run_that_nobody_carries_any_more_is_said_to_be_so() {
     // Nor does it wait for anybody later on.
     world.ripcord(FOLLOW).expect(3).says(&resume);
     let listed = world.ripcord(&["runs"]).expect(0);
-    listed.says("cut off").says("nobody");
+    listed.says("cut off").says("none");
     answer(&world, "one");
     world.ripcord(&["resume", "last"]).expect(0);
     world.ripcord(FOLLOW).expect(0).says("VERIFIED");

@@ -207,6 +207,15 @@ fn receipts_reach_later_steps() {
     assert_eq!(posts(&world), ["from-200"]);
 }
 
+#[test]
+fn an_answer_behind_a_gate_s_expiry_is_refused_and_said_to_be_late() {
+    let world = world(&step("a", "gate = { ask = \"Go?\", expires = \"1s\" }", &["a1"]));
+    let approval = world.ripcord(&["preview", "plan.toml"]).expect(0).approval();
+    world.ripcord(&["run", "plan.toml", "--approved", &approval]).expect(4);
+    world.ripcord(&["approve", "last", "a"]).expect(2).says("has expired");
+    assert!(posts(&world).is_empty());
+}
+
 /// What was taken back stays so, and the rest is tried again as often as somebody asks.
 #[test]
 fn an_undo_that_failed_is_tried_again_from_where_it_got_stuck() {

@@ -1,12 +1,14 @@
 //! `approve` and `resolve`: a person's answers, from whichever terminal.
 
+use jiff::Timestamp;
+
 use super::args::{ApproveOptions, ResolveOptions};
 use super::context::{Context, append_as_person};
 use super::exit::{Exit, Fault};
 use super::output;
 use crate::capability::Reply;
 use crate::journal::{Answer, Event, GateId, Settler, Verdict};
-use crate::machine::Mutation;
+use crate::machine::{Gate, Mutation};
 use crate::record::look;
 
 pub(super) async fn approve(context: &Context, options: ApproveOptions) -> Result<Exit, Fault> {
@@ -30,6 +32,14 @@ pub(super) async fn approve(context: &Context, options: ApproveOptions) -> Resul
             };
             return Err(Fault::wrong(format!("run {run} has no gate `{gate}`; {open}")));
         }
+        // An answer behind the expiry counts as none, whoever has noticed it.
+        Some(known) if has_expired(known) => {
+            return Err(Fault::wrong(format!(
+                "gate `{gate}` of run {run} has expired, which counts as no: an answer comes too late"
+            ))
+            .hint(format!("where the run stands:  ripcord show {run}"))
+            .hint("to do what the gate asked about, run the plan again when this run has ended"));
+        }
         Some(gate) if gate.answer.is_some() => {
             return Err(Fault::wrong(format!("gate `{}` of run {run} was already answered", gate.opened.gate)));
         }
@@ -39,6 +49,13 @@ pub(super) async fn approve(context: &Context, options: ApproveOptions) -> Resul
     append_as_person(journal.as_ref(), &run, Event::GateAnswered { gate, answer, by: context.by(&options.by) }).await?;
     after(&run);
     Ok(Exit::Done)
+}
+
+fn has_expired(gate: &Gate) -> bool {
+    match &gate.answer {
+        Some((answer, _)) => *answer == Answer::Expired,
+        None => gate.opened.expires.is_some_and(|expires| expires < Timestamp::now()),
+    }
 }
 
 pub(super) async fn resolve(context: &Context, options: ResolveOptions) -> Result<Exit, Fault> {

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use super::interrupt::Cause;
 use super::screen::{err, out};
 use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
+use crate::init::Starter;
 use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
 use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
@@ -311,6 +312,28 @@ pub(super) fn replayed(context: &Context, run: &RunId, replayed: &[Replayed]) {
             "difference": one.difference,
         }));
     }
+}
+
+pub(super) fn starters(context: &Context, starters: &[Starter]) {
+    for Starter { name, about, .. } in starters {
+        if context.global.json {
+            object(&json!({ "version": 1, "name": name, "about": about }));
+        } else {
+            out(&format!("{name:<16} {about}"));
+        }
+    }
+}
+
+pub(super) fn written(context: &Context, files: &[PathBuf]) {
+    if context.global.json {
+        return object(&json!({ "version": 1, "event": "written", "files": files }));
+    }
+    files.iter().for_each(|file| out(&format!("wrote {}", file.display())));
+}
+
+/// A schema is made to be kept in a file, and people look into it.
+pub(super) fn schema(schema: &Value) {
+    out(&format!("{schema:#}"));
 }
 
 pub(super) fn manifest(context: &Context, manifest: &Manifest, digest: Digest) {

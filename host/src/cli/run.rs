@@ -103,12 +103,12 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
             return Ok(Exit::from(&stand));
         }
         taken.hold().await?;
-        taken.attach().await?;
-        taken.record.commit(Event::VerificationRequested { by: taken.by.clone() }).await?;
-    } else {
-        taken.attach().await?;
     }
-    taken.drive(context, false).await
+    let interrupts = taken.attach().await?;
+    if taken.record.state().ended.is_some() {
+        taken.record.commit(Event::VerificationRequested { by: taken.by.clone() }).await?;
+    }
+    taken.drive(context, false, interrupts).await
 }
 
 /// Stops a run and takes back what it did; a running host does it itself.
@@ -129,9 +129,9 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
         return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop"))
             .hint(format!("take back what it did:  ripcord undo {run}")));
     }
-    taken.attach().await?;
+    let interrupts = taken.attach().await?;
     taken.record.commit(event).await?;
-    taken.drive(context, false).await
+    taken.drive(context, false, interrupts).await
 }
 
 /// Takes back what a finished run did.
@@ -158,9 +158,9 @@ pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit
         return Err(Fault::wrong("nothing was done").hint("say yes at the prompt, or give --yes"));
     }
     taken.hold().await?;
-    taken.attach().await?;
+    let interrupts = taken.attach().await?;
     taken.record.commit(Event::UndoRequested { by }).await?;
-    taken.drive(context, options.yes).await
+    taken.drive(context, options.yes, interrupts).await
 }
 
 fn question(run: &RunId, state: &State) -> String {
@@ -262,14 +262,16 @@ pub(super) async fn kept(
 }
 
 impl Taken {
-    /// Records that this process carries the run from here on. Until then nothing of it has changed.
-    async fn attach(&mut self) -> Result<(), Fault> {
+    /// Records that this process carries the run from here on. Until then nothing of it has changed, and
+    /// Ctrl-C simply ends the process.
+    async fn attach(&mut self) -> Result<Interrupts, Fault> {
+        let interrupts = Interrupts::listen();
         self.record.commit(Event::HostAttached(host(&self.lock))).await?;
         if let Some(pid) = self.lock.taken_over_from() {
             let run = self.record.run();
             output::note(&format!("process {pid}, which carried run {run}, is gone; its lock was taken over"));
         }
-        Ok(())
+        Ok(interrupts)
     }
 
     /// A run that had ended has let go of its target.
@@ -281,9 +283,8 @@ impl Taken {
         }
     }
 
-    async fn drive(self, context: &Context, yes: bool) -> Result<Exit, Fault> {
+    async fn drive(self, context: &Context, yes: bool, interrupts: Interrupts) -> Result<Exit, Fault> {
         let Self { components, journal, record, job, by, lock: _lock } = self;
-        let interrupts = Interrupts::listen();
         drive(context, components, journal, job, record, Terminal::new(by, yes), interrupts).await
     }
 }

@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use crate::capability::notify::{Channel, Mail};
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -10,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::capability::notify::{Channel, Mail};
 use crate::lab::{ADMINISTRATORS, USERS};
 use crate::operator::Operator;
 
@@ -85,7 +85,7 @@ impl ByHand<'_> {
     async fn tell(&self, address: &str) {
         let operator = Operator::load(&self.lab.operator()).unwrap();
         let Channel::Mail(Mail { smtp, .. }) = &operator.connections.notify["genia-users"].channel else {
-            panic!("the lab's users get mail");
+            panic!("the lab's users are told by mail")
         };
         let server =
             AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&smtp.host).port(smtp.port.unwrap()).build();

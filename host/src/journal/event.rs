@@ -281,6 +281,18 @@ pub enum Purpose {
     Check(String),
 }
 
+impl Purpose {
+    /// The name of the export.
+    pub fn export(&self) -> &'static str {
+        match self {
+            Self::Apply(_) => "apply",
+            Self::Undo(_) => "undo",
+            Self::Reconcile(_) => "reconcile",
+            Self::Check(_) => "check",
+        }
+    }
+}
+
 /// A call with its way to the target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

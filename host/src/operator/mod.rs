@@ -3,6 +3,7 @@
 
 mod find;
 mod mask;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use crate::journal::Limits;
 use crate::secret::SecretSource;
 
 pub use find::find;
+pub(crate) use schema::OperatorFile;
 
 /// The operator's file, read and checked.
 #[derive(Debug, Clone)]

@@ -124,8 +124,8 @@ impl RunLine {
     fn standing(&self) -> String {
         match &self.standing {
             Standing::Ended(outcome) => outcome.to_string(),
-            Standing::Waits(WaitsFor::Gate(gate)) => format!("waits at gate {gate}"),
-            Standing::Waits(WaitsFor::Call(call)) => format!("waits: did {call} happen?"),
+            Standing::Waits(WaitsFor::Gate(gate)) => format!("at gate {gate}"),
+            Standing::Waits(WaitsFor::Call(call)) => format!("asks about {call}"),
             Standing::Running => "running".to_owned(),
             Standing::CutOff => "cut off".to_owned(),
             Standing::Damaged(why) => format!("DAMAGED: {why}"),
@@ -168,7 +168,7 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
     }
     let mut sorted: Vec<_> = lines.iter().collect();
     sorted.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run)));
-    let head = ["RUN", "PLAN", "TARGET", "STATE", "SINCE", "CARRIED BY"].map(str::to_owned);
+    let head = ["RUN", "PLAN", "TARGET", "STATE", "SINCE", "PROCESS"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head).chain(sorted.into_iter().map(|line| row(line, style))).collect();
     let columns = columns(&rows, style.width);
     for (index, row) in rows.iter().enumerate() {
@@ -184,8 +184,8 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
 fn row(line: &RunLine, style: &Style) -> [String; 6] {
     let since = line.since.map(|at| minute(at, &style.zone)).unwrap_or_default();
     let held_by = match (&line.held_by, &line.standing) {
-        (Some(holder), _) => format!("process {}", holder.pid),
-        (None, Standing::Waits(_) | Standing::CutOff) => "nobody".to_owned(),
+        (Some(holder), _) => holder.pid.to_string(),
+        (None, Standing::Waits(_) | Standing::CutOff) => "none".to_owned(),
         (None, _) => String::new(),
     };
     [line.run.to_string(), line.plan.clone(), line.target.clone(), line.standing(), since, held_by]

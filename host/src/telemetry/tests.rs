@@ -39,7 +39,28 @@ fn tree(spans: &[SpanData]) -> String {
 fn a_run_is_one_trace_of_its_executions_and_their_calls() {
     let spans = spans_of(&fixture::undone());
     assert!(spans.iter().all(|span| span.span_context.trace_id() == trace_id(&fixture::run_id())));
-    insta::assert_snapshot!(tree(&spans), @"");
+    insta::assert_snapshot!(tree(&spans), @r##"
+    run genia-connector ERROR verification staging-works: it exited with 1 instead of 0 (host attached, gate opened, gate answered)
+      apply disable ok (log)
+        show git.genia
+        GET http.genia-admin
+        reconcile disable ok
+          GET http.genia-admin ERROR 503 \u{1b}]0;pwned\u{7}\u{1b}[2Jconnector is `on` | *really*\u{202e}\r\nOK
+        POST http.genia-admin (in doubt, settled)
+        restore git.genia
+        run command.genia-build
+      apply tell ok
+        send notify.genia-users
+        send notify.genia-administrators ERROR NOT SENT: mail.example.org: 550 no such user
+      check staging-works ERROR it exited with 1 instead of 0: \u{1b}]0;pwned\u{7}\u{1b}[2Jconnector is `on` | *really*\u{202e}\r\nOK
+        run command.genia-smoke ERROR exit 1 OK
+      check staging-works ERROR it exited with 1 instead of 0: \u{1b}]0;pwned\u{7}\u{1b}[2Jconnector is `on` | *really*\u{202e}\r\nOK
+        run command.genia-smoke ERROR exit 1 OK
+      run taken up again ok (undo requested, host attached)
+        undo disable ok
+          restore git.genia
+          POST http.genia-admin
+    "##);
 }
 
 #[test]

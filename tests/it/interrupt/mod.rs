@@ -5,7 +5,7 @@ mod disk;
 mod network;
 mod power;
 mod signals;
-mod terminal;
+pub(crate) mod terminal;
 
 use std::fs;
 
@@ -27,8 +27,10 @@ pub(crate) fn world(body: &str) -> World {
 }
 
 fn patient_service(world: &World, url: &str) -> String {
-    // A program that ends when somebody makes a file, and writes down that it began and ended.
-    let script = "echo begins >> record; while [ ! -e go ]; do sleep 0.02; done; echo ends >> record";
+    // A program that ends when somebody makes a file, writes down that it began and ended, and says more
+    // than a block of a disk holds.
+    let script = "echo begins >> record; while [ ! -e go ]; do sleep 0.02; done; echo ends >> record; \
+                  head -c 9000 /dev/zero | tr '\\0' x";
     let cwd = world.path("");
     format!(
         "[http.service]\nurl = {url:?}\nauth = {{ bearer = \"secret:genia\" }}\nread = {PATIENT}\n\
@@ -54,7 +56,7 @@ pub(crate) fn step(id: &str, keys: &str, calls: &[&str]) -> String {
             )
         }
         Some((_, milliseconds)) => format!("[[step.with.apply]]\nsleep-ms = {milliseconds}\n"),
-        None => "[[step.with.apply]]\ncall = { role = \"program\", command = {}, \
+        None => "[[step.with.apply]]\ncall = { role = \"program\", command = { arguments = [] }, \
                  assume = { command = { ending = { exited = 0 }, stdout = \"\", stderr = \"\" } } }\n"
             .to_owned(),
     };

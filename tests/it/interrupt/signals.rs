@@ -146,8 +146,9 @@ fn while_a_doubt_is_settled() {
     world.ripcord(RUN).killed(Window::DuringEffect, 1).expect_killed();
     until_begun(&world);
     let running = world.ripcord(&["resume", "last"]).spawn();
-    running.until_says("goes on");
-    // It waits for the program now, whose supervisor goes on.
+    running.until_says("its lock was taken over");
+    // It gets to wait for the program, whose supervisor goes on.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     running.interrupt();
     running.until_says("pauses at its next durable point");
     paused(running);

@@ -66,7 +66,12 @@ fn the_list_of_steps_stays_whole_when_something_is_said() {
     answer(&world, "one");
     let (code, shown) = terminal.wait();
     assert_eq!(code, Some(3), "{shown}");
-    let lines: Vec<_> = shown.lines().filter(|line| line.contains("the run pauses when")).collect();
-    assert_eq!(lines.len(), 1, "{shown}");
-    assert!(!lines[0].contains("under way"), "{shown}");
+    assert_on_its_own_line(&shown, "the run pauses when");
+}
+
+/// It was written on a line that had been cleared for it, and what was drawn there stands below.
+pub(crate) fn assert_on_its_own_line(shown: &str, text: &str) {
+    let line = shown.lines().find(|line| line.contains(text)).unwrap();
+    let (_, line) = line.rsplit_once("\u{1b}[2K").unwrap_or_else(|| panic!("it was not cleared: {line:?}\n{shown}"));
+    assert!(!line.contains("under way"), "{line:?}\n{shown}");
 }

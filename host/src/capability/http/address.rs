@@ -11,10 +11,19 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use crate::schema::text_schema;
+
 /// An address or a range of addresses: `169.254.169.254`, `fe80::/10`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AddressRange(IpNet);
+
+text_schema!(
+    AddressRange,
+    "AddressRange",
+    r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
+    "An IP address or a range of them: `169.254.1.7`, `fe80::/10`."
+);
 
 impl TryFrom<String> for AddressRange {
     type Error = String;

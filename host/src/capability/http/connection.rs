@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::HeaderValue;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::address::{self, AddressRange};
@@ -16,6 +17,7 @@ use super::header::{self, FieldName};
 use super::{Call, Reply, doctor, path};
 use crate::capability::{CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules};
 use crate::doctor::Exam;
+use crate::schema::{DurationText, texts};
 use crate::secret::SecretRef;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
@@ -23,8 +25,9 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "D
 /// An HTTP service, and what may be done with it at most.
 // The derived functions become inherent (`remote`), and the implementations below add the checks
 // that take more than one key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "HttpConnection")]
 pub struct Connection {
     /// Where it is; a plugin's paths are appended.
     pub url: BaseUrl,
@@ -33,15 +36,19 @@ pub struct Connection {
     pub auth: Option<Auth>,
     /// The requests that change nothing: `GET /applications/**`. The query is not looked at.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    #[schemars(schema_with = "rules_schema")]
     pub read: Rules,
     /// The requests that change something. Counts if a request is in both lists.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    #[schemars(schema_with = "rules_schema")]
     pub write: Rules,
     /// How long one attempt may take, its redirects and its body included.
     #[serde(default = "default_timeout", with = "crate::duration")]
+    #[schemars(with = "DurationText")]
     pub timeout: Duration,
     /// The longest body of a response, in bytes, decompressed.
     #[serde(default = "default_body_limit")]
+    #[schemars(range(min = 1))]
     pub body_limit: u64,
     /// The most that a plugin may claim about repeating a mutation. Without it, what it claims; a
     /// key counts only where `idempotency-header` is set.
@@ -52,6 +59,7 @@ pub struct Connection {
     pub idempotency_header: Option<FieldName>,
     /// How long the service may still work on a request whose connection is gone.
     #[serde(default = "default_settles_within", with = "crate::duration")]
+    #[schemars(with = "DurationText")]
     pub settles_within: Duration,
     /// Addresses that are reached although they are refused otherwise: link-local ones, multicast,
     /// the metadata services of clouds.
@@ -66,7 +74,7 @@ pub struct Connection {
 }
 
 /// How ripcord logs in to a service.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Auth {
     /// `Authorization: Bearer …`
@@ -88,7 +96,7 @@ pub enum Auth {
 }
 
 /// The most that a plugin may claim about repeating a mutation, in rising order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepeatLimit {
     /// Nothing is ever sent again.
@@ -97,6 +105,11 @@ pub enum RepeatLimit {
     Idempotent,
     /// What the service recognises by a key as well.
     Keyed,
+}
+
+/// As [`check_rule`] has it.
+fn rules_schema(_: &mut SchemaGenerator) -> Schema {
+    texts(&format!(r"^({})( +(/|\*\*).*)?$", METHODS.join("|")))
 }
 
 fn default_timeout() -> Duration {

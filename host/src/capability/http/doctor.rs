@@ -19,6 +19,9 @@ const READS_MAX: usize = 3;
 /// How far two clocks may be apart before somebody should know.
 const SKEW_MAX: SignedDuration = SignedDuration::from_secs(30);
 
+/// How long one of them may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What stands for a part of a path that a rule leaves open.
 const MADE_UP: &str = "ripcord-doctor";
 
@@ -115,9 +118,14 @@ impl Asking<'_> {
             let line = format!("{} {}", read.method, read.path);
             self.exam.trying(Aspect::Answer, line.as_str());
             let began = Instant::now();
-            let response = match self.driver.look(read.method, &read.path, true).await {
-                Ok(response) => response,
-                Err(failure) => {
+            let patience = self.connection.timeout.min(PATIENCE);
+            let response = match tokio::time::timeout(patience, self.driver.look(read.method, &read.path, true)).await {
+                Ok(Ok(response)) => response,
+                Err(_) => {
+                    let seen = format!("{line} gets no answer within {}", humantime::format_duration(patience));
+                    return self.exam.fault(Aspect::Answer, seen, "look at the service's own log");
+                }
+                Ok(Err(failure)) => {
                     return self.exam.fault(Aspect::Answer, failure.to_string(), "look at the service's own log");
                 }
             };
@@ -216,11 +224,17 @@ impl Asking<'_> {
             return self.exam.good(Aspect::Clock, "its clock and this machine's agree");
         }
         let which = if skew.is_positive() { "ahead of" } else { "behind" };
-        let apart = humantime::format_duration(Duration::from_secs(apart.as_secs().unsigned_abs()));
-        let seen = format!("this machine's clock is {apart} {which} the service's");
+        let seen = format!("this machine's clock is about {} {which} the service's", roughly(apart));
         let remedy = "see which is wrong (`timedatectl`): the times in the report will not fit the service's log";
         self.exam.warning(Aspect::Clock, seen, remedy);
     }
+}
+
+/// More than a minute in whole minutes.
+fn roughly(apart: SignedDuration) -> humantime::FormattedDuration {
+    let seconds = apart.as_secs().unsigned_abs();
+    let rounded = if seconds < 90 { seconds } else { (seconds + 30) / 60 * 60 };
+    humantime::format_duration(Duration::from_secs(rounded))
 }
 
 /// How far this machine's clock is ahead of the server's, as its `Date` shows it; none if it does not.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::message::Mailbox;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -17,6 +18,7 @@ use super::{Call, Format, Reply, Template, doctor};
 use crate::capability::http::AddressRange;
 use crate::capability::{CapabilityConnection, Driver, Judgement, OpenError, Opening, Repeat};
 use crate::doctor::Exam;
+use crate::schema::{DurationText, text_schema};
 use crate::secret::SecretRef;
 
 /// How much longer than `timeout` the pipeline waits: the driver has to be the one that gives up,
@@ -24,8 +26,9 @@ use crate::secret::SecretRef;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Where notices go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Table", into = "Table")]
+#[schemars(rename = "NotifyConnection")]
 pub struct Connection {
     /// The way there.
     pub channel: Channel,
@@ -76,8 +79,13 @@ pub struct Webhook {
 }
 
 /// The keys of `[notify.NAME]`, of all channels.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "required": ["smtp", "from", "to"], "properties": { "to": { "minItems": 1 } } },
+    { "required": ["format"], "not": { "anyOf": [{ "required": ["smtp"] }, { "required": ["file"] }] } },
+    { "required": ["file"], "not": { "required": ["format"] } },
+]))]
 struct Table {
     /// By mail: the mail server that takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,6 +123,7 @@ struct Table {
     file: Option<PathBuf>,
     /// How long the delivery of one notice may take; more than nothing.
     #[serde(default = "default_timeout", with = "crate::duration")]
+    #[schemars(with = "DurationText")]
     timeout: Duration,
     /// The operator's words in place of the plugin's.
     #[serde(default, skip_serializing_if = "Template::is_empty")]
@@ -122,8 +131,9 @@ struct Table {
 }
 
 /// A mail server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("dependentRequired" = { "user": ["password"], "password": ["user"] }))]
 pub struct Smtp {
     /// Its name or address.
     pub host: String,
@@ -145,7 +155,7 @@ pub struct Smtp {
 }
 
 /// How the connection to a mail server is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tls {
     /// From the first byte.
@@ -167,6 +177,20 @@ impl Address {
         &self.0
     }
 }
+
+text_schema!(
+    WebhookUrl,
+    "WebhookUrl",
+    r"^(secret:.+|https?://.+)$",
+    "Where the service takes notices: `secret:NAME`, or an address that is no secret by itself."
+);
+
+text_schema!(
+    Address,
+    "Address",
+    r"^[^\r\n]*@[^\r\n]*$",
+    "A mail address: `ops@example.org`, `Operations <ops@example.org>`."
+);
 
 impl TryFrom<String> for Address {
     type Error = String;

@@ -16,6 +16,9 @@ use crate::capability::{cause, http};
 use crate::doctor::network::{self, distrust};
 use crate::doctor::{Aspect, Exam};
 
+/// How long a mail server may take from its greeting to the login.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
     match &connection.channel {
         Channel::Mail(way) => mail(way, connection.timeout, exam).await,
@@ -84,7 +87,15 @@ async fn mail(way: &Mail, timeout: Duration, exam: &Exam<'_>) {
         return;
     }
     exam.trying(Aspect::Answer, format!("a conversation with {server}"));
-    match driver.connect().await {
+    let connected = match tokio::time::timeout(timeout.min(PATIENCE), driver.connect()).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            let within = humantime::format_duration(timeout.min(PATIENCE));
+            let seen = format!("{server} does not lead a mail server's conversation to its end within {within}");
+            return exam.fault(Aspect::Answer, seen, "see that this is a mail server's port for clients (587)");
+        }
+    };
+    match connected {
         Ok(mut session) => {
             passed(smtp, exam, None);
             let _ = tokio::time::timeout(GOODBYE_TIMEOUT, session.quit()).await;

@@ -11,11 +11,13 @@ use std::sync::LazyLock;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::notice::{Field, Notice};
 use super::{Severity, State};
 use crate::document::instead_of;
+use crate::schema::text_schema;
 
 /// The longest template, in bytes. The parser's stack grows with an expression, so that one of any
 /// length could end the process.
@@ -24,7 +26,7 @@ const TEMPLATE_BYTES_MAX: usize = 4_000;
 const VALUES: [&str; 6] = ["fields", "run", "severity", "state", "subject", "text"];
 
 /// What stands in place of a plugin's own words: `[notify.NAME.template]`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Template {
     /// The subject; line breaks in it become spaces. Left out: the plugin's.
@@ -73,6 +75,8 @@ impl Text {
         }
     }
 }
+
+text_schema!(Text, "NoticeTemplate", "", "Jinja over `subject`, `text`, `fields`, `state`, `severity` and `run`.");
 
 impl TryFrom<String> for Text {
     type Error = String;

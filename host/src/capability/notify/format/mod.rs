@@ -16,6 +16,7 @@ mod teams;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use reqwest::Method;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ use super::notice::{Field, Notice};
 use crate::capability::http;
 
 /// The service behind a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// A Slack incoming webhook.
@@ -255,6 +256,9 @@ fn collect_errors(errors: &Value, words: &mut Vec<String>) {
     }
 }
 
+/// The beginning of a text says most: down to so much of it the text is cut before fields are left out.
+const TEXT_KEPT: usize = 1_000;
+
 /// No template shows more of a subject, or of a field's name or value.
 const PART_MAX: usize = 10_000;
 
@@ -308,8 +312,6 @@ impl Layout {
             if over == 0 {
                 return Ok(payload);
             }
-            // The beginning of the text says most; then the fields; then all of the text.
-            const TEXT_KEPT: usize = 1_000;
             if text_max > TEXT_KEPT {
                 let written = limit::length(&text).min(text_max);
                 text_max = written.saturating_sub(over).max(written / 2).clamp(TEXT_KEPT, text_max - 1);
