@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod docs;
 mod hostile;
+mod messages;
 mod plans;
 mod preview;
 mod secrets;

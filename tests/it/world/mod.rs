@@ -139,6 +139,11 @@ impl World {
         Ripcord::new(self.folder.path(), arguments)
     }
 
+    /// The program as a user has it, at home in this world.
+    pub(crate) fn shipped(&self, arguments: &[&str]) -> Ripcord {
+        Ripcord::shipped(&[], self.folder.path(), arguments)
+    }
+
     /// The journal that the program writes here.
     pub(crate) fn journal(&self) -> Journal {
         Journal::open(&self.path("state/journal.sqlite"))

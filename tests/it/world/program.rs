@@ -22,8 +22,21 @@ pub(crate) struct Ripcord {
 
 impl Ripcord {
     pub(crate) fn new(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ripcord-under-fault"));
+        let program = env!("CARGO_BIN_EXE_ripcord-under-fault");
+        Self::through(&[program], folder, arguments)
+    }
+
+    /// The program as a user has it, behind the words of a program that starts it in some other way.
+    pub(crate) fn shipped(behind: &[&str], folder: &Path, arguments: &[&str]) -> Self {
+        let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("ripcord");
+        assert!(program.is_file(), "{} is not built; run:  cargo xtask test", program.display());
+        Self::through(&[behind, &[program.to_str().unwrap()]].concat(), folder, arguments)
+    }
+
+    fn through(program: &[&str], folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program[0]);
         command
+            .args(&program[1..])
             .current_dir(folder)
             .args(arguments)
             .env_clear()
@@ -49,6 +62,11 @@ impl Ripcord {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
         self
     }
 
@@ -159,6 +177,11 @@ impl std::fmt::Display for Ran {
 impl Ran {
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
+    }
+
+    /// What was run.
+    pub(crate) fn line(&self) -> &str {
+        &self.line
     }
 
     /// Both texts.
