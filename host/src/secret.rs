@@ -7,6 +7,7 @@
 mod source;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -69,6 +70,19 @@ pub enum SecretSource {
     /// between. It runs in the folder of the operator's file, can't ask anybody (it has no input),
     /// and has 10 seconds.
     Command(Vec<String>),
+}
+
+/// For people: of a program only its name, because its arguments may say more than everybody should
+/// read.
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(variable) => write!(f, "${variable}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Credential(name) => write!(f, "the systemd credential {name}"),
+            Self::Command(argv) => write!(f, "the program `{}`", argv.first().map(String::as_str).unwrap_or_default()),
+        }
+    }
 }
 
 /// Why a secret can't be had. Never holds any of it.

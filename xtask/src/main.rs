@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask test [ARGUMENTS]   get ready and run all tests; ARGUMENTS go to `cargo test`
 cargo xtask demo [ARGUMENTS]   get ready and run `ripcord demo`
+cargo xtask bench [FILTER]     get ready, measure, and write BENCHMARKS.md (with FILTER: some figures, only printed)
 cargo xtask ci                 what has to pass before a change goes in: .ci/run";
 
 fn main() -> ExitCode {
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let done = match arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("test", rest)) => test(rest),
         Some(("demo", rest)) => demo(rest),
+        Some(("bench", rest)) => bench(rest),
         Some(("ci", [])) => run(&mut Command::new(root().join(".ci/run"))),
         _ => Err(USAGE.to_owned()),
     };
@@ -38,6 +40,16 @@ fn test(arguments: &[String]) -> Result<(), String> {
 fn demo(arguments: &[String]) -> Result<(), String> {
     ready::wasm_target()?;
     run(cargo().args(["run", "--quiet", "--bin", "ripcord", "--", "demo"]).args(arguments))
+}
+
+fn bench(filter: &[String]) -> Result<(), String> {
+    ready::wasm_target()?;
+    ready::packages()?;
+    ready::measuring()?;
+    // The program that some figures start is built as the others are, with the same set of features.
+    run(cargo().args(["build", "--release", "--bin", "ripcord"]))?;
+    let table = root().join("BENCHMARKS.md");
+    run(cargo().args(["bench", "--bench", "figures", "--"]).args(filter).env("RIPCORD_BENCH_TABLE", table))
 }
 
 fn cargo() -> Command {

@@ -22,6 +22,12 @@ const NEEDED: &[Needed] = &[
     Needed { probe: &["/usr/bin/python3", "-c", "import aiosmtpd"], package: "python3-aiosmtpd" },
 ];
 
+/// What the benchmarks need besides.
+const MEASURING: &[Needed] = &[
+    Needed { probe: &["curl", "--version"], package: "curl" },
+    Needed { probe: &["strace", "--version"], package: "strace" },
+];
+
 /// Rust's standard library for the plugins.
 pub(crate) fn wasm_target() -> Result<(), String> {
     let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
@@ -36,13 +42,22 @@ pub(crate) fn wasm_target() -> Result<(), String> {
 
 /// The Debian packages that the tests need. Only what is missing is installed.
 pub(crate) fn packages() -> Result<(), String> {
+    install(NEEDED)
+}
+
+/// The Debian packages that the benchmarks need besides.
+pub(crate) fn measuring() -> Result<(), String> {
+    install(MEASURING)
+}
+
+fn install(needed: &[Needed]) -> Result<(), String> {
     let missing: Vec<&str> =
-        NEEDED.iter().filter(|needed| !is_there(needed.probe)).map(|needed| needed.package).collect();
+        needed.iter().filter(|needed| !is_there(needed.probe)).map(|needed| needed.package).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let by_hand = format!(
-        "the tests need what is not here; run:  apt-get install -y --no-install-recommends {}",
+        "tests and benchmarks need what is not here; run:  apt-get install -y --no-install-recommends {}",
         missing.join(" ")
     );
     let Some(privileged) = privileged() else { return Err(by_hand) };

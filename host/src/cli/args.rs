@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::id::{CallId, Digest};
+use crate::telemetry::Format;
 
 /// Runs rollbacks: a written plan, one sandboxed WebAssembly component at a time, and proof of what
 /// was done.
@@ -31,6 +32,9 @@ pub(super) struct Global {
     /// Print one JSON object a line on stdout
     #[arg(long, global = true)]
     pub json: bool,
+    /// How the lines of ripcord's own log look, which go to stderr as far as $RIPCORD_LOG says [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", hide_default_value = true, default_value = "text")]
+    pub log_format: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -39,8 +43,17 @@ pub(super) enum Command {
     Demo(DemoOptions),
     /// Find out everything that can be known without a network
     Check(PlanOptions),
+    /// Try each connection: is it there, does it let ripcord in, is it new enough
+    ///
+    /// Nothing is changed: services are asked by the operator's `read` rules only, programs are looked
+    /// for and not run, no mail is sent. Also looked at: that secrets can be had, the state directory's
+    /// rights, the room on its disk, the journal.
+    ///
+    /// Exits with 0 if nothing stands in the way of a rollback, and with 2 if something has to be put
+    /// right. Warnings, and what could not be tried, don't count.
+    Doctor(DoctorOptions),
     /// Show each call that a run would make, and make none that changes anything
-    Preview(PlanOptions),
+    Preview(PreviewOptions),
     /// Preview, ask, run, verify, report
     Run(RunOptions),
     /// Go on after a crash, a pause or an answer
@@ -75,6 +88,12 @@ pub(super) struct DemoOptions {
     pub keep: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct DoctorOptions {
+    /// Try only the connections that this plan binds
+    pub plan: Option<PathBuf>,
+}
+
 #[derive(Debug, Args, Clone)]
 pub(super) struct PlanOptions {
     /// The plan's file
@@ -82,6 +101,15 @@ pub(super) struct PlanOptions {
     /// A parameter of the plan
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub params: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PreviewOptions {
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// Show whole what reads have answered
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,8 @@ use crate::journal::{Event, HostAttached, Journal, RunLock, SqliteJournal};
 use crate::operator::{self, Operator};
 use crate::plan::Plan;
 use crate::runner::{AssembleError, Job, Seams, Sources, check, opening};
-use crate::state::StateDir;
+use crate::state::{StateDir, UnusableState};
+use crate::telemetry::Log;
 
 /// Longer than any run stays open.
 const RECORDS_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
@@ -20,6 +21,7 @@ const RECORDS_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24
 pub(super) struct Context {
     pub global: Global,
     pub seams: Arc<dyn Seams>,
+    pub log: Log,
 }
 
 /// The files that a plan is made of.
@@ -31,15 +33,19 @@ pub(super) struct Files {
 }
 
 impl Context {
-    pub(super) fn new(global: Global, seams: Arc<dyn Seams>) -> Self {
-        Self { global, seams }
+    pub(super) fn new(global: Global, seams: Arc<dyn Seams>, log: Log) -> Self {
+        Self { global, seams, log }
     }
 
     pub(super) fn state(&self) -> Result<StateDir, Fault> {
-        Ok(match &self.global.state {
-            Some(path) => StateDir::open(path)?,
-            None => StateDir::find()?,
-        })
+        Ok(self.state_dir()?)
+    }
+
+    pub(super) fn state_dir(&self) -> Result<StateDir, UnusableState> {
+        match &self.global.state {
+            Some(path) => StateDir::open(path),
+            None => StateDir::find(),
+        }
     }
 
     pub(super) fn journal(&self, state: &StateDir) -> Result<Arc<dyn Journal>, Fault> {
@@ -47,7 +53,11 @@ impl Context {
     }
 
     pub(super) fn components(&self, state: &StateDir) -> Result<Components, Fault> {
-        Components::new(state.components()).map_err(|error| Fault::wrong(error.to_string()))
+        self.components_in(state.components())
+    }
+
+    pub(super) fn components_in(&self, cache: PathBuf) -> Result<Components, Fault> {
+        Components::new(cache).map_err(|error| Fault::wrong(error.to_string()))
     }
 
     pub(super) fn files(&self, options: &PlanOptions) -> Result<Files, Fault> {
@@ -82,6 +92,7 @@ impl Context {
             tracing::warn!(%error, "old records of programs can't be removed");
         }
         let opening = opening(sources.operator, &state.spool(), &program()?);
+        self.log.hide(opening.secrets.scrubber());
         let operator_path = sources.operator.path.clone();
         let checked = check(components, sources).await?;
         output::warnings(&checked.warnings);

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::journal::{AppendError, BeginError, LockError, ReadError, RunOutcome, StorageError};
+use crate::machine::State;
 use crate::record::RecordError;
 use crate::runner::{AssembleError, BeginRunError, RunError, Stand};
+use crate::state::UnusableState;
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,12 @@ impl From<StorageError> for Fault {
     }
 }
 
+impl From<UnusableState> for Fault {
+    fn from(error: UnusableState) -> Self {
+        Self::wrong(error.to_string())
+    }
+}
+
 impl From<ReadError> for Fault {
     fn from(error: ReadError) -> Self {
         match error {
@@ -135,11 +143,7 @@ impl From<BeginRunError> for Fault {
 
 /// Another run holds what this one wants.
 pub(super) fn held(resource: &str, holder: &str) -> Fault {
-    let what = match resource.split_once(':') {
-        Some(("target", target)) => format!("target {target}"),
-        Some(("git", path)) => format!("working copy {path}"),
-        _ => resource.to_owned(),
-    };
+    let what = crate::present::words::resource(resource);
     Fault::wrong(format!("{what} is held by run {holder}, which has not ended"))
         .hint(format!("see what it is doing:  ripcord show {holder}"))
         .hint(format!("go on with it:  ripcord resume {holder}    or take it back:  ripcord abort {holder}"))
@@ -164,7 +168,7 @@ impl From<LockError> for Fault {
 }
 
 /// A run that began and can't go on: what it means for the rollback, and what to do.
-pub(super) fn broken_off(run: &str, error: RunError) -> Fault {
+pub(super) fn broken_off(run: &str, error: RunError, known: Option<&State>) -> Fault {
     let fault = match &error {
         RunError::Diverged(_) => Fault::halted(error.to_string())
             .hint("the plugin asked for something else than the first time; nothing was sent")
@@ -178,5 +182,10 @@ pub(super) fn broken_off(run: &str, error: RunError) -> Fault {
             Fault::halted(error.to_string()).hint(format!("see:  ripcord show {run}"))
         }
     };
+    let unknown = known.map(super::output::unknown).unwrap_or_default();
+    let unknown = unknown.iter().map(|(call, what)| {
+        format!("it is not recorded whether this has happened, and `ripcord resume` finds out: call {call}, {what}")
+    });
+    let fault = unknown.fold(fault, Fault::hint);
     fault.hint(format!("the state of the run:  ripcord show {run}"))
 }

@@ -1,45 +1,52 @@
 //! `runs`, `show`, `report`, `audit`, `replay`: looking, without touching anything.
 
-use std::time::Duration;
-
 use super::args::{AuditOptions, RunName, ShowOptions};
 use super::context::Context;
 use super::exit::{Exit, Fault};
+use super::follow::follow;
 use super::output;
 use super::run::kept;
+use crate::id::RunId;
+use crate::journal::{Journal, RunLock};
 use crate::plan::Plan;
+use crate::present::RunLine;
 use crate::record::look;
 use crate::runner::{self, offline};
-
-/// How often `show --follow` looks.
-const FOLLOW_EVERY: Duration = Duration::from_millis(300);
+use crate::state::StateDir;
 
 pub(super) async fn runs(context: &Context) -> Result<Exit, Fault> {
-    let journal = context.journal(&context.state()?)?;
-    let outlines = journal.outlines().await?;
-    output::runs(context, &outlines);
+    let state_dir = context.state()?;
+    let journal = context.journal(&state_dir)?;
+    let mut lines = Vec::new();
+    for outline in journal.outlines().await? {
+        lines.push(match RunLine::known(&outline) {
+            Some(line) => line,
+            None => line(&state_dir, journal.as_ref(), &outline.run).await?,
+        });
+    }
+    output::runs(context, &lines);
     Ok(Exit::Done)
 }
 
+/// A run that has not ended with its last event: how it stands is the fold of all of them.
+async fn line(state_dir: &StateDir, journal: &dyn Journal, run: &RunId) -> Result<RunLine, Fault> {
+    // Before the events are read: a run that ends in between is then seen to have ended.
+    let is_held = RunLock::is_held(state_dir, run)?;
+    Ok(match look(journal, run).await {
+        Ok((state, events, _)) => RunLine::of(run, &state, &events, is_held),
+        Err(error) => RunLine::damaged(run, &error.to_string()),
+    })
+}
+
 pub(super) async fn show(context: &Context, options: ShowOptions) -> Result<Exit, Fault> {
-    let journal = context.journal(&context.state()?)?;
+    let state_dir = context.state()?;
+    let journal = context.journal(&state_dir)?;
     let run = context.run_id(journal.as_ref(), &options.run).await?;
-    let (mut state, events, mut head) = look(journal.as_ref(), &run).await?;
-    if !options.follow {
-        output::run(context, &run, &state, &events, head);
-        return Ok(Exit::Done);
+    if options.follow {
+        return follow(context, &state_dir, journal.as_ref(), &run).await;
     }
-    let mut follower = output::Follower::new(context, &run);
-    follower.events(&events);
-    while state.ended.is_none() {
-        tokio::time::sleep(FOLLOW_EVERY).await;
-        let (events, moved) = journal.read(&run, Some(head)).await?;
-        head = moved;
-        for recorded in &events {
-            state.apply(recorded.at, &recorded.event).map_err(|error| Fault::faulty(error.to_string()))?;
-        }
-        follower.events(&events);
-    }
+    let (state, events, head) = look(journal.as_ref(), &run).await?;
+    output::run(context, &run, &state, &events, head);
     Ok(Exit::Done)
 }
 

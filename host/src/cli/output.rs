@@ -1,36 +1,27 @@
 //! What goes to stdout (data) and to stderr (for people).
 
-use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::IsTerminal as _;
 
 use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Fault, What};
+use super::interrupt::Cause;
+use super::screen::{err, out};
 use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
-use crate::journal::{GateOpened, Head, Outline, Question, Recorded, RunOutcome};
+use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
 use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
-use crate::present::{self, Narrator, RunLine, Style, clean, live::Live};
-use crate::record::Listener;
+use crate::present::{self, RunLine, Style, View, clean};
 use crate::report;
-use crate::runner::{Checked, PreviewReport, Replayed, Stand};
+use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay};
 
 /// Without a terminal, and where the terminal does not say.
 const COLUMNS: usize = 100;
 
-/// A closed stdout or stderr is no reason to stop a rollback.
-fn out(text: &str) {
-    let _ = writeln!(anstream::stdout(), "{}", text.trim_end());
-}
-
-fn err(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", text.trim_end());
-}
-
-fn object(value: &Value) {
+pub(super) fn object(value: &Value) {
     out(&value.to_string());
 }
 
@@ -39,12 +30,12 @@ fn style_of(terminal: bool, columns: Option<u16>) -> Style {
     Style::new(colour, columns.filter(|&columns| columns > 0).map_or(COLUMNS, usize::from))
 }
 
-fn stdout_style() -> Style {
+pub(super) fn stdout_style() -> Style {
     let stdout = std::io::stdout();
     style_of(stdout.is_terminal(), rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col))
 }
 
-fn stderr_style() -> Style {
+pub(super) fn stderr_style() -> Style {
     let stderr = std::io::stderr();
     style_of(stderr.is_terminal(), rustix::termios::tcgetwinsize(&stderr).ok().map(|size| size.ws_col))
 }
@@ -100,45 +91,111 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
     ));
 }
 
-pub(super) fn preview(context: &Context, report: &PreviewReport) {
+pub(super) fn preview(context: &Context, report: &PreviewReport, verbose: bool, run: &str) {
     if context.global.json {
-        object(&present::preview_json(report));
+        object(&present::preview_json(report, Some(run)));
     } else {
-        out(&present::preview(report, &stdout_style()));
+        let (now, style) = read_as(std::io::stdout().is_terminal(), stdout_style());
+        out(&present::preview(report, &View { verbose, now, run: Some(run.to_owned()) }, &style));
     }
 }
 
 /// The preview that a run begins with: for the person who is asked.
 pub(super) fn preview_for_run(report: &PreviewReport) {
-    err(&present::preview(report, &stderr_style()));
+    let (now, style) = read_as(std::io::stderr().is_terminal(), stderr_style());
+    err(&present::preview(report, &View { now, ..View::default() }, &style));
+}
+
+/// On a terminal a preview is for somebody who is there now. Elsewhere it may be compared with another
+/// one, so nothing in it depends on the time and the place of reading.
+fn read_as(terminal: bool, style: Style) -> (Option<jiff::Timestamp>, Style) {
+    if terminal {
+        (Some(jiff::Timestamp::now()), style)
+    } else {
+        (None, Style { width: COLUMNS, zone: jiff::tz::TimeZone::UTC, ..style })
+    }
 }
 
 pub(super) fn began(run: &RunId) {
     err(&format!("\nrun {run} begins; if anything stops it:  ripcord resume {run}\n"));
 }
 
+/// What a run that is to pause waits for, and how not to wait.
+pub(super) fn pausing(run: &RunId, cause: Cause, under_way: Option<&UnderWay>) {
+    let Some(UnderWay { request, left }) = under_way else {
+        return err(&format!("{cause}: the run pauses at its next durable point; Ctrl-C again stops it at once"));
+    };
+    let left = present::rounded(*left);
+    let doing = clean(&present::request(request)).into_owned();
+    if request.call.outlives_its_host() {
+        err(&format!("{cause}: the run pauses when this has ended, in {left} at most: {doing}"));
+        err(&format!(
+            "Ctrl-C again does not wait: it goes on by itself, and  ripcord resume {run}  finds out how it ended"
+        ));
+    } else {
+        err(&format!("{cause}: the run pauses when this is answered, in {left} at most: {doing}"));
+        err(&format!("Ctrl-C again leaves it in doubt, and  ripcord resume {run}  finds out whether it happened"));
+    }
+}
+
 /// Where a run has got to, and what a person has to do.
 pub(super) fn stand(context: &Context, run: &RunId, stand: &Stand, state: &State) {
-    let (outcome, why) = match stand {
-        Stand::Ended(outcome, why) => (outcome.to_string(), why.clone()),
-        Stand::Asks(Question::DidItHappen { call, .. }) => {
-            ("waiting".to_owned(), format!("it is not known whether call {call} happened"))
-        }
-        Stand::AtGate(gate) => ("waiting".to_owned(), format!("gate {gate} has no answer yet")),
-        Stand::Paused => ("paused".to_owned(), "it was interrupted".to_owned()),
+    let why = match stand {
+        Stand::Ended(_, why) => why.clone(),
+        Stand::Asks(Question::DidItHappen { call, .. }) => format!("it is not known whether call {call} happened"),
+        Stand::AtGate(gate) => format!("gate {gate} has no answer yet"),
+        Stand::Paused => "it was interrupted".to_owned(),
+    };
+    told(context, run, stand, state, &why);
+}
+
+/// As [`stand`], for a run that has paused for this reason.
+pub(super) fn paused(context: &Context, run: &RunId, cause: Cause, state: &State) {
+    told(context, run, &Stand::Paused, state, &cause.to_string());
+}
+
+/// As [`stand`], for a run that no process carries.
+pub(super) fn left(context: &Context, run: &RunId, stand: &Stand, state: &State) {
+    told(context, run, stand, state, "no process carries it");
+}
+
+fn told(context: &Context, run: &RunId, stand: &Stand, state: &State, why: &str) {
+    let outcome = match stand {
+        Stand::Ended(outcome, _) => outcome.to_string(),
+        Stand::Asks(_) | Stand::AtGate(_) => "waiting".to_owned(),
+        Stand::Paused => "paused".to_owned(),
+    };
+    let unknown = match stand {
+        Stand::Paused => unknown(state),
+        Stand::Ended(..) | Stand::Asks(_) | Stand::AtGate(_) => Vec::new(),
     };
     if context.global.json {
         // The end of a run is its own event, and was printed when it was recorded.
         if !matches!(stand, Stand::Ended(..)) {
-            object(&json!({ "version": 1, "event": "run-stopped", "run": run, "state": outcome, "why": why }));
+            object(&json!({
+                "version": 1,
+                "event": "run-stopped",
+                "run": run,
+                "state": outcome,
+                "why": why,
+                "in-doubt": unknown.iter().map(|(call, what)| json!({ "call": call, "what": what })).collect::<Vec<_>>(),
+            }));
         }
     } else {
         out(&format!("run {run}: {outcome}"));
     }
-    err(&format!("\n{outcome}: {}", clean(&why)));
+    err(&format!("\n{outcome}: {}", clean(why)));
+    for (call, what) in &unknown {
+        err(&format!("in doubt: call {call}: {}; `ripcord resume` finds out whether it happened", clean(what)));
+    }
     for hint in what_next(run, stand, state) {
         err(&format!("hint: {hint}"));
     }
+}
+
+/// The calls that may or may not have happened.
+pub(super) fn unknown(state: &State) -> Vec<(CallId, String)> {
+    state.doubts().map(|(call, mutation)| (call, present::request(&mutation.request))).collect()
 }
 
 fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
@@ -153,7 +210,7 @@ fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
                 next.push(format!("verify again:  ripcord resume {run}"));
             }
             next.push(if state.has_effects() {
-                format!("take back what it did:  ripcord undo {run}")
+                format!("take back what it did, or what is left of it:  ripcord undo {run}")
             } else {
                 "nothing was changed: put the cause right, and run the plan again".to_owned()
             });
@@ -172,22 +229,11 @@ fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
     }
 }
 
-pub(super) fn runs(context: &Context, outlines: &[Outline]) {
-    let lines: Vec<_> = outlines.iter().map(RunLine::from).collect();
+pub(super) fn runs(context: &Context, lines: &[RunLine]) {
     if !context.global.json {
-        return out(&present::runs(&lines, &stdout_style()));
+        return out(&present::runs(lines, &stdout_style()));
     }
-    for line in &lines {
-        object(&json!({
-            "version": 1,
-            "run": line.run,
-            "plan": line.plan,
-            "target": line.target,
-            "standing": line.standing,
-            "started": line.started,
-            "last": line.last,
-        }));
-    }
+    lines.iter().for_each(|line| object(&present::run_line_json(line)));
 }
 
 pub(super) fn run(context: &Context, run: &RunId, state: &State, events: &[Recorded], head: Head) {
@@ -256,101 +302,4 @@ pub(super) fn gate(run: &RunId, gate: &GateOpened) -> String {
 /// The question about a call.
 pub(super) fn doubt(run: &RunId, call: CallId, mutation: &Mutation, seen: &str) -> String {
     present::doubt(run, call, mutation, seen, &stderr_style())
-}
-
-/// Prints the events of a run that another process carries.
-pub(super) struct Follower {
-    run: RunId,
-    json: bool,
-    narrator: Narrator,
-}
-
-impl Follower {
-    pub(super) fn new(context: &Context, run: &RunId) -> Self {
-        Self { run: run.clone(), json: context.global.json, narrator: Narrator::new(stdout_style().zone) }
-    }
-
-    pub(super) fn events(&mut self, events: &[Recorded]) {
-        for recorded in events {
-            let line = self.narrator.line(recorded.at, &recorded.event);
-            match line {
-                _ if self.json => object(&present::event_json(&self.run, recorded)),
-                Some(line) => out(&line),
-                None => {}
-            }
-        }
-    }
-}
-
-/// Shows a run that this process carries: a live list of steps on a terminal, plain lines elsewhere.
-#[derive(Clone)]
-pub(super) struct Progress {
-    inner: Arc<Shown>,
-}
-
-struct Shown {
-    run: RunId,
-    json: bool,
-    live: Option<Live>,
-    narrator: Mutex<Narrator>,
-}
-
-impl Progress {
-    pub(super) fn new(context: &Context, run: &RunId, state: &State, events: &[Recorded]) -> Self {
-        let live = std::io::stderr().is_terminal().then(|| Live::new(&state.shape));
-        if let Some(live) = &live {
-            live.catch_up(events);
-        }
-        let mut narrator = Narrator::new(stderr_style().zone);
-        narrator.catch_up(events);
-        let json = context.global.json;
-        if json {
-            events.iter().for_each(|recorded| object(&present::event_json(run, recorded)));
-        }
-        Self { inner: Arc::new(Shown { run: run.clone(), json, live, narrator: Mutex::new(narrator) }) }
-    }
-
-    pub(super) fn listener(&self) -> Listener {
-        let shown = Arc::clone(&self.inner);
-        Arc::new(move |recorded| shown.event(recorded))
-    }
-
-    /// Takes the live list off the terminal until the guard is dropped.
-    pub(super) fn hide(&self) -> Hidden {
-        if let Some(live) = &self.inner.live {
-            live.hide();
-        }
-        Hidden(Arc::clone(&self.inner))
-    }
-
-    pub(super) fn finish(&self) {
-        if let Some(live) = &self.inner.live {
-            live.finish();
-        }
-    }
-}
-
-/// Brings the live list back when it is dropped.
-pub(super) struct Hidden(Arc<Shown>);
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        if let Some(live) = &self.0.live {
-            live.show();
-        }
-    }
-}
-
-impl Shown {
-    fn event(&self, recorded: &Recorded) {
-        if self.json {
-            object(&present::event_json(&self.run, recorded));
-        }
-        let line = self.narrator.lock().unwrap_or_else(PoisonError::into_inner).line(recorded.at, &recorded.event);
-        match (&self.live, line) {
-            (Some(live), _) => live.event(recorded.at, &recorded.event),
-            (None, Some(line)) => err(&line),
-            (None, None) => {}
-        }
-    }
 }

@@ -1,20 +1,33 @@
 //! `check`, `preview`, `run`, `resume`, `abort`, `undo`.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::args::{ByOptions, PlanOptions, RunName, RunOptions, UndoOptions};
+use super::args::{ByOptions, PlanOptions, PreviewOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
 use super::exit::{Exit, Fault, broken_off, held};
-use super::output::{self, Progress};
+use super::interrupt::{Interrupts, Wish};
+use super::output;
+use super::progress::Progress;
 use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
-use crate::journal::{BeginError, Event, Journal, LockError, RunLock, RunOutcome, RunStarted};
+use crate::journal::{BeginError, Event, Journal, LockError, Recorded, RunLock, RunOutcome, RunStarted};
+use crate::machine::State;
 use crate::plan::{Plan, resolve_params};
+use crate::present::clean;
 use crate::record::{Record, look};
-use crate::runner::{self, Job, PreviewReport, Runner, Sources, Stand};
+use crate::runner::{self, Checks, Job, PreviewReport, RunError, Runner, Sources, Stand};
 use crate::state::StateDir;
+use crate::telemetry::Export;
+
+/// How long a run that is over waits for the collector of its trace.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
+/// The same for somebody who does not want to wait.
+const FLUSH_AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Everything that can be known without a network and without a secret.
 pub(super) async fn check(context: &Context, options: &PlanOptions) -> Result<Exit, Fault> {
@@ -30,14 +43,27 @@ pub(super) async fn check(context: &Context, options: &PlanOptions) -> Result<Ex
     Ok(Exit::Done)
 }
 
-pub(super) async fn preview(context: &Context, options: &PlanOptions) -> Result<Exit, Fault> {
-    let files = context.files(options)?;
+pub(super) async fn preview(context: &Context, options: &PreviewOptions) -> Result<Exit, Fault> {
+    let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
-    let job = context.job(&components, &state, sources(&files, options, None)).await?;
-    let report = previewed(context, &components, &job).await?;
-    output::preview(context, &report);
+    let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    let report = previewed(context, &components, &job, Checks::Asked).await?;
+    output::preview(context, &report, options.verbose, &run_exactly(context, &options.plan, &report));
     Ok(Exit::Done)
+}
+
+/// The command that runs exactly what was previewed, with the options that this one was given.
+fn run_exactly(context: &Context, options: &PlanOptions, report: &PreviewReport) -> String {
+    let mut words = vec!["ripcord".to_owned(), "run".to_owned(), options.plan.display().to_string()];
+    for (name, value) in &options.params {
+        words.extend(["-p".to_owned(), format!("{name}={value}")]);
+    }
+    for (option, path) in [("--config", &context.global.config), ("--state", &context.global.state)] {
+        words.extend(path.iter().flat_map(|path| [option.to_owned(), path.display().to_string()]));
+    }
+    words.extend(["--approved".to_owned(), report.digest().to_string()]);
+    crate::shell::line(words.iter().map(String::as_str))
 }
 
 pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, Fault> {
@@ -48,16 +74,20 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
     let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
     refuse_if_held(&state, journal.as_ref(), &job).await?;
 
-    let report = previewed(context, &components, &job).await?;
+    let interrupts = Interrupts::listen();
+    // Where nobody is asked, nobody waits for what the checks say now.
+    let asks = !options.yes && terminal::is_interactive();
+    let checks = if asks { Checks::Asked } else { Checks::Listed };
+    let report = interrupts.before_the_run(previewed(context, &components, &job, checks)).await??;
     output::preview_for_run(&report);
     let by = context.by(&options.by);
-    agree(&report, &options)?;
+    interrupts.before_the_run(agree(&report, &options)).await??;
 
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
     let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), host(&lock)).await?;
     output::began(&run);
-    drive(context, components, journal, job, record, Terminal::new(by, options.yes)).await
+    drive(context, components, journal, job, record, Terminal::new(by, options.yes), interrupts).await
 }
 
 /// Goes on with a run.
@@ -122,13 +152,23 @@ pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit
         }
         Some(_) => {}
     }
-    if !options.yes && !terminal::confirm(&format!("Take back what run {run} did?"))? {
+    if !options.yes && !terminal::confirm(&question(&run, state)).await? {
         return Err(Fault::wrong("nothing was done").hint("say yes at the prompt, or give --yes"));
     }
     taken.hold().await?;
     taken.attach().await?;
     taken.record.commit(Event::UndoRequested { by }).await?;
     taken.drive(context, options.yes).await
+}
+
+fn question(run: &RunId, state: &State) -> String {
+    let unknowable: Vec<_> = state.unknowable_undos().map(|mutation| mutation.request.call.summary()).collect();
+    let warning = if unknowable.is_empty() {
+        String::new()
+    } else {
+        format!("It may have happened, and is sent again: {}.\n", clean(&unknowable.join(", ")))
+    };
+    format!("{warning}Take back what run {run} did?")
 }
 
 /// A run that this process has taken over.
@@ -241,7 +281,8 @@ impl Taken {
 
     async fn drive(self, context: &Context, yes: bool) -> Result<Exit, Fault> {
         let Self { components, journal, record, job, by, lock: _lock } = self;
-        drive(context, components, journal, job, record, Terminal::new(by, yes)).await
+        let interrupts = Interrupts::listen();
+        drive(context, components, journal, job, record, Terminal::new(by, yes), interrupts).await
     }
 }
 
@@ -253,25 +294,84 @@ async fn drive(
     job: Job,
     mut record: Record,
     terminal: Terminal,
+    interrupts: Interrupts,
 ) -> Result<Exit, Fault> {
     let run = record.run().clone();
     let (state, events, _) = look(journal.as_ref(), &run).await?;
-    let progress = Progress::new(context, &run, &state, &events);
-    record.listen(progress.listener());
+    let progress = Progress::carrying(context, &run, &state, &events);
+    let export = export(&run, &job, &events).map(Arc::new);
+    let (shown, exported) = (progress.clone(), export.clone());
+    record.listen(Arc::new(move |recorded| {
+        shown.event(recorded);
+        exported.iter().for_each(|export| export.event(recorded));
+    }));
     let terminal = Arc::new(terminal.with(run.clone(), progress.clone()));
     let runner =
         Runner::new(components, Arc::clone(&journal), Arc::new(job), record, terminal, Arc::clone(&context.seams));
-    terminal::pause_on_interrupt(runner.pause());
-    let stand = runner.drive().await;
+    let (stand, wish) = carried(&runner, &run, &interrupts).await;
     progress.finish();
-    let stand = stand.map_err(|error| broken_off(run.as_str(), error))?;
-    let (state, _, _) = look(journal.as_ref(), &run).await?;
-    output::stand(context, &run, &stand, &state);
+    drop(runner);
+    if let Some(export) = export {
+        export.finish(if wish == Wish::StopNow { FLUSH_AT_ONCE } else { FLUSH_WITHIN });
+    }
+    let known = look(journal.as_ref(), &run).await;
+    let stand = match stand {
+        Ok(stand) => stand,
+        Err(error) => return Err(broken_off(run.as_str(), error, known.ok().map(|(state, ..)| state).as_ref())),
+    };
+    let (state, _, _) = known?;
+    match (&stand, wish) {
+        (Stand::Paused, Wish::Pause(cause)) => output::paused(context, &run, cause, &state),
+        _ => output::stand(context, &run, &stand, &state),
+    }
     Ok(Exit::from(&stand))
 }
 
-async fn previewed(context: &Context, components: &Components, job: &Job) -> Result<PreviewReport, Fault> {
-    runner::preview(components, job, &context.seams).await.map_err(|error| Fault::wrong(error.to_string()))
+/// Carries a run as far as it goes, or as far as somebody lets it go.
+async fn carried(runner: &Runner, run: &RunId, interrupts: &Interrupts) -> (Result<Stand, RunError>, Wish) {
+    let mut wishes = interrupts.wishes();
+    let mut driven = pin!(runner.drive());
+    loop {
+        tokio::select! {
+            biased;
+            _ = wishes.changed() => {
+                let wish = *wishes.borrow_and_update();
+                match wish {
+                    Wish::GoOn => {}
+                    Wish::Pause(cause) => {
+                        output::pausing(run, cause, runner.under_way().as_ref());
+                        runner.pause().ask();
+                    }
+                    // What is under way is left as a crash would leave it.
+                    Wish::StopNow => return (Ok(Stand::Paused), wish),
+                }
+            }
+            stand = &mut driven => return (stand, *wishes.borrow()),
+        }
+    }
+}
+
+/// The export of the run's trace, if somebody wants it. It is no reason not to run.
+fn export(run: &RunId, job: &Job, events: &[Recorded]) -> Option<Export> {
+    match Export::from_env(run, job.servers()) {
+        Ok(export) => {
+            export.iter().for_each(|export| export.catch_up(events));
+            export
+        }
+        Err(error) => {
+            tracing::warn!("{error}");
+            None
+        }
+    }
+}
+
+async fn previewed(
+    context: &Context,
+    components: &Components,
+    job: &Job,
+    checks: Checks,
+) -> Result<PreviewReport, Fault> {
+    runner::preview(components, job, &context.seams, checks).await.map_err(|error| Fault::wrong(error.to_string()))
 }
 
 /// Early, so that nobody reads a preview for nothing. The journal decides when the run begins.
@@ -289,7 +389,7 @@ async fn refuse_if_held(state: &StateDir, journal: &dyn Journal, job: &Job) -> R
 }
 
 /// A person's agreement to exactly this preview.
-fn agree(report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
+async fn agree(report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
     if options.yes {
         return Ok(());
     }
@@ -310,7 +410,7 @@ fn agree(report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
             .hint(format!("agree to exactly this preview with  --approved {digest}"))
             .hint("or to whatever is listed with  --yes"));
     }
-    if terminal::confirm("Make these changes?")? { Ok(()) } else { Err(Fault::wrong("nothing was touched")) }
+    if terminal::confirm("Make these changes?").await? { Ok(()) } else { Err(Fault::wrong("nothing was touched")) }
 }
 
 fn sources<'a>(

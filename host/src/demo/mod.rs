@@ -12,6 +12,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use crate::lab::{CONNECTOR, GOOD, Lab};
+use crate::shell::quoted;
 
 pub use story::{StoryError, story};
 
@@ -107,14 +108,4 @@ and never answers; so the run dies not knowing whether the connector is off. The
     {program} audit last",
         folder = quoted(&lab.folder().display().to_string()),
     )
-}
-
-/// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/+:@,=".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

@@ -32,6 +32,8 @@ pub struct Operator {
     pub base: PathBuf,
     /// What there is to work on.
     pub connections: Connections,
+    /// The connections' names, in the order of the file.
+    pub order: Vec<(Capability, String)>,
     /// Where the secrets come from.
     pub secrets: BTreeMap<String, SecretSource>,
     /// What a guest may use.
@@ -78,6 +80,7 @@ impl Operator {
             }
         }
         reader.secrets_are_named(&references, &secrets);
+        let order = in_order(&connections);
 
         let connections = Spanned::new(0..0, DeValue::Table(connections));
         // Whatever is wrong with a connection has been said by now, one by one.
@@ -98,7 +101,7 @@ impl Operator {
             _ => PathBuf::from("."),
         };
         let base = base.canonicalize().unwrap_or(base);
-        Ok(Self { path, base, connections, secrets, limits, text: Digest::of(text.as_bytes()), rules })
+        Ok(Self { path, base, connections, order, secrets, limits, text: Digest::of(text.as_bytes()), rules })
     }
 
     /// The digest of everything that decides what a connection points to and what may be done to
@@ -213,6 +216,18 @@ impl Reader<'_> {
             self.wrong.push(diagnostic);
         }
     }
+}
+
+/// The names of the connections as they follow each other in the text.
+fn in_order(tables: &DeTable<'_>) -> Vec<(Capability, String)> {
+    let mut found = Vec::new();
+    for (key, value) in tables {
+        let capability = Capability::ALL.iter().find(|known| known.name() == key.get_ref().as_ref());
+        let (Some(&capability), DeValue::Table(table)) = (capability, value.get_ref()) else { continue };
+        found.extend(table.keys().map(|name| (name.span().start, (capability, name.get_ref().to_string()))));
+    }
+    found.sort();
+    found.into_iter().map(|(_, named)| named).collect()
 }
 
 fn is_name(name: &str) -> bool {

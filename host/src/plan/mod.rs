@@ -151,6 +151,16 @@ pub struct Gate {
     pub expires: Option<Duration>,
 }
 
+impl Gate {
+    /// The question in words. One whose template can't be filled in is asked as it stands in the plan.
+    pub fn question(&self, scope: &Scope) -> String {
+        match render(&self.ask.clone().into(), scope) {
+            Ok(Value::String(ask)) => ask,
+            Ok(_) | Err(_) => self.ask.clone(),
+        }
+    }
+}
+
 /// How often the host tries one call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

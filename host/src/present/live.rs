@@ -88,6 +88,11 @@ impl Live {
         board.draw_all();
     }
 
+    /// Lets somebody write lines that stay, above what is drawn.
+    pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.progress.suspend(write)
+    }
+
     /// Leaves the lines as they are now and stops moving.
     pub fn finish(&self) {
         for bar in self.board().bars.values() {

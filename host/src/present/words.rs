@@ -13,12 +13,16 @@ use super::time::duration;
 const SNIPPET_COLUMNS: usize = 120;
 
 /// `POST /connectors/facebook/disable on http.genia-admin`
-pub(crate) fn request(request: &Request) -> String {
+pub fn request(request: &Request) -> String {
+    request_as(request, &request.call.summary())
+}
+
+/// The same with another summary of the call: one with holes.
+pub(crate) fn request_as(request: &Request, summary: &str) -> String {
     let place = match request.connection.as_str() {
         "" => format!("role {}, which is bound to nothing", request.role),
         connection => connection.to_owned(),
     };
-    let summary = request.call.summary();
     match &request.call {
         Call::Http(_) => format!("{summary} on {place}"),
         Call::Git(_) => format!("{summary} in {place}"),
@@ -26,6 +30,11 @@ pub(crate) fn request(request: &Request) -> String {
         Call::Command(_) => format!("run {place} with {}", request.call.target()),
         Call::Notify(_) => format!("{summary} through {place}"),
     }
+}
+
+/// A duration that nobody needs to the millisecond: `12s`, `9m 30s`.
+pub fn rounded(left: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(left.as_secs().saturating_add(1))).to_string()
 }
 
 /// A call and what came of it, in one line.
@@ -42,6 +51,48 @@ pub(crate) fn result(outcome: &Outcome, took_us: Option<u64>) -> String {
     match took_us {
         Some(micros) => format!("{came} ({})", duration(Duration::from_micros(micros))),
         None => came,
+    }
+}
+
+/// What a read has answered, in one line: what somebody's decision rests on.
+pub(crate) fn answer_of(outcome: &Outcome) -> String {
+    match outcome {
+        Ok(Reply::Http(http::Reply { status, body, .. })) => with_snippet(status.to_string(), body),
+        Ok(Reply::Command(command::Reply { ending: Ending::Exited(0), stdout, .. })) => {
+            with_snippet("exit 0".to_owned(), &last_line(stdout))
+        }
+        outcome => result(outcome, None),
+    }
+}
+
+/// What a read has answered, whole; nothing if [`answer_of`] has said all of it.
+pub(crate) fn whole_answer(outcome: &Outcome) -> Option<String> {
+    let text = match outcome {
+        Ok(Reply::Http(http::Reply { body, .. })) => body.in_words(),
+        Ok(Reply::Command(command::Reply { stdout, stderr, .. })) => {
+            format!("{}{}", stdout.in_words(), stderr.in_words())
+        }
+        Ok(Reply::Git(git::Reply::Content(content))) => content.in_words(),
+        Ok(Reply::Git(git::Reply::Difference { patch, .. })) => patch.clone(),
+        Ok(Reply::Git(git::Reply::Commits(commits))) => {
+            let line =
+                |commit: &git::Commit| format!("{} {}\n", commit.id, commit.message.lines().next().unwrap_or_default());
+            commits.iter().map(line).collect()
+        }
+        Ok(Reply::Git(git::Reply::Status(paths))) => {
+            paths.iter().map(|changed| format!("{:?} {}\n", changed.change, changed.path)).collect()
+        }
+        Ok(Reply::Git(_) | Reply::Notify(_)) | Err(_) => return None,
+    };
+    (!text.trim().is_empty()).then_some(text)
+}
+
+/// What a run holds, `git:/srv/genia`, as people say it.
+pub(crate) fn resource(resource: &str) -> String {
+    match resource.split_once(':') {
+        Some(("target", target)) => format!("target {target}"),
+        Some(("git", path)) => format!("working copy {path}"),
+        _ => resource.to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From files to a [`Job`]: everything that can go wrong before anything is touched goes wrong here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,6 +131,21 @@ impl Checked<'_> {
     /// The manifest of a step's or check's plugin.
     pub fn manifest(&self, id: &str) -> Option<&Manifest> {
         self.plugins.get(id).map(|plugin| &plugin.manifest)
+    }
+
+    /// The connections that the plan binds to its plugins' roles, by capability and name.
+    pub fn connections(&self) -> BTreeSet<(Capability, String)> {
+        let plan = self.sources.plan;
+        let steps = plan.steps.iter().map(|step| (&step.id, &step.bind));
+        let units = steps.chain(plan.verify.iter().map(|check| (&check.id, &check.bind)));
+        let mut connections = BTreeSet::new();
+        for (id, bind) in units {
+            for role in self.manifest(id).map(|manifest| manifest.roles.as_slice()).unwrap_or_default() {
+                let capability = Capability::ALL.iter().find(|known| known.name() == role.capability);
+                connections.extend(capability.copied().zip(bind.get(&role.name).cloned()));
+            }
+        }
+        connections
     }
 
     /// Opens all connections and fills in all that does not depend on the run.

@@ -12,7 +12,7 @@ use crate::id::ExecutionId;
 use crate::journal::{CheckOutcome, End, Event, Purpose};
 use crate::machine::{Execution, Fate, State};
 use crate::pipeline::{Caller, Mode, Pipeline};
-use crate::plan::{check_config, render};
+use crate::plan::{Scope, check_config, render};
 
 impl Runner {
     /// Records that an execution begins. A configuration that can't be made ends it at once.
@@ -105,22 +105,10 @@ impl Runner {
         Ok(record.flush().await?)
     }
 
-    /// The plugin's verdict, and the plan's `expect` on its evidence.
     async fn judge(&self, id: &str, verdict: &Value) -> Result<(CheckOutcome, String), RunError> {
-        let outcome = serde_json::from_value(verdict["outcome"].clone()).unwrap_or(CheckOutcome::Inconclusive);
-        let summary = verdict["summary"].as_str().unwrap_or_default().to_owned();
-        let (CheckOutcome::Pass, Some(expect)) = (outcome, &self.unit(id)?.expect) else {
-            return Ok((outcome, summary));
-        };
+        let unit = self.unit(id)?;
         let record = self.record.lock().await;
-        let mut variables = self.job.scope(record.run(), record.state()).with_evidence(&verdict["evidence"]);
-        variables.insert("measurements".to_owned(), verdict["measurements"].clone());
-        let expect_text = expect.as_str();
-        Ok(match expect.evaluate(&variables) {
-            Ok(true) => (CheckOutcome::Pass, format!("{summary}; {expect_text} holds")),
-            Ok(false) => (CheckOutcome::Fail, format!("{summary}; {expect_text} does not hold")),
-            Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {expect_text} can't be evaluated: {error}")),
-        })
+        Ok(judged(unit, verdict, &self.job.scope(record.run(), record.state())))
     }
 
     /// What is left of the step's time-out, and of the plan's. That one ends steps and checks; what
@@ -143,6 +131,23 @@ impl Runner {
         let unit = self.unit(unit_of(record.state(), purpose))?;
         let (unit, plan) = (humantime::format_duration(unit.timeout), humantime::format_duration(self.job.timeout));
         Ok(format!("its time-out of {unit}, or the plan's of {plan}, is over"))
+    }
+}
+
+/// The plugin's verdict, and the plan's `expect` on its evidence.
+pub(super) fn judged(unit: &Unit, verdict: &Value, scope: &Scope) -> (CheckOutcome, String) {
+    let outcome = serde_json::from_value(verdict["outcome"].clone()).unwrap_or(CheckOutcome::Inconclusive);
+    let summary = verdict["summary"].as_str().unwrap_or_default().to_owned();
+    let (CheckOutcome::Pass, Some(expect)) = (outcome, &unit.expect) else {
+        return (outcome, summary);
+    };
+    let mut variables = scope.with_evidence(&verdict["evidence"]);
+    variables.insert("measurements".to_owned(), verdict["measurements"].clone());
+    let expect_text = expect.as_str();
+    match expect.evaluate(&variables) {
+        Ok(true) => (CheckOutcome::Pass, format!("{summary}; {expect_text} holds")),
+        Ok(false) => (CheckOutcome::Fail, format!("{summary}; {expect_text} does not hold")),
+        Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {expect_text} can't be evaluated: {error}")),
     }
 }
 

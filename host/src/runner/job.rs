@@ -18,6 +18,7 @@ use crate::manifest::Manifest;
 use crate::pipeline::{Grant, Policy, Retry, Setting};
 use crate::plan::{Condition, Gate, RunFacts, Scope, StepFacts};
 use crate::secret::Scrubber;
+use crate::telemetry::Servers;
 
 /// A plan with its parameters, its plugins and its connections.
 pub struct Job {
@@ -114,6 +115,12 @@ impl Job {
     pub fn holds(&self) -> Vec<String> {
         let target = format!("target:{}", self.target);
         std::iter::once(target).chain(self.resources.iter().cloned()).collect()
+    }
+
+    /// The server behind each of its connections, where there is one.
+    pub fn servers(&self) -> Servers {
+        let bound = self.units.values().flat_map(|unit| unit.roles.values()).filter_map(|grant| grant.bound.as_ref());
+        bound.filter_map(|bound| Some((bound.name.clone(), bound.open.as_ref()?.connection.server()?))).collect()
     }
 
     /// What does not change during an execution of one of its units.

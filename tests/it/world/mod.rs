@@ -23,7 +23,7 @@ use tempfile::TempDir;
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
 pub(crate) use program::{Ran, Ripcord};
-pub(crate) use repository::Repository;
+pub(crate) use repository::{CONNECTOR, Repository, git};
 
 /// The bytes of GENIA's token: letters that stand nowhere else.
 pub(crate) const TOKEN: &str = "tok-Zq7XvKJw93-do-not-show";

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::driver::CommandDriver;
 use super::template::{Pattern, Template};
-use super::{Call, Reply};
+use super::{Call, Reply, doctor};
 use crate::capability::{CapabilityCall, CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat};
+use crate::doctor::Exam;
 use crate::process::{GRACE, MARGIN};
 use crate::secret::SecretRef;
 
@@ -128,6 +129,10 @@ impl CapabilityConnection for Connection {
 
     async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
         Ok(Arc::new(CommandDriver::open(self.clone(), opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }
 

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::driver::LiveDriver;
 use super::network::Git;
 use super::working_copy::WorkingCopy;
-use super::{Call, Reply, names};
+use super::{Call, Reply, doctor, names};
 use crate::capability::{
     CapabilityCall, CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules,
 };
+use crate::doctor::Exam;
 use crate::process::{GRACE, MARGIN};
 
 /// What takes longer hangs.
@@ -154,10 +155,14 @@ impl CapabilityConnection for Connection {
         let git = Git::find(root.clone(), opening, self.timeout, passwords);
         Ok(Arc::new(LiveDriver::new(root, self.author.clone(), self.remote.clone(), git)))
     }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
+    }
 }
 
 /// A remote's URL may hold a password or a token, and git repeats URLs in its messages.
-fn passwords(copy: &WorkingCopy, remote: &str) -> Vec<String> {
+pub(super) fn passwords(copy: &WorkingCopy, remote: &str) -> Vec<String> {
     let Ok(remote) = copy.repository.find_remote(remote) else { return Vec::new() };
     let urls = [remote.url().ok(), remote.pushurl().ok().flatten()].into_iter().flatten();
     let parsed = urls.filter_map(|url| url::Url::parse(url).ok());

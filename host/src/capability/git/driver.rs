@@ -14,8 +14,8 @@ use super::movement::{Move, Progress};
 use super::network::Git;
 use super::push::{self, Remote};
 use super::working_copy::WorkingCopy;
-use super::{Call, Reply, durable, kept, locks, read, restore};
-use crate::capability::{At, CapabilityCall, Driver, Prepared, Settlement};
+use super::{Call, Reply, detail, durable, kept, locks, read, restore};
+use crate::capability::{At, CapabilityCall, Detail, Driver, Exactly, Prepared, Settlement};
 use crate::failure::Failure;
 
 /// The driver of one connection.
@@ -42,6 +42,23 @@ impl LiveDriver {
 impl Driver for LiveDriver {
     type Call = Call;
     type Reply = Reply;
+
+    fn place(&self) -> String {
+        let Remote { name, .. } = &self.remote;
+        match detail::remote_url(&self.place.root, name) {
+            Some(url) => format!("{}, remote {name}: {url}", self.place.root.display()),
+            None => format!("{}, which has no remote {name}", self.place.root.display()),
+        }
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        detail::exactly(&self.place.root, self.place.author.as_ref(), &self.remote.name, call)
+    }
+
+    async fn detail(&self, _at: &At, call: &Call) -> Option<Detail> {
+        let (place, call) = (self.place.clone(), call.clone());
+        blocking(move || detail::detail(&WorkingCopy::open(&place.root)?, &call)).await.ok().flatten()
+    }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         if let Call::RemoteHead { branch } = call {

@@ -15,8 +15,9 @@ use super::address::{self, AddressRange};
 use super::base::BaseUrl;
 use super::driver::HttpDriver;
 use super::header::{self, FieldName};
-use super::{Call, Reply, path};
+use super::{Call, Reply, doctor, path};
 use crate::capability::{CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules};
+use crate::doctor::Exam;
 use crate::secret::SecretRef;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
@@ -252,6 +253,17 @@ impl Auth {
     }
 }
 
+/// Which secret goes where; never the secret.
+impl std::fmt::Display for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bearer(token) => write!(f, "bearer, secret {}", token.name()),
+            Self::Basic { user, password } => write!(f, "user {user}, secret {}", password.name()),
+            Self::Header { name, value } => write!(f, "header {}, secret {}", name.name(), value.name()),
+        }
+    }
+}
+
 /// What an allowed request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -321,12 +333,21 @@ impl CapabilityConnection for Connection {
         self.timeout
     }
 
+    fn server(&self) -> Option<(String, u16)> {
+        let url = self.url.url();
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+    }
+
     fn settles_within(&self) -> Duration {
         self.settles_within
     }
 
     async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
         Ok(Arc::new(HttpDriver::open(self, opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }
 

@@ -17,7 +17,7 @@ use super::connection::{Auth, Connection};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::response::{self, BodyError};
 use super::{Call, Reply, tls, trouble};
-use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
+use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::{Failure, Problem};
 
 /// A host that does not answer at all is found out before the attempt's deadline: without a
@@ -76,15 +76,25 @@ impl HttpDriver {
         })
     }
 
-    fn outgoing(&self, at: &At, call: &Call) -> Result<Outgoing, Failure> {
+    /// The response to one read, redirects included as they are; the body is left alone. `known` says
+    /// whether the credentials go along.
+    pub(super) async fn look(&self, method: &str, path: &str, known: bool) -> Result<Response, Failure> {
+        let call = Call { method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: None };
+        let mut outgoing = self.outgoing(None, &call)?;
+        if let Some((name, _)) = self.credentials.as_ref().filter(|_| !known) {
+            outgoing.headers.remove(name);
+        }
+        outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))
+    }
+
+    fn outgoing(&self, key: Option<&str>, call: &Call) -> Result<Outgoing, Failure> {
         let unfit = |problem: String| Failure::permanent(format!("{} {}: {problem}", call.method, call.path));
         let method = Method::from_bytes(call.method.as_bytes()).map_err(|error| unfit(error.to_string()))?;
         let url = self.connection.url.join(&call.path).map_err(unfit)?;
         let mut headers = HeaderMap::new();
         let fixed = self.connection.headers.iter().map(|(name, value)| (name.name().as_str(), value.as_str()));
         let asked = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let key = self.connection.idempotency_header.as_ref().zip(at.idempotency_key.as_ref());
-        let key = key.map(|(name, key)| (name.name().as_str(), key.as_str()));
+        let key = self.connection.idempotency_header.as_ref().zip(key).map(|(name, key)| (name.name().as_str(), key));
         for (name, value) in fixed.chain(asked).chain(key) {
             let field = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value).ok());
             let (name, value) =
@@ -105,8 +115,28 @@ impl Driver for HttpDriver {
     type Call = Call;
     type Reply = Reply;
 
+    fn place(&self) -> String {
+        self.connection.url.url().to_string()
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        // What is not allowed to leave as it is never gets this far; the path alone says enough of it.
+        let url = self.connection.url.join(&call.path).map_or_else(|_| call.path.clone(), String::from);
+        let mut exactly = Exactly::new(format!("{} {url}", call.method));
+        if let Some(auth) = &self.connection.auth {
+            exactly = exactly.with("login", auth.to_string());
+        }
+        for (name, value) in &call.headers {
+            exactly = exactly.with("header", format!("{name}: {value}"));
+        }
+        match call.body.as_ref().filter(|body| !body.0.is_empty()) {
+            Some(body) => exactly.with("body", body.in_words()),
+            None => exactly,
+        }
+    }
+
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
-        let mut outgoing = self.outgoing(at, call)?;
+        let mut outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;
         for _ in 0..=REDIRECTS_MAX {
             let response =
                 outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))?;
@@ -124,7 +154,7 @@ impl Driver for HttpDriver {
     }
 
     async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
-        let outgoing = self.outgoing(at, call)?;
+        let outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;
         let body_limit = self.connection.body_limit;
         Ok(Box::new(Mutation { outgoing, client: self.mutations.clone(), body_limit }))
     }

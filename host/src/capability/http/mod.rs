@@ -3,12 +3,13 @@
 mod address;
 mod base;
 mod connection;
+mod doctor;
 mod driver;
 mod header;
 mod path;
 mod redirect;
 mod response;
-mod tls;
+pub(crate) mod tls;
 mod trouble;
 
 #[cfg(test)]
@@ -52,6 +53,13 @@ pub struct Reply {
     /// Decompressed.
     #[serde(default)]
     pub body: Payload,
+}
+
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`].
+    pub fn reports_failure(&self) -> bool {
+        self.status >= 400
+    }
 }
 
 impl CapabilityCall for Call {

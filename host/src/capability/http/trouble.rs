@@ -1,10 +1,8 @@
 //! What an error of the HTTP client says about the target.
 
-use std::error::Error;
-use std::io;
-
 use super::address::RefusedAddress;
 use super::driver::Outgoing;
+use crate::capability::cause::{causes, find};
 use crate::failure::Failure;
 
 /// The failure for a request that got no answer.
@@ -45,17 +43,4 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
         }
     }
     if texts.is_empty() { error.to_string() } else { texts.join(": ") }
-}
-
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    causes(error).find_map(|cause| cause.downcast_ref())
-}
-
-/// An error and its causes. `io::Error::source` skips the error that it wraps, so that one is looked
-/// up by hand.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source())
-    })
 }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Host;
 
 use super::smtp::SmtpDriver;
-use super::{Call, Reply};
+use super::{Call, Reply, doctor};
 use crate::capability::{CapabilityConnection, Driver, Judgement, OpenError, Opening, Repeat};
+use crate::doctor::Exam;
 use crate::secret::SecretRef;
 
 /// How much longer than `timeout` the pipeline waits: the driver has to be the one that gives up,
@@ -183,5 +184,9 @@ impl CapabilityConnection for Connection {
 
     async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
         Ok(Arc::new(SmtpDriver::open(self, opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }

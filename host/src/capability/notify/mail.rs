@@ -27,7 +27,8 @@ pub(super) fn compose(at: &At, from: &Address, to: &[Address], call: &Call) -> R
     builder.body(body(call)).map_err(|error| format!("the notice can't be written as a mail: {error}"))
 }
 
-fn subject(text: &str) -> String {
+/// The subject as its reader sees it.
+pub(super) fn subject(text: &str) -> String {
     let line = one_line(text);
     match line.char_indices().nth(SUBJECT_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -35,7 +36,8 @@ fn subject(text: &str) -> String {
     }
 }
 
-fn body(call: &Call) -> String {
+/// The text as its reader sees it.
+pub(super) fn body(call: &Call) -> String {
     let mut body: String =
         call.text.replace("\r\n", "\n").chars().filter(|&c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
     if !call.fields.is_empty() {

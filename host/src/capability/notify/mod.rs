@@ -3,6 +3,7 @@
 //! A channel is a key of the connection's table and a driver in a file beside this one: `smtp`.
 
 mod connection;
+mod doctor;
 mod mail;
 mod smtp;
 
@@ -39,6 +40,13 @@ pub enum Reply {
     PerhapsSent(String),
     /// It has not gone out; why.
     NotSent(String),
+}
+
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`].
+    pub fn reports_failure(&self) -> bool {
+        !matches!(self, Self::Sent)
+    }
 }
 
 impl CapabilityCall for Call {

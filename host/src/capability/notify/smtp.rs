@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::Message;
+use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
@@ -21,11 +22,11 @@ use serde_json::Value;
 
 use super::connection::{Connection, Smtp, Tls};
 use super::{Address, Call, Reply, mail};
-use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
+use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::Failure;
 
 /// How long a server may take to say goodbye, once it has the notice.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The way to a mail server.
 #[derive(Clone)]
@@ -76,6 +77,18 @@ impl Driver for SmtpDriver {
     type Call = Call;
     type Reply = Reply;
 
+    fn place(&self) -> String {
+        format!("mail to {} through {}", self.receivers(), self.server())
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        Exactly::new(format!("mail through {}", self.server()))
+            .with("from", String::from(self.from.clone()))
+            .with("to", self.receivers())
+            .with("subject", mail::subject(&call.subject))
+            .with("text", mail::body(call))
+    }
+
     async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
         Err(Failure::permanent(format!("internal: the notice \"{}\" was taken for a read", call.subject)))
     }
@@ -115,8 +128,16 @@ struct Delivery {
 }
 
 impl SmtpDriver {
+    fn server(&self) -> String {
+        format!("{}:{}", self.smtp.host, self.smtp.port())
+    }
+
+    fn receivers(&self) -> String {
+        self.to.iter().cloned().map(String::from).collect::<Vec<_>>().join(", ")
+    }
+
     async fn deliver(&self, mail: &Message) -> Reply {
-        let server = format!("{}:{}", self.smtp.host, self.smtp.port());
+        let server = self.server();
         let mut delivery = Delivery { text_began: false, connection: None };
         let outcome = tokio::time::timeout(self.timeout, self.converse(&mut delivery, mail)).await;
         let why = match outcome {
@@ -138,7 +159,8 @@ impl SmtpDriver {
     /// Leads the conversation up to the server's answer to the text. An error is a connection that
     /// is of no more use.
     async fn converse(&self, delivery: &mut Delivery, mail: &Message) -> Result<Reply, String> {
-        let connection = delivery.connection.insert(self.connect().await?);
+        let connection = self.connect().await.map_err(|(step, error)| format!("{step}: {}", said(&error)))?;
+        let connection = delivery.connection.insert(connection);
         let mut parameters = Vec::new();
         if !mail
             .envelope()
@@ -182,24 +204,43 @@ impl SmtpDriver {
         }
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+    /// Connects and logs in; if that fails, at which step.
+    pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, (Step, SmtpError)> {
         let address = (self.smtp.host.as_str(), self.smtp.port());
         let name = ClientId::default();
         let tls = |mode| self.tls.clone().filter(|_| self.smtp.tls == mode);
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &name, tls(Tls::Implicit), None)
                 .await
-                .map_err(|error| format!("no connection: {}", said(&error)))?;
+                .map_err(|error| (Step::Greeting, error))?;
         if let Some(parameters) = tls(Tls::Starttls) {
-            connection.starttls(parameters, &name).await.map_err(|error| format!("STARTTLS: {}", said(&error)))?;
+            connection.starttls(parameters, &name).await.map_err(|error| (Step::Encryption, error))?;
         }
         if let Some(credentials) = &self.credentials {
-            connection
-                .auth(DEFAULT_MECHANISMS, credentials)
-                .await
-                .map_err(|error| format!("login: {}", said(&error)))?;
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(|error| (Step::Login, error))?;
         }
         Ok(connection)
+    }
+}
+
+/// What a conversation has to get through before a notice can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The connection, its TLS where that is implicit, and the server's first answers.
+    Greeting,
+    /// STARTTLS.
+    Encryption,
+    /// AUTH.
+    Login,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "no connection",
+            Self::Encryption => "STARTTLS",
+            Self::Login => "login",
+        })
     }
 }
 
@@ -227,7 +268,7 @@ impl fmt::Display for Text<'_> {
 }
 
 /// What the server said, or what became of the connection, without lettre's classification.
-fn said(error: &lettre::transport::smtp::Error) -> String {
+pub(super) fn said(error: &SmtpError) -> String {
     let mut cause: &dyn Error = error;
     while let Some(source) = cause.source() {
         cause = source;
