@@ -76,16 +76,16 @@ impl Diagnostic {
         self
     }
 
-    /// As text with the place's lines under it; `colour` for a terminal.
+    /// As text: the message, the place's lines under it, and behind a blank line what to do. `colour` for
+    /// a terminal.
     pub fn render(&self, colour: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
         // Guests' and servers' words may be in a message: control characters must not reach a terminal.
-        let mut report = vec![];
         let title = level.primary_title(normalize_untrusted_str(&self.message));
-        let mut group = match &self.place {
+        let group = match &self.place {
             None => annotate_snippets::Group::with_title(title),
             Some(place) => {
                 let mut annotation = AnnotationKind::Primary.span(place.span_in_text());
@@ -95,12 +95,13 @@ impl Diagnostic {
                 title.element(Snippet::source(&*place.text).path(&*place.source).annotation(annotation))
             }
         };
-        for help in &self.help {
-            group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
-        }
-        report.push(group);
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.decor_style(DecorStyle::Ascii).render(&report)
+        let mut text = renderer.decor_style(DecorStyle::Ascii).render(&[group]);
+        for (index, help) in self.help.iter().enumerate() {
+            let gap = if index == 0 { "\n\n" } else { "\n" };
+            text += &format!("{gap}hint: {}", normalize_untrusted_str(help));
+        }
+        text
     }
 }
 

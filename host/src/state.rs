@@ -77,6 +77,11 @@ impl StateDir {
         self.path.join("spool")
     }
 
+    /// The folder of what the previews of the last weeks have listed. All of it may be deleted at any time.
+    pub fn previews(&self) -> PathBuf {
+        self.path.join("previews")
+    }
+
     /// The folder of compiled plugins. All of it may be deleted at any time.
     pub fn components(&self) -> PathBuf {
         self.path.join("components")

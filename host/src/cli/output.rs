@@ -11,7 +11,7 @@ use super::screen::{err, out};
 use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
 use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
-use crate::machine::{Mutation, State};
+use crate::machine::{Fate, Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::present::{self, RunLine, Style, View, clean};
@@ -51,8 +51,11 @@ pub(super) fn error(fault: &Fault) {
         What::Message(message) => err(&format!("error: {}", clean_lines(message))),
         What::Diagnostics(diagnostics) => err(&diagnostics.render(stderr_style().colour)),
     }
-    if !fault.hints.is_empty() {
+    if !fault.meaning.is_empty() || !fault.hints.is_empty() {
         err("");
+    }
+    if !fault.meaning.is_empty() {
+        err(&format!("note: {}", clean_lines(&fault.meaning)));
     }
     for hint in &fault.hints {
         err(&format!("hint: {}", clean_lines(hint)));
@@ -67,6 +70,7 @@ fn clean_lines(text: &str) -> String {
 pub(super) fn warnings(warnings: &[Diagnostic]) {
     for warning in warnings {
         err(&warning.render(stderr_style().colour));
+        err("");
     }
 }
 
@@ -188,9 +192,25 @@ fn told(context: &Context, run: &RunId, stand: &Stand, state: &State, why: &str)
     for (call, what) in &unknown {
         err(&format!("in doubt: call {call}: {}; `ripcord resume` finds out whether it happened", clean(what)));
     }
+    for untold in untold(state) {
+        err(&format!("not told: {untold}"));
+    }
     for hint in what_next(run, stand, state) {
         err(&format!("hint: {hint}"));
     }
+}
+
+/// The notices that nobody has got. They stop no rollback, but somebody has to know.
+fn untold(state: &State) -> Vec<String> {
+    let mutations = state.executions.values().flat_map(|execution| execution.mutations());
+    let notices = mutations.filter(|(_, mutation)| mutation.request.call.is_notice());
+    let untold = notices.filter_map(|(_, mutation)| match &mutation.fate {
+        Fate::Answered(Err(failure)) => {
+            Some(format!("{}: {}", clean(&present::request(&mutation.request)), clean(&failure.to_string())))
+        }
+        _ => None,
+    });
+    untold.collect()
 }
 
 /// The calls that may or may not have happened.
@@ -266,6 +286,25 @@ pub(super) fn audited(context: &Context, run: &RunId, events: usize, head: Head)
         object(&json!({ "version": 1, "event": "audited", "run": run, "events": events, "head": head.hash }));
     } else {
         out(&format!("run {run}: all {events} events are as they were written; head {}", head.hash));
+    }
+}
+
+/// As [`audited`], against a head that was kept when the run was shorter.
+pub(super) fn audited_since(context: &Context, run: &RunId, events: usize, head: Head, place: u64) {
+    if context.global.json {
+        object(&json!({
+            "version": 1,
+            "event": "audited",
+            "run": run,
+            "events": events,
+            "head": head.hash,
+            "kept-head-is-of": place,
+        }));
+    } else {
+        out(&format!(
+            "run {run}: all {events} events are as they were written; head {}; the head that was given is of event {place}",
+            head.hash
+        ));
     }
 }
 

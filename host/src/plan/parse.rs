@@ -370,8 +370,13 @@ impl Reader<'_> {
     fn in_range(&mut self, at: &[Segment], duration: Option<Duration>, range: RangeInclusive<Duration>) {
         let Some(duration) = duration.filter(|duration| !range.contains(duration)) else { return };
         let words = |duration: &Duration| humantime::format_duration(*duration).to_string();
-        let message = format!("{} is out of range", words(&duration));
-        self.note(at, message, format!("write {} to {}", words(range.start()), words(range.end())));
+        let key = at.last().map(|segment| match segment {
+            Segment::Key(key) => format!("`{key}`"),
+            Segment::Index(index) => format!("number {index}"),
+        });
+        let wrong = if duration < *range.start() { "short" } else { "long" };
+        let message = format!("{} is too {wrong}", key.unwrap_or_default());
+        self.note(at, message, format!("it may be {} to {}", words(range.start()), words(range.end())));
     }
 
     fn note(&mut self, at: &[Segment], message: String, help: String) {

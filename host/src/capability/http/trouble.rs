@@ -1,5 +1,7 @@
 //! What an error of the HTTP client says about the target.
 
+use rustls::CertificateError;
+
 use super::address::RefusedAddress;
 use super::driver::Outgoing;
 use crate::capability::cause::{causes, find};
@@ -18,9 +20,9 @@ pub(super) fn before_answer(outgoing: &Outgoing, error: &reqwest::Error, is_muta
     // Name, TCP and TLS: no byte of the request has left before all three are done.
     if error.is_connect() {
         return match find::<rustls::Error>(error) {
-            Some(rustls::Error::InvalidCertificate(_)) => Failure::permanent(format!(
-                "{line}: nothing was sent, because the server's certificate is not trusted: {what}; \
-                 if it comes from an authority of your own, write  ca-file = \"…\""
+            Some(rustls::Error::InvalidCertificate(why)) => Failure::permanent(format!(
+                "{line}: nothing was sent, because the server's certificate is not trusted: {what}; {}",
+                remedy(why)
             )),
             _ => Failure::transient(format!("{line}: no connection, nothing was sent: {what}")),
         };
@@ -29,6 +31,20 @@ pub(super) fn before_answer(outgoing: &Outgoing, error: &reqwest::Error, is_muta
         return Failure::unknown(format!("{line}: the connection was lost before the answer came: {what}"));
     }
     Failure::transient(format!("{line}: no answer: {what}"))
+}
+
+/// What to do about a certificate that is not trusted.
+fn remedy(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "write the `url` with a name that the certificate is for, or have the server get the right one"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has to be renewed on the server, unless this machine's clock is wrong"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is this machine's clock right?",
+        _ => "if it comes from an authority of your own, write  ca-file = \"…\"",
+    }
 }
 
 /// An error with all its causes in one line. The URL is left out: the message names it already.
