@@ -86,7 +86,9 @@ pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostic> {
     String::from_utf8(bytes).map_err(|error| {
         let (valid, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
         let (what_it_is, help) = match bytes {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("it is UTF-16", "save it as UTF-8: the editor asks for the encoding"),
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                ("it is UTF-16", "save it as UTF-8: the editor asks for the encoding")
+            }
             _ if bytes.contains(&0) => ("it is no text", "is it the right file?"),
             _ => ("it is not UTF-8", "save it as UTF-8: the editor asks for the encoding"),
         };

@@ -14,9 +14,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::schema::text_schema;
 use tokio::sync::Mutex;
 
 /// What stands where a secret stood.
@@ -36,6 +39,13 @@ impl SecretRef {
         &self.0
     }
 }
+
+text_schema!(
+    SecretRef,
+    "SecretRef",
+    "^secret:.+$",
+    "A secret's name, whose source stands under [secrets]: `secret:NAME`."
+);
 
 impl TryFrom<String> for SecretRef {
     type Error = String;
@@ -57,7 +67,7 @@ impl From<SecretRef> for String {
 
 /// Where a secret comes from. One line break at its end, `\n` or `\r\n`, is not part of it; all other
 /// white space is. It has 8 bytes to 64 KiB.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SecretSource {
     /// An environment variable.
@@ -69,7 +79,7 @@ pub enum SecretSource {
     /// What a program prints on its standard output: the program and its arguments, with no shell in
     /// between. It runs in the folder of the operator's file, can't ask anybody (it has no input),
     /// and has 10 seconds.
-    Command(Vec<String>),
+    Command(#[schemars(length(min = 1))] Vec<String>),
 }
 
 /// For people: of a program only its name, because its arguments may say more than everybody should

@@ -6,10 +6,13 @@
 mod cli;
 mod crash;
 mod docs;
+mod follow;
 mod hostile;
+mod interrupt;
 mod messages;
 mod plans;
 mod preview;
 mod secrets;
 mod side_by_side;
+mod telemetry;
 mod world;

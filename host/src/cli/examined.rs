@@ -62,16 +62,17 @@ impl Examined {
         let ready = board.take_in(event);
         for subject in ready {
             subject.bar.finish_and_clear();
-            self.progress.suspend(|| self.show(&subject));
+            let gap = if board.shown.is_empty() { "" } else { "\n" };
+            self.progress.suspend(|| self.show(gap, &subject));
             board.shown.extend(subject.findings);
         }
     }
 
-    fn show(&self, subject: &Subject) {
+    fn show(&self, gap: &str, subject: &Subject) {
         if self.json {
             return subject.findings.iter().for_each(|finding| object(&present::finding_json(finding)));
         }
-        out(&format!("{}\n", present::examined(&subject.name, &subject.findings, &self.style)));
+        out(&format!("{gap}{}", present::examined(&subject.name, &subject.findings, &self.style)));
     }
 
     /// Says what all of it comes to, and whether anything has to be put right.

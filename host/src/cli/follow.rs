@@ -72,12 +72,12 @@ pub(super) async fn follow(
 
 /// Where a run stands that nobody carries.
 fn stand(state: &State) -> Stand {
-    match state.next() {
-        Next::AwaitGate(gate) => Stand::AtGate(gate),
-        Next::AwaitAnswer(call) => {
+    match (state.halted_on, state.next()) {
+        (Some(call), _) => {
             let seen = state.seen(call).unwrap_or_default().to_owned();
             Stand::Asks(Question::DidItHappen { call, seen })
         }
-        _ => Stand::Paused,
+        (None, Next::AwaitGate(gate)) => Stand::AtGate(gate),
+        (None, _) => Stand::Paused,
     }
 }

@@ -23,13 +23,10 @@ pub(super) async fn inspect(context: &Context, plugin: &str) -> Result<Exit, Fau
     };
     let components = context.components(&context.state()?)?;
     let named = |error: &dyn std::fmt::Display| Fault::wrong(format!("plugin {plugin} can't be used: {error}"));
-    let component = components
-        .load(&bytes)
-        .map_err(|error| error.remedy().into_iter().fold(named(&error), Fault::hint))?;
-    let manifest = components
-        .describe(&component)
-        .await
-        .map_err(|ended| named(&format!("it can't say what it is: {ended}")))?;
+    let component =
+        components.load(&bytes).map_err(|error| error.remedy().into_iter().fold(named(&error), Fault::hint))?;
+    let manifest =
+        components.describe(&component).await.map_err(|ended| named(&format!("it can't say what it is: {ended}")))?;
     output::manifest(context, &manifest, component.digest);
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! `runs`, `show`, `report`, `audit`, `replay`: looking, without touching anything.
+//! `runs`, `show`, `audit`, `replay`: looking, without touching anything.
 
 use super::args::{AuditOptions, RunName, ShowOptions};
 use super::context::Context;
@@ -64,14 +64,6 @@ fn sound_part(context: &Context, run: &RunId, error: &RecordError) {
     if !events.is_empty() && events.iter().all(fits) {
         output::run(context, run, &state, events, *head);
     }
-}
-
-pub(super) async fn report(context: &Context, name: &RunName) -> Result<Exit, Fault> {
-    let journal = context.journal(&context.state()?)?;
-    let run = context.run_id(journal.as_ref(), name).await?;
-    let (state, events, head) = look(journal.as_ref(), &run).await?;
-    output::report(context, &run, &state, &events, head)?;
-    Ok(Exit::Done)
 }
 
 /// Reading checks the chain; what is left is to compare its end with one kept elsewhere.

@@ -8,12 +8,15 @@ mod doctor;
 mod examined;
 mod exit;
 mod follow;
+mod init;
 mod inspect;
 mod interrupt;
 mod look;
 mod output;
 mod progress;
+mod report;
 mod run;
+mod schema;
 mod screen;
 mod terminal;
 
@@ -74,6 +77,7 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>, log: Log) -> Res
     let context = Context::new(global, seams, log);
     match command {
         Command::Demo(options) => demo::demo(&context, options).await,
+        Command::Init(options) => init::init(&context, &options),
         Command::Doctor(options) => doctor::doctor(&context, options).await,
         Command::Check(plan) => run::check(&context, &plan).await,
         Command::Preview(options) => run::preview(&context, &options).await,
@@ -85,9 +89,11 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>, log: Log) -> Res
         Command::Resolve(options) => answer::resolve(&context, options).await,
         Command::Runs => look::runs(&context).await,
         Command::Show(options) => look::show(&context, options).await,
-        Command::Report(run) => look::report(&context, &run).await,
+        Command::Report(options) => report::report(&context, options).await,
         Command::Audit(options) => look::audit(&context, options).await,
         Command::Replay(run) => look::replay(&context, &run).await,
+        Command::Schema { of } => Ok(schema::schema(of)),
+        Command::Completions { shell } => Ok(schema::completions(shell)),
         Command::Plugin(args::Plugin::Inspect { plugin }) => inspect::inspect(&context, &plugin).await,
     }
 }

@@ -1,6 +1,8 @@
 //! What goes to stdout (data) and to stderr (for people).
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -10,12 +12,13 @@ use super::interrupt::Cause;
 use super::screen::{err, out};
 use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
+use crate::init::Starter;
 use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
 use crate::machine::{Fate, Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::present::{self, RunLine, Style, View, clean};
-use crate::report;
+use crate::report::{Format, Report};
 use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay};
 
 /// Without a terminal, and where the terminal does not say.
@@ -111,12 +114,13 @@ pub(super) fn preview_for_run(report: &PreviewReport) {
 }
 
 /// On a terminal a preview is for somebody who is there now. Elsewhere it may be compared with another
-/// one, so nothing in it depends on the time and the place of reading.
+/// one, so nothing in it depends on the time and the place of reading, and each fact is one line: a word
+/// more would move the breaks of all that follows it.
 fn read_as(terminal: bool, style: Style) -> (Option<jiff::Timestamp>, Style) {
     if terminal {
         (Some(jiff::Timestamp::now()), style)
     } else {
-        (None, Style { width: COLUMNS, zone: jiff::tz::TimeZone::UTC, ..style })
+        (None, Style { width: usize::MAX, zone: jiff::tz::TimeZone::UTC, ..style })
     }
 }
 
@@ -264,20 +268,44 @@ pub(super) fn run(context: &Context, run: &RunId, state: &State, events: &[Recor
     }
 }
 
-pub(super) fn report(
-    context: &Context,
-    run: &RunId,
-    state: &State,
-    events: &[Recorded],
-    head: Head,
-) -> Result<(), Fault> {
-    let text = report::markdown(state, events, head, &stdout_style().zone)
-        .map_err(|error| Fault::faulty(format!("the report of run {run} can't be written: {error}")))?;
+/// The report: to a file, else to stdout. With `--json` stdout has one object a line.
+pub(super) fn report(context: &Context, report: &Report, format: Format, file: Option<&Path>) -> Result<(), Fault> {
+    let run = &report.run;
+    let written = report.write(format, &stdout_style().zone);
+    let text = written.map_err(|error| Fault::faulty(format!("the report of run {run}: {error}")))?;
+    let Some(file) = file else {
+        if context.global.json {
+            object(&json!(report));
+        } else {
+            out(&text);
+        }
+        return Ok(());
+    };
+    write_whole(file, &text).map_err(|error| {
+        Fault::wrong(format!("can't write the report to {}: {error}", file.display()))
+            .hint("the run is not affected; name another file with -o, or leave -o out to have it on stdout")
+    })?;
     if context.global.json {
-        object(&json!({ "version": 1, "event": "report", "run": run, "markdown": text }));
+        object(&json!({ "version": 1, "event": "report-written", "run": run, "file": file.display().to_string() }));
     } else {
-        out(&text);
+        err(&format!("the report of run {run} is in {}", file.display()));
     }
+    Ok(())
+}
+
+/// Never half a report, whatever happens in between.
+fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
+    // A pipe or a terminal can't be replaced.
+    if std::fs::metadata(file).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        return std::fs::write(file, text);
+    }
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut whole = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o644)).tempfile_in(folder)?;
+    whole.write_all(text.as_bytes())?;
+    whole.persist(file)?;
     Ok(())
 }
 
@@ -323,6 +351,28 @@ pub(super) fn replayed(context: &Context, run: &RunId, replayed: &[Replayed]) {
             "difference": one.difference,
         }));
     }
+}
+
+pub(super) fn starters(context: &Context, starters: &[Starter]) {
+    for Starter { name, about, .. } in starters {
+        if context.global.json {
+            object(&json!({ "version": 1, "name": name, "about": about }));
+        } else {
+            out(&format!("{name:<16} {about}"));
+        }
+    }
+}
+
+pub(super) fn written(context: &Context, files: &[PathBuf]) {
+    if context.global.json {
+        return object(&json!({ "version": 1, "event": "written", "files": files }));
+    }
+    files.iter().for_each(|file| out(&format!("wrote {}", file.display())));
+}
+
+/// A schema is made to be kept in a file, and people look into it.
+pub(super) fn schema(schema: &Value) {
+    out(&format!("{schema:#}"));
 }
 
 pub(super) fn manifest(context: &Context, manifest: &Manifest, digest: Digest) {

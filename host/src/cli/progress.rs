@@ -89,6 +89,7 @@ impl Progress {
     pub(super) fn finish(&self) {
         if let Some(live) = &self.shown.live {
             live.finish();
+            screen::leave();
         }
     }
 }

@@ -11,6 +11,7 @@ use super::exit::{Exit, Fault, broken_off, held};
 use super::interrupt::{Interrupts, Wish};
 use super::output;
 use super::progress::Progress;
+use super::report::noted;
 use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
@@ -72,7 +73,7 @@ fn run_exactly(context: &Context, options: &PlanOptions, report: &PreviewReport)
 
 pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, Fault> {
     let Begun { components, journal, job, record, terminal, interrupts, lock: _lock } =
-        begin(context, &options).await.map_err(Fault::before_the_run)?;
+        begin(context, options).await.map_err(Fault::before_the_run)?;
     output::began(record.run());
     drive(context, components, journal, job, record, terminal, interrupts).await
 }
@@ -88,7 +89,7 @@ struct Begun {
     lock: RunLock,
 }
 
-async fn begin(context: &Context, options: &RunOptions) -> Result<Begun, Fault> {
+async fn begin(context: &Context, options: RunOptions) -> Result<Begun, Fault> {
     let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
@@ -103,11 +104,12 @@ async fn begin(context: &Context, options: &RunOptions) -> Result<Begun, Fault> 
     let report = interrupts.before_the_run(previewed(context, &components, &job, checks)).await??;
     output::preview_for_run(&report);
     let by = context.by(&options.by);
-    interrupts.before_the_run(agree(&state, &job, &report, options)).await??;
+    interrupts.before_the_run(agree(&state, &job, &report, &options)).await??;
 
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
-    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), host(&lock)).await?;
+    let noted = noted(options.incident, by.clone());
+    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
     let terminal = Terminal::new(by, options.yes);
     Ok(Begun { components, journal, job, record, terminal, interrupts, lock })
 }
@@ -123,12 +125,12 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
             return Ok(Exit::from(&stand));
         }
         taken.hold().await?;
-        taken.attach().await?;
-        taken.record.commit(Event::VerificationRequested { by: taken.by.clone() }).await?;
-    } else {
-        taken.attach().await?;
     }
-    taken.drive(context, false).await
+    let interrupts = taken.attach().await?;
+    if taken.record.state().ended.is_some() {
+        taken.record.commit(Event::VerificationRequested { by: taken.by.clone() }).await?;
+    }
+    taken.drive(context, false, interrupts).await
 }
 
 /// Stops a run and takes back what it did; a running host does it itself.
@@ -146,16 +148,17 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
     };
     if let Some((outcome, _)) = &taken.record.state().ended {
         let run = taken.record.run();
-        return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop"))
-            .hint(if taken.record.state().has_effects() {
+        return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop")).hint(
+            if taken.record.state().has_effects() {
                 format!("take back what it did:  ripcord undo {run}")
             } else {
                 format!("nothing it did is left; what it did do:  ripcord show {run}")
-            }));
+            },
+        ));
     }
-    taken.attach().await?;
+    let interrupts = taken.attach().await?;
     taken.record.commit(event).await?;
-    taken.drive(context, false).await
+    taken.drive(context, false, interrupts).await
 }
 
 /// Takes back what a finished run did.
@@ -189,9 +192,9 @@ pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit
             .hint("say yes at the prompt, or give --yes"));
     }
     taken.hold().await?;
-    taken.attach().await?;
+    let interrupts = taken.attach().await?;
     taken.record.commit(Event::UndoRequested { by }).await?;
-    taken.drive(context, options.yes).await
+    taken.drive(context, options.yes, interrupts).await
 }
 
 fn question(run: &RunId, state: &State) -> String {
@@ -304,14 +307,16 @@ pub(super) async fn kept(
 }
 
 impl Taken {
-    /// Records that this process carries the run from here on. Until then nothing of it has changed.
-    async fn attach(&mut self) -> Result<(), Fault> {
+    /// Records that this process carries the run from here on. Until then nothing of it has changed, and
+    /// Ctrl-C simply ends the process.
+    async fn attach(&mut self) -> Result<Interrupts, Fault> {
+        let interrupts = Interrupts::listen();
         self.record.commit(Event::HostAttached(host(&self.lock))).await?;
         if let Some(pid) = self.lock.taken_over_from() {
             let run = self.record.run();
             output::note(&format!("process {pid}, which carried run {run}, is gone; its lock was taken over"));
         }
-        Ok(())
+        Ok(interrupts)
     }
 
     /// A run that had ended has let go of its target.
@@ -323,9 +328,8 @@ impl Taken {
         }
     }
 
-    async fn drive(self, context: &Context, yes: bool) -> Result<Exit, Fault> {
+    async fn drive(self, context: &Context, yes: bool, interrupts: Interrupts) -> Result<Exit, Fault> {
         let Self { components, journal, record, job, by, lock: _lock } = self;
-        let interrupts = Interrupts::listen();
         drive(context, components, journal, job, record, Terminal::new(by, yes), interrupts).await
     }
 }

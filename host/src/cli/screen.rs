@@ -30,6 +30,11 @@ pub(super) fn draw(live: &Arc<Live>) {
     screen(|screen| screen.drawn = Some(Arc::downgrade(live)));
 }
 
+/// What was drawn stays as it is, and everything else goes below it.
+pub(super) fn leave() {
+    screen(|screen| screen.drawn = None);
+}
+
 /// From now on this is told when a line can't be written because nobody reads any more.
 pub(super) fn when_unread(tell: impl Fn() + Send + Sync + 'static) {
     screen(|screen| screen.unread = Some(Arc::new(tell)));

@@ -110,7 +110,8 @@ fn beginning(bytes: &[u8]) -> String {
     let first = &bytes[..bytes.len().min(4 * SHOWN_CHARS_MAX)];
     let text = String::from_utf8_lossy(first);
     let line: String = text.lines().next().unwrap_or_default().chars().take(SHOWN_CHARS_MAX).collect();
-    let is_readable = !line.trim().is_empty() && !line.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER);
+    let is_readable =
+        !line.trim().is_empty() && !line.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER);
     if is_readable { format!("`{line}`") } else { format!("the bytes {}", hex::encode(&first[..first.len().min(8)])) }
 }
 

@@ -68,7 +68,7 @@ pub async fn demo(cli: &dyn Cli, say: Say<'_>, keep: bool, program: &str) -> u8 
         }
     } else if code == HELD {
         say("To try it by hand, keep all of this alive with `ripcord demo --keep`. For your own systems,\n\
-             begin with plans/genia-connector.toml and the README's `ripcord.toml`.");
+             begin with `ripcord init`; `ripcord init --from genia-connector` writes this very rollback.");
     }
     code
 }

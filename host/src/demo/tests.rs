@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::capability::notify::{Channel, Mail};
 use crate::lab::{ADMINISTRATORS, USERS};
 use crate::operator::Operator;
 
@@ -83,7 +84,9 @@ impl ByHand<'_> {
 
     async fn tell(&self, address: &str) {
         let operator = Operator::load(&self.lab.operator()).unwrap();
-        let smtp = &operator.connections.notify["genia-users"].smtp;
+        let Channel::Mail(Mail { smtp, .. }) = &operator.connections.notify["genia-users"].channel else {
+            panic!("the lab's users are told by mail")
+        };
         let server =
             AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&smtp.host).port(smtp.port.unwrap()).build();
         let mailbox = |address: &str| address.parse::<Mailbox>().unwrap();

@@ -9,6 +9,8 @@ mod exam;
 mod finding;
 mod machine;
 pub(crate) mod network;
+#[cfg(test)]
+mod tests;
 use std::time::Duration;
 
 use futures_util::future::join_all;

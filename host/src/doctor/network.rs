@@ -165,6 +165,10 @@ pub(crate) fn distrust(host: &str, error: &rustls::Error, authority: &str) -> (S
             "comes from an authority that nobody here trusts",
             format!("if the authority is your own, write  {authority} = \"its-certificate.pem\""),
         ),
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => (
+            "is signed by another key than that of the authority that is trusted here",
+            format!("put the authority's certificate of today into the file that {authority} names"),
+        ),
         rustls::Error::InvalidCertificate(_) => ("is not trusted", "look at the server's certificate".to_owned()),
         rustls::Error::InvalidMessage(_) => {
             return (

@@ -93,7 +93,10 @@ impl Altered {
                 }
             }
             Self::Surplus { end, .. } => {
-                format!("events 1 to {} are as they were written; what stands behind them was never recorded", end.sequence)
+                format!(
+                    "events 1 to {} are as they were written; what stands behind them was never recorded",
+                    end.sequence
+                )
             }
             Self::End { sequence, .. } => format!(
                 "events 1 to {sequence} fit together; compare  ripcord audit --head  with a report's to know whether \

@@ -5,6 +5,7 @@ mod chain;
 mod event;
 mod gate;
 mod harm;
+mod incident;
 mod limits;
 mod lock;
 mod shape;
@@ -23,6 +24,7 @@ pub use chain::Altered;
 pub use event::*;
 pub use gate::{Answer, Behind, GateId, GateOpened};
 pub use harm::Harm;
+pub use incident::IncidentNoted;
 pub use limits::Limits;
 pub use lock::{LockError, RunLock};
 pub use shape::{CheckShape, OnFailure, Shape, StepShape};
@@ -63,8 +65,9 @@ pub struct Head {
 pub struct Outline {
     /// The run.
     pub run: RunId,
-    /// Its first event and its last, or why they can't be read: a run that is damaged does not hide
-    /// the others. The chain between them is not checked.
+    /// Its first event and its last that says something of the run (an [`IncidentNoted`] does not), or
+    /// why they can't be read: a run that is damaged does not hide the others. The chain between them
+    /// is not checked.
     pub ends: Result<(Recorded, Recorded), ReadError>,
 }
 

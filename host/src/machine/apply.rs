@@ -24,6 +24,9 @@ impl State {
                 if self.started { "a second start" } else { "an event before the start" }.to_owned(),
             ));
         }
+        if let Event::IncidentNoted(_) = event {
+            return Ok(());
+        }
         self.count_time(at, event);
         match event {
             Event::RunStarted(start) => {
@@ -105,7 +108,7 @@ impl State {
                     self.unsettled.insert(*call, seen.clone());
                 }
             }
-            Event::Logged { .. } => {}
+            Event::Logged { .. } | Event::IncidentNoted(_) => {}
             Event::ExecutionEnded { execution, end } => {
                 // A doubt that outlives its execution is looked at afresh before the run may end.
                 self.unsettled.retain(|call, _| call.execution != *execution);

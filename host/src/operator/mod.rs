@@ -3,6 +3,7 @@
 
 mod find;
 mod mask;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +15,15 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::capability::{Capability, Connections};
+use crate::capability::{Capability, Connections, notify};
 use crate::diagnostic::{Diagnostic, Diagnostics, listed};
-use crate::document::{Document, Parsed, instead_of, read_text};
+use crate::document::{Document, Parsed, instead_of, read_text, segments};
 use crate::id::Digest;
 use crate::journal::Limits;
 use crate::secret::SecretSource;
 
 pub use find::find;
+pub(crate) use schema::OperatorFile;
 
 /// The operator's file, read and checked.
 #[derive(Debug, Clone)]
@@ -143,6 +145,9 @@ impl Reader<'_> {
             self.wrong.push(Diagnostic::error(message).at(self.document.place(name.span())).help(help));
             return false;
         }
+        if capability == Capability::Notify.name() && self.has_bad_templates(name.get_ref(), connection.get_ref()) {
+            return false;
+        }
         let alone = DeTable::from_iter([(name.clone(), connection.clone())]);
         let alone = Spanned::new(connection.span(), DeValue::Table(alone));
         let key = Spanned::new(name.span(), DeString::from(capability.to_owned()));
@@ -158,6 +163,22 @@ impl Reader<'_> {
             }
         }
         read.is_some() && self.wrong.len() == before
+    }
+
+    /// What is wrong with the words of a notice stands where it is wrong, and not at the whole string.
+    fn has_bad_templates(&mut self, name: &str, connection: &DeValue<'_>) -> bool {
+        let templates = connection.get("template").and_then(|template| template.get_ref().as_table());
+        let mut found = false;
+        for (key, text) in templates.into_iter().flatten() {
+            let Some(text) = text.get_ref().as_str() else { continue };
+            for notify::Problem { at, message, help } in notify::problems(text) {
+                let path = segments!["notify", name, "template", key.get_ref().as_ref()];
+                let place = self.document.within(&path, text, at);
+                self.wrong.push(Diagnostic::error(message).at(place).help(help));
+                found = true;
+            }
+        }
+        found
     }
 
     fn needs_a_name(&mut self, capability: &str, span: std::ops::Range<usize>) {

@@ -225,7 +225,7 @@ fn the_file_is_looked_for_where_it_was_named_then_here_then_at_home() {
     assert_snapshot!(look(None, None).unwrap_err(), @r#"
     error: there is no operator's file; looked for /tmp/here/ripcord.toml and /tmp/home/ripcord/ripcord.toml
      |
-     = help: write one (the README shows one), or name it with --config or $RIPCORD_CONFIG
+     = help: write one with `ripcord init`, or name it with --config or $RIPCORD_CONFIG
     "#);
     write(&at_home);
     assert_eq!(look(None, None), Ok(at_home));
@@ -235,13 +235,13 @@ fn the_file_is_looked_for_where_it_was_named_then_here_then_at_home() {
     assert_snapshot!(look(None, Some(&named)).unwrap_err(), @r#"
     error: the operator's file /tmp/named.toml is not there; $RIPCORD_CONFIG names it
      |
-     = help: name another one, or write it; the README shows one
+     = help: name another one; `ripcord init` writes one
     "#);
     write(&named);
     assert_eq!(look(None, Some(&named)), Ok(named.clone()));
     assert_snapshot!(look(Some(Path::new("other.toml")), Some(&named)).unwrap_err(), @r#"
     error: the operator's file /tmp/here/other.toml is not there; --config names it
      |
-     = help: name another one, or write it; the README shows one
+     = help: name another one; `ripcord init` writes one
     "#);
 }

@@ -61,9 +61,9 @@ impl Plan {
         let Some(head) = head.filter(|_| wrong.is_empty()) else {
             return Err(Diagnostics::sorted(wrong));
         };
-        let Head { name, description, target, timeout, .. } = head;
+        let Head { name, description, target, timeout, language, .. } = head;
         let timeout = timeout.unwrap_or(HOUR);
-        Ok(Self { name, description, target, timeout, params, people, steps, verify, document })
+        Ok(Self { name, description, target, timeout, language, params, people, steps, verify, document })
     }
 }
 

@@ -122,7 +122,7 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
     6 | [[trigger]]
       |   ^^^^^^^
       |
-      = help: known here: `name`, `description`, `target`, `timeout`, `on-failure`, `params`, `people`, `step`, `verify`
+      = help: known here: `name`, `description`, `target`, `timeout`, `on-failure`, `language`, `params`, `people`, `step`, `verify`
     "#);
     // A wrong type
     assert_snapshot!(wrong("[[step]]\nid = \"a\"\nuse = [\"x\"]"), @r#"

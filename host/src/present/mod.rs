@@ -31,8 +31,10 @@ mod tests;
 use jiff::tz::TimeZone;
 
 pub use ask::{doubt, gate};
+pub use board::{AtTry, UnitState};
 pub use doctor::{diagnosis, examined, finding_json};
 pub use json::{event_json, preview_json, run_line_json};
+pub use left::Left;
 pub use narrate::Narrator;
 pub use plugin::manifest;
 pub use preview::{View, preview};
@@ -40,7 +42,7 @@ pub use replayed::replayed;
 pub use runs::{Holder, RunLine, Standing, WaitsFor, runs};
 pub use show::run;
 pub use text::clean;
-pub use words::{request, rounded};
+pub use words::{Before, Came, Found, FoundBy, Said, request, rounded};
 
 /// How a text is to look.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::Style;
-use super::text::{clean, pad, width, wrap};
+use super::text::{broken, clean, pad, width, wrap};
 
 /// A page with fewer columns has no room for columns of labels.
 const NARROW_COLUMNS: usize = 60;
@@ -106,7 +106,11 @@ impl<'a> Page<'a> {
         let mut label = Some(label);
         for line in text.lines() {
             let first = if label.is_some() { columns.saturating_sub(taken) } else { columns };
-            for line in wrap(&clean(line), first, columns) {
+            let lines = wrap(&clean(line), first, columns);
+            // On a phone a broken path is easier to read than one that runs on below the labels.
+            let narrow = self.is_narrow();
+            let lines = lines.into_iter().flat_map(|line| if narrow { broken(&line, columns) } else { vec![line] });
+            for line in lines {
                 match label.take() {
                     Some(label) => self.line(indent, &[label, Span::Plain(&line)]),
                     None => self.line(hang, &[Span::Plain(&line)]),

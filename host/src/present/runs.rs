@@ -124,8 +124,8 @@ impl RunLine {
     fn standing(&self) -> String {
         match &self.standing {
             Standing::Ended(outcome) => outcome.to_string(),
-            Standing::Waits(WaitsFor::Gate(gate)) => format!("waits at gate {gate}"),
-            Standing::Waits(WaitsFor::Call(call)) => format!("waits: did {call} happen?"),
+            Standing::Waits(WaitsFor::Gate(gate)) => format!("at gate {gate}"),
+            Standing::Waits(WaitsFor::Call(call)) => format!("asks about {call}"),
             Standing::Running => "running".to_owned(),
             Standing::CutOff => "cut off".to_owned(),
             Standing::Damaged(why) => format!("DAMAGED: {why}"),
@@ -141,13 +141,13 @@ fn standing(state: &State, events: &[Recorded], is_held: bool) -> (Standing, Opt
     if let Some((outcome, _)) = &state.ended {
         return (Standing::Ended(*outcome), since(&|event| matches!(event, Event::RunEnded { .. })));
     }
+    if let Some(call) = state.halted_on {
+        return (Standing::Waits(WaitsFor::Call(call)), since(&|event| matches!(event, Event::Halted { .. })));
+    }
     match state.next() {
         Next::AwaitGate(gate) => {
             let opened = since(&|event| matches!(event, Event::GateOpened(opened) if opened.gate == gate));
             (Standing::Waits(WaitsFor::Gate(gate)), opened)
-        }
-        Next::AwaitAnswer(call) => {
-            (Standing::Waits(WaitsFor::Call(call)), since(&|event| matches!(event, Event::Halted { .. })))
         }
         _ if is_held => (Standing::Running, since(&|event| matches!(event, Event::HostAttached(_)))),
         // Nothing was heard of it since its last event.
@@ -168,7 +168,7 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
     }
     let mut sorted: Vec<_> = lines.iter().collect();
     sorted.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run)));
-    let head = ["RUN", "PLAN", "TARGET", "STATE", "SINCE", "CARRIED BY"].map(str::to_owned);
+    let head = ["RUN", "PLAN", "TARGET", "STATE", "SINCE", "PROCESS"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head).chain(sorted.into_iter().map(|line| row(line, style))).collect();
     let columns = columns(&rows, style.width);
     for (index, row) in rows.iter().enumerate() {
@@ -184,8 +184,8 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
 fn row(line: &RunLine, style: &Style) -> [String; 6] {
     let since = line.since.map(|at| minute(at, &style.zone)).unwrap_or_default();
     let held_by = match (&line.held_by, &line.standing) {
-        (Some(holder), _) => format!("process {} on {}", holder.pid, holder.machine),
-        (None, Standing::Waits(_) | Standing::CutOff) => "nobody".to_owned(),
+        (Some(holder), _) => holder.pid.to_string(),
+        (None, Standing::Waits(_) | Standing::CutOff) => "none".to_owned(),
         (None, _) => String::new(),
     };
     [line.run.to_string(), line.plan.clone(), line.target.clone(), line.standing(), since, held_by]
@@ -195,7 +195,7 @@ fn row(line: &RunLine, style: &Style) -> [String; 6] {
 /// How wide the columns are: as wide as their widest cell, and if that is too much the widest of those
 /// that may be cut gives way.
 fn columns(rows: &[[String; 6]], total: usize) -> [usize; 6] {
-    const MAY_BE_CUT: [usize; 4] = [1, 2, 3, 5];
+    const MAY_BE_CUT: [usize; 3] = [1, 2, 3];
     let mut columns = [0; 6];
     for row in rows {
         for (column, cell) in columns.iter_mut().zip(row) {

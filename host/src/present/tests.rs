@@ -116,7 +116,9 @@ fn everything(style: &Style) -> Vec<String> {
         doubt(&run_id(), call(1, 3), state.mutation(call(1, 3)).unwrap(), EVIL, style),
         gate(&run_id(), &opened, style),
         runs(&lines, style),
-        crate::report::markdown(&fold(&events), &events, head(&events), &style.zone).unwrap(),
+        crate::report::Report::of(&fold(&events), &events, head(&events), None)
+            .write(crate::report::Format::Markdown, &style.zone)
+            .unwrap(),
     ]
 }
 
@@ -383,6 +385,8 @@ fn this_is_what_people_read() {
         go on by hand.
       - Tell them yourself, the notice has not gone out: send "Conector facebook desactivado
         temporalmente" through notify.genia-administrators (mail.example.org: 550 no such user).
+      - Commit what was restored in git.genia, it is only in the working copy:
+        src/lib/connectors/facebook.ts.
 
     35 events, the last of them is sha256:9f2e6d33a3717ee826353a404ba4618d1aeeb6879ad7936bce8ed5f46814924d
     "##);
@@ -455,10 +459,12 @@ fn this_is_what_people_read() {
       no       ripcord approve 20261122-180312-k7qm tell --no
     "##);
     insta::assert_snapshot!(runs(&outlines(), &style()), @r##"
-    RUN                   PLAN             TARGET             STATE              STARTED           TOOK
-    20261123-180312-cccc  genia-connector  東京/コネクタ/一…  waits for a pers…  2026-11-23 18:03
-    20261122-180312-k7qm  genia-connector  genia/connectors…  undone             2026-11-22 18:03  3m 2s
-    20261120-030000-bbbb                                      DAMAGED: there i…
+    RUN                   PLAN             TARGET            STATE             SINCE             PROCESS
+    20261123-180312-cccc  genia-connector  東京/コネクタ/…   asks about 1.3    2026-11-22 18:03  4242
+    20261123-200000-eeee  genia-connector  genia/connector…  running           2026-11-22 18:03  4242
+    20261123-190000-dddd  genia-connector  genia/connector…  cut off           2026-11-22 18:03  none
+    20261122-180312-k7qm  genia-connector  genia/connector…  undone            2026-11-22 18:06
+    20261120-030000-bbbb                                     DAMAGED: there …
     "##);
     insta::assert_snapshot!(inspected(), @r##"
     connector-disable 0.1.0: Roll one connector back

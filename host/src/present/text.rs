@@ -77,6 +77,24 @@ pub(super) fn wrap(text: &str, first: usize, columns: usize) -> Vec<String> {
     lines
 }
 
+/// A clean line in pieces of at most these columns, for a page so narrow that no word fits.
+pub(super) fn broken(line: &str, columns: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut taken = 0;
+    for character in line.chars() {
+        let wide = character.width().unwrap_or(0);
+        if taken + wide > columns {
+            pieces.push(String::new());
+            taken = 0;
+        }
+        taken += wide;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(character);
+        }
+    }
+    pieces
+}
+
 /// `1 change`, `2 changes`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

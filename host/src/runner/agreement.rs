@@ -76,7 +76,9 @@ impl Agreement {
             }
         }
         if *rules != now.bound.rules {
-            found.push("the operator's file is another one: a connection, its rules or where a secret comes from".to_owned());
+            found.push(
+                "the operator's file is another one: a connection, its rules or where a secret comes from".to_owned(),
+            );
         }
         let [then, now]: [BTreeSet<_>; 2] = [self, now].map(|agreement| agreement.listed.iter().collect());
         found.extend(named("it would also change, which was not listed", now.difference(&then)));
@@ -95,7 +97,9 @@ fn names<'a, T>(one: &'a BTreeMap<String, T>, other: &'a BTreeMap<String, T>) ->
 
 fn named<'a>(what: &str, listed: impl Iterator<Item = &'a &'a Listed>) -> Option<String> {
     let calls: Vec<_> = listed
-        .map(|Listed { connection, operation, target }| format!("{operation} {target} on {connection}").replace("  ", " "))
+        .map(|Listed { connection, operation, target }| {
+            format!("{operation} {target} on {connection}").replace("  ", " ")
+        })
         .collect();
     let more = calls.len().saturating_sub(NAMED_MAX);
     let shown = calls[..calls.len() - more].join(", ");

@@ -189,7 +189,8 @@ impl Checked<'_> {
         let target = target.as_str().map_or_else(|| target.to_string(), str::to_owned);
 
         let shape = plan.shape(|id| plugins.get(id).is_some_and(|plugin| plugin.manifest.can_undo));
-        let mut opener = Opener { operator, opening, seams, open: BTreeMap::new(), resources: Vec::new(), unopened: Vec::new() };
+        let mut opener =
+            Opener { operator, opening, seams, open: BTreeMap::new(), resources: Vec::new(), unopened: Vec::new() };
         let mut units = BTreeMap::new();
         for step in &plan.steps {
             let Some(plugin) = plugins.remove(&step.id) else { continue };
@@ -214,6 +215,7 @@ impl Checked<'_> {
             plan_text: Arc::from(sources.plan_text),
             params,
             people: plan.people.clone(),
+            language: plan.language,
             target,
             timeout: plan.timeout,
             shape,
@@ -318,6 +320,7 @@ pub async fn offline(
         plan_text: Arc::from(plan_text),
         params: started.params.clone(),
         people: plan.people.clone(),
+        language: started.language,
         target: started.target.clone(),
         timeout: plan.timeout,
         shape: started.shape.clone(),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Job;
 use crate::id::{Digest, RunId};
-use crate::journal::{Approval, BeginError, Beginning, Dated, Event, HostAttached, Journal};
+use crate::journal::{Approval, BeginError, Beginning, Dated, Event, HostAttached, IncidentNoted, Journal};
 use crate::record::{Record, RecordError};
 
 /// Why a run has not begun. Nothing was touched.
@@ -20,12 +20,14 @@ pub enum BeginRunError {
     Record(#[from] RecordError),
 }
 
-/// Begins a run that was approved. The caller holds the lock of `run`.
+/// Begins a run that was approved, with what is known of the incident by then. The caller holds the
+/// lock of `run`.
 pub async fn begin(
     journal: &Arc<dyn Journal>,
     run: &RunId,
     job: &Job,
     approval: Approval,
+    noted: IncidentNoted,
     host: HostAttached,
 ) -> Result<Record, BeginRunError> {
     let at = Timestamp::now();
@@ -35,7 +37,9 @@ pub async fn begin(
         debug_assert_eq!(Digest::of(&unit.bytes), unit.component.digest);
         blobs.push(unit.bytes.to_vec());
     }
-    let events = vec![Dated { at, event: started }, Dated { at, event: Event::HostAttached(host) }];
+    let noted = (!noted.is_empty()).then_some(Event::IncidentNoted(noted));
+    let events = std::iter::once(started).chain(noted).chain([Event::HostAttached(host)]);
+    let events = events.map(|event| Dated { at, event }).collect();
     journal.begin(Beginning { run: run.clone(), events, holds: job.holds(), blobs }).await?;
     Ok(Record::open(Arc::clone(journal), run).await?)
 }

@@ -44,6 +44,7 @@ impl Runner {
     }
 
     /// Runs an execution as far as it goes: to its end, to a doubt, to a gate, or to a pause.
+    #[tracing::instrument(name = "step", skip_all, fields(ripcord.execution = %id, ripcord.step, ripcord.export))]
     pub(super) async fn go(&self, id: ExecutionId) -> Result<(), RunError> {
         let (execution, export, left) = {
             let record = self.record.lock().await;
@@ -51,6 +52,9 @@ impl Runner {
             let Some(execution) = state.executions.get(&id).cloned() else { return Ok(()) };
             let unit = self.unit(unit_of(state, &execution.purpose))?;
             let export = export(state, &execution, record.run(), &self.job.target, unit);
+            let span = tracing::Span::current();
+            span.record("ripcord.step", unit_of(state, &execution.purpose));
+            span.record("ripcord.export", execution.purpose.export());
             let left = self.time_left(unit, state, &execution);
             (execution, export, left)
         };

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::component::Component;
 use crate::id::{Digest, ExecutionId, RunId};
 use crate::journal::{Approval, Limits, Purpose, RunStarted, Shape};
+use crate::language::Language;
 use crate::machine::State;
 use crate::manifest::Manifest;
 use crate::pipeline::{Grant, Policy, Retry, Setting};
@@ -33,6 +34,8 @@ pub struct Job {
     pub params: BTreeMap<String, String>,
     /// The people it names.
     pub people: BTreeMap<String, String>,
+    /// The language of its report.
+    pub language: Language,
     /// What it rolls back.
     pub target: String,
     /// How long a host may hold the run, gates not counted.
@@ -125,6 +128,8 @@ impl Job {
             plan_path: self.plan_path.display().to_string(),
             plan: Digest::of(self.plan_text.as_bytes()),
             params: self.params.clone(),
+            people: self.people.clone(),
+            language: self.language,
             target: self.target.clone(),
             operator_path: self.operator_path.display().to_string(),
             plugins: self.units.iter().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),

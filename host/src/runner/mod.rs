@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 use crate::component::Components;
-use crate::id::CallId;
+use crate::id::{CallId, RunId};
 use crate::journal::{End, Event, GateId, Journal, Purpose, Question, Request, RunOutcome};
 use crate::machine::{Next, State};
 use crate::pipeline::Divergence;
@@ -44,6 +44,7 @@ const PEOPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// A run in this process's hands. The caller holds the run's lock as long as it lives.
 pub struct Runner {
+    run: RunId,
     components: Components,
     journal: Arc<dyn Journal>,
     job: Arc<Job>,
@@ -118,6 +119,7 @@ impl Runner {
         seams: Arc<dyn Seams>,
     ) -> Self {
         Self {
+            run: record.run().clone(),
             components,
             journal,
             job,
@@ -139,6 +141,7 @@ impl Runner {
     ///
     /// It may be dropped at any `await`: what is under way then counts as cut off, like everything at a
     /// crash, and `resume` finds out what became of it.
+    #[tracing::instrument(name = "run", skip_all, fields(ripcord.run = %self.run))]
     pub async fn drive(&self) -> Result<Stand, RunError> {
         // Dropped, the set ends its task: nobody writes for this host when it has let go of the run.
         let mut watcher = JoinSet::new();
@@ -254,8 +257,7 @@ impl Runner {
     }
 
     async fn release(&self) -> Result<(), RunError> {
-        let run = self.record.lock().await.run().clone();
-        Ok(self.journal.release(&run).await.map_err(RecordError::from)?)
+        Ok(self.journal.release(&self.run).await.map_err(RecordError::from)?)
     }
 
     fn unit(&self, id: &str) -> Result<&Unit, RunError> {

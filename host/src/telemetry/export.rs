@@ -42,8 +42,8 @@ pub struct Export {
     spans: Mutex<Spans>,
     processor: BatchSpanProcessor,
     troubles: Arc<Troubles>,
-    /// Always there, until it is dropped.
-    runtime: Option<Runtime>,
+    /// Where the requests to the collector are made.
+    _background: Background,
 }
 
 impl Export {
@@ -59,13 +59,8 @@ impl Export {
             return Ok(None);
         }
         let failed = |problem: &dyn fmt::Display| ExportError(problem.to_string());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("otlp")
-            .enable_all()
-            .build()
-            .map_err(|error| failed(&error))?;
-        let client = Client::new(runtime.handle().clone(), endpoint.starts_with("https:"))?;
+        let (background, handle) = Background::start().map_err(|error| failed(&error))?;
+        let client = Client::new(handle, endpoint.starts_with("https:"))?;
         let exporter = Otlp::builder().with_http().with_http_client(client).build().map_err(|error| failed(&error))?;
         let troubles = Arc::new(Troubles { endpoint, told: AtomicBool::new(false) });
         let mut processor = BatchSpanProcessor::builder(Watched { exporter, troubles: Arc::clone(&troubles) }).build();
@@ -74,7 +69,7 @@ impl Export {
             spans: Mutex::new(Spans::new(run.clone(), servers)),
             processor,
             troubles,
-            runtime: Some(runtime),
+            _background: background,
         }))
     }
 
@@ -100,10 +95,21 @@ impl Export {
     }
 }
 
-impl Drop for Export {
+/// A runtime of its own: what goes on in it takes nothing from the run, and holds nobody up at the end.
+struct Background(Option<Runtime>);
+
+impl Background {
+    fn start() -> std::io::Result<(Self, Handle)> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).thread_name("otlp").enable_all().build()?;
+        let handle = runtime.handle().clone();
+        Ok((Self(Some(runtime)), handle))
+    }
+}
+
+impl Drop for Background {
     fn drop(&mut self) {
-        // A request that nobody answers holds nobody up.
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }

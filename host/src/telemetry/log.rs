@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::secret::{Scrub, Scrubber};
 
@@ -49,11 +50,13 @@ impl Log {
         let filter = parse(filter.unwrap_or_default())?;
         let log = Self::default();
         let lines = Lines { log: log.clone(), sink: Arc::new(sink) };
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(false);
+        // With `info`, a line for each call, step and run that is over.
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::CLOSE);
+        let subscriber = subscriber.with_writer(lines).with_ansi(false);
         // Of two logs in one process the first one goes on: that is a test, which tells them apart itself.
         let _ = match format {
             Format::Text => subscriber.try_init(),
-            Format::Json => subscriber.json().with_current_span(false).try_init(),
+            Format::Json => subscriber.json().try_init(),
         };
         Ok(log)
     }
@@ -123,7 +126,7 @@ mod tests {
             ("ripcord[call{ripcord.role=x}]=trace", None),
             ("verbose", Some("`verbose` is no level")),
             ("info, debugg", Some("`debugg` is no level")),
-            ("ripcord=loud", Some("invalid")),
+            ("ripcord=loud", Some("expected one of")),
         ] {
             let found = parse(filter).err().map(|error| error.problem);
             match problem {

@@ -127,6 +127,7 @@ impl Spans {
             Event::VerificationRequested { by } => {
                 self.tell_root(at, "verification requested", [text("ripcord.by", by)]);
             }
+            Event::IncidentNoted(noted) => self.tell_root(at, "incident noted", [text("ripcord.by", &noted.by)]),
             Event::ExecutionBegan { execution, .. } => {
                 self.execution(*execution, at);
             }
@@ -159,6 +160,8 @@ impl Spans {
             Event::RunEnded { outcome, why } => {
                 let status = match outcome {
                     RunOutcome::Verified | RunOutcome::Unchanged => Status::Ok,
+                    // Somebody asked for it after the end.
+                    RunOutcome::Undone if self.round > 0 => Status::Ok,
                     RunOutcome::Undone | RunOutcome::Halted => Status::error(why.clone()),
                 };
                 if let Some(mut root) = self.root.take() {
@@ -188,11 +191,11 @@ impl Spans {
     fn open_execution(&self, id: ExecutionId, at: Timestamp) -> Open {
         let purpose = self.state.executions.get(&id).map(|execution| &execution.purpose);
         let unit = crate::present::narrate::unit_of(&self.state, id).unwrap_or_default();
-        let (export, kind, parent) = match purpose {
-            Some(Purpose::Check(_)) => ("check", "ripcord.check", self.root_id()),
-            Some(Purpose::Undo(_)) => ("undo", "ripcord.step", self.root_id()),
-            Some(Purpose::Reconcile(call)) => ("reconcile", "ripcord.step", self.execution_id(call.execution)),
-            Some(Purpose::Apply(_)) | None => ("apply", "ripcord.step", self.root_id()),
+        let export = purpose.map_or("execution", Purpose::export);
+        let kind = if matches!(purpose, Some(Purpose::Check(_))) { "ripcord.check" } else { "ripcord.step" };
+        let parent = match purpose {
+            Some(Purpose::Reconcile(call)) => self.execution_id(call.execution),
+            _ => self.root_id(),
         };
         let attributes = vec![
             text("ripcord.run", self.run.as_str()),

@@ -22,7 +22,7 @@ fn tree(spans: &[SpanData]) -> String {
             let status = match &span.status {
                 Status::Unset => String::new(),
                 Status::Ok => " ok".to_owned(),
-                Status::Error { description } => format!(" ERROR {description}"),
+                Status::Error { description } => format!(" ERROR {}", crate::present::clean(description)),
             };
             let moments: Vec<_> = span.events.iter().map(|moment| moment.name.as_ref()).collect();
             let moments = if moments.is_empty() { String::new() } else { format!(" ({})", moments.join(", ")) };
@@ -39,7 +39,28 @@ fn tree(spans: &[SpanData]) -> String {
 fn a_run_is_one_trace_of_its_executions_and_their_calls() {
     let spans = spans_of(&fixture::undone());
     assert!(spans.iter().all(|span| span.span_context.trace_id() == trace_id(&fixture::run_id())));
-    insta::assert_snapshot!(tree(&spans), @"");
+    insta::assert_snapshot!(tree(&spans), @r##"
+    run genia-connector ERROR verification staging-works: it exited with 1 instead of 0 (host attached, gate opened, gate answered)
+      apply disable ok (log)
+        show git.genia
+        GET http.genia-admin
+        reconcile disable ok
+          GET http.genia-admin ERROR 503 \u{1b}]0;pwned\u{7}\u{1b}[2Jconnector is `on` | *really*\u{202e}\r\nOK
+        POST http.genia-admin (in doubt, settled)
+        restore git.genia
+        run command.genia-build
+      apply tell ok
+        send notify.genia-users
+        send notify.genia-administrators ERROR NOT SENT: mail.example.org: 550 no such user
+      check staging-works ERROR it exited with 1 instead of 0: \u{1b}]0;pwned\u{7}\u{1b}[2Jconnector is `on` | *really*\u{202e}\r\nOK
+        run command.genia-smoke ERROR exit 1 OK
+      check staging-works ERROR it exited with 1 instead of 0: \u{1b}]0;pwned\u{7}\u{1b}[2Jconnector is `on` | *really*\u{202e}\r\nOK
+        run command.genia-smoke ERROR exit 1 OK
+      run taken up again ok (undo requested, host attached)
+        undo disable ok
+          restore git.genia
+          POST http.genia-admin
+    "##);
 }
 
 #[test]
@@ -48,7 +69,19 @@ fn a_call_has_the_attributes_that_other_tools_know() {
     let post = spans.iter().find(|span| span.name == "POST http.genia-admin").unwrap();
     let attributes: Vec<_> =
         post.attributes.iter().map(|attribute| format!("{}={}", attribute.key, attribute.value)).collect();
-    insta::assert_snapshot!(attributes.join("\n"), @"");
+    insta::assert_snapshot!(attributes.join("\n"), @r"
+    ripcord.run=20261122-180312-k7qm
+    ripcord.call=1.3
+    ripcord.role=admin
+    ripcord.connection=http.genia-admin
+    ripcord.operation=POST
+    ripcord.mutation=true
+    http.request.method=POST
+    url.path=/connectors/facebook/disable
+    server.address=api.genia.example
+    server.port=443
+    http.response.status_code=200
+    ");
 }
 
 /// Whoever carries the run from some point on exports what ends from there on, under the same names.

@@ -1,10 +1,13 @@
 //! Arguments that say nothing, and commands for which it is not the time.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
+use ripcord::id::Digest;
+
 use super::Messages;
-use crate::world::World;
+use crate::world::{World, guest};
 
 /// A step that posts to this path of the service.
 fn step(id: &str, keys: &str, path: &str) -> String {
@@ -76,7 +79,10 @@ fn the_wrong_moment() {
     world.ripcord(&["undo", "last", "--yes"]).run();
     shows("undo-of-what-is-undone", &["undo", "last", "--yes"], 2);
 
-    world.plan("gated", &(step("a", "", "a1") + &step("b", "gate = { ask = \"Go on with b?\", expires = \"1h\" }", "b1")));
+    world.plan(
+        "gated",
+        &(step("a", "", "a1") + &step("b", "gate = { ask = \"Go on with b?\", expires = \"1h\" }", "b1")),
+    );
     let approval = world.ripcord(&["preview", "gated.toml"]).expect(0).approval();
     let waiting = world.ripcord(&["run", "gated.toml", "--approved", &approval]).spawn();
     world.until("the gate", || world.ledger.mutations().iter().filter(|post| post.ends_with("/a1")).count() == 2);
@@ -96,7 +102,8 @@ fn the_wrong_moment() {
     let waiting = world.ripcord(&["run", "soon.toml", "--approved", &approval]).spawn();
     let journal = || world.path("state/journal.sqlite").exists().then(|| world.journal());
     world.until("the gate", || {
-        journal().is_some_and(|journal| journal.state(&journal.last()).gates.iter().any(|gate| gate.opened.gate.0 == "c"))
+        journal()
+            .is_some_and(|journal| journal.state(&journal.last()).gates.iter().any(|gate| gate.opened.gate.0 == "c"))
     });
     waiting.kill();
     sleep(Duration::from_millis(1200));
@@ -107,8 +114,16 @@ fn the_wrong_moment() {
     world.ledger.tell("behave cut /admin/d1");
     world.ripcord(&["run", "doubtful.toml", "--yes"]).expect(3);
     shows("resolve-of-another-call", &["resolve", "last", "7.3", "--happened"], 2);
-    shows("resolve-with-a-reply-that-is-none", &["resolve", "last", "1.0", "--happened", "--reply", "{\"status\": 200}"], 2);
-    shows("resolve-with-another-capabilitys-reply", &["resolve", "last", "1.0", "--happened", "--reply", "{\"notify\": {\"sent\": true}}"], 2);
+    shows(
+        "resolve-with-a-reply-that-is-none",
+        &["resolve", "last", "1.0", "--happened", "--reply", "{\"status\": 200}"],
+        2,
+    );
+    shows(
+        "resolve-with-another-capabilitys-reply",
+        &["resolve", "last", "1.0", "--happened", "--reply", "{\"notify\": {\"sent\": true}}"],
+        2,
+    );
 
     // The run stays as it was, whatever is missing now.
     let with_secret = |ripcord: crate::world::Ripcord| ripcord.without_env("GENIA_TOKEN");
@@ -122,6 +137,9 @@ fn the_wrong_moment() {
     assert_eq!(ran.code(), Some(2), "{ran}");
     messages.end();
 }
+
+/// Makes another component of one, which does the same: a section that says nothing.
+const CUSTOM_SECTION: &[u8] = b"\0\x02\x01x";
 
 /// What was agreed to is not what would be done now; which part of it differs is said.
 #[test]
@@ -143,7 +161,10 @@ fn another_approval() {
     world.allow(&world.service("[\"GET /**\"]", "[\"POST /**\"]"));
     world.plan("plan", &plan("{{ params.path }}/b"));
     shows("another-plan", &[]);
-    world.plan("plan", &plan("{{ params.path }}").replace("use = \"steps\"", "use = \"notify-people\"").replace("service = \"service\"", "users = \"genia-users\"").replace("[[step.with.apply]]", "[step.with]\nsubject = \"x\"\ntext = \"y\"\n#"));
+    let other = guest("steps").into_iter().chain(CUSTOM_SECTION.iter().copied()).collect::<Vec<u8>>();
+    fs::write(world.path("steps.wasm"), &other).unwrap();
+    let text = fs::read_to_string(world.path("plan.toml")).unwrap().replace("{{ params.path }}/b", "{{ params.path }}");
+    world.write("plan.toml", &text.replace(&Digest::of(&guest("steps")).to_string(), &Digest::of(&other).to_string()));
     shows("another-plugin", &[]);
 
     // The state of the target decides what is listed.

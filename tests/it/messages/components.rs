@@ -11,7 +11,8 @@ use crate::world::{World, guest};
 fn altered(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len(), "the component's own lengths stay");
     let mut bytes = bytes.to_vec();
-    let places: Vec<usize> = (0..bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from.as_bytes())).collect();
+    let places: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from.as_bytes())).collect();
     assert!(!places.is_empty(), "it has no `{from}`");
     for at in places {
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
@@ -24,7 +25,8 @@ fn a_component_that_can_not_be_used() {
     let world = World::new();
     let mut messages = Messages::about("components");
     let steps = guest("steps");
-    let cases: [(&str, Vec<u8>); 10] = [
+    let check = ripcord::component::bundled("http-check").unwrap();
+    let cases: [(&str, Vec<u8>); 12] = [
         ("empty", Vec::new()),
         ("text", b"<!DOCTYPE html>\n<title>404 Not Found</title>\n".to_vec()),
         ("core-module", b"\0asm\x01\0\0\0".to_vec()),
@@ -34,15 +36,15 @@ fn a_component_that_can_not_be_used() {
         ("of-another-contract", altered(&steps, "ripcord:plugin/", "ripcord:plogin/")),
         ("of-a-newer-contract", altered(&steps, "@0.1.0", "@0.9.0")),
         ("can-not-describe-itself", guest("hostile-describe")),
+        ("parameters-are-no-json", altered(check, "\"minimum\": 100", "\"minimum\"; 100")),
+        ("parameters-are-no-schema", altered(check, "\"minimum\": 100", "\"minimum\": \"1\"")),
         ("too-big", vec![0; 65 << 20]),
     ];
     for (name, bytes) in cases {
         let file = format!("{name}.wasm");
         let digest = Digest::of(&bytes);
         fs::write(world.path(&file), &bytes).unwrap();
-        let plan = format!(
-            "name = \"x\"\ntarget = \"x\"\n[[step]]\nid = \"a\"\nuse = \"{file}@{digest}\"\n",
-        );
+        let plan = format!("name = \"x\"\ntarget = \"x\"\n[[step]]\nid = \"a\"\nuse = \"{file}@{digest}\"\n",);
         world.write("plan.toml", &plan);
         let ran = messages.shows(&world, name, world.shipped(&["check", "plan.toml"]));
         assert_eq!(ran.code(), Some(2), "{ran}");
@@ -51,7 +53,10 @@ fn a_component_that_can_not_be_used() {
     let file = world.path("steps.wasm");
     fs::write(&file, &steps).unwrap();
     let other = Digest::of(b"what it was");
-    world.write("plan.toml", &format!("name = \"x\"\ntarget = \"x\"\n[[step]]\nid = \"a\"\nuse = \"steps.wasm@{other}\"\n"));
+    world.write(
+        "plan.toml",
+        &format!("name = \"x\"\ntarget = \"x\"\n[[step]]\nid = \"a\"\nuse = \"steps.wasm@{other}\"\n"),
+    );
     messages.shows(&world, "another-digest", world.shipped(&["check", "plan.toml"]));
     let text = fs::read_to_string(world.path("plan.toml")).unwrap().replace("steps.wasm", "stps.wasm");
     world.write("plan.toml", &text);

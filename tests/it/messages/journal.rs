@@ -68,9 +68,10 @@ fn forge(connection: &Connection, rows: &mut [Row]) {
     connection.execute("UPDATE runs SET sequence = ?1, hash = ?2", params![rows.len() as i64, hash]).unwrap();
 }
 
-/// The place of the event that has this in it.
-fn place(rows: &[Row], part: &str) -> usize {
-    rows.iter().position(|row| row.event.contains(part)).unwrap()
+/// The place of the first event of this kind that has this in it.
+fn place(rows: &[Row], kind: &str, part: &str) -> usize {
+    let kind = format!("{{\"event\":\"{kind}\"");
+    rows.iter().position(|row| row.event.starts_with(&kind) && row.event.contains(part)).unwrap()
 }
 
 type Harm = fn(&Connection, Vec<Row>);
@@ -78,22 +79,22 @@ type Harm = fn(&Connection, Vec<Row>);
 /// A name, and what somebody does to the journal of a run that was verified.
 const ALTERED: &[(&str, Harm)] = &[
     ("event-altered", |connection, mut rows| {
-        let place = place(&rows, "/a1");
+        let place = place(&rows, "intended", "/a1");
         rows[place].event = rows[place].event.replace("/a1", "/x1");
         replace(connection, &rows);
     }),
     ("event-is-no-json", |connection, mut rows| {
-        let place = place(&rows, "/a1");
+        let place = place(&rows, "intended", "/a1");
         rows[place].event.truncate(20);
         replace(connection, &rows);
     }),
     ("time-altered", |connection, mut rows| {
-        let place = place(&rows, "/a1");
+        let place = place(&rows, "intended", "/a1");
         rows[place].at = "2001-01-01T00:00:00Z".to_owned();
         replace(connection, &rows);
     }),
     ("hash-altered", |connection, mut rows| {
-        let place = place(&rows, "/a1");
+        let place = place(&rows, "intended", "/a1");
         rows[place].hash[0] ^= 1;
         replace(connection, &rows);
     }),
@@ -103,21 +104,21 @@ const ALTERED: &[(&str, Harm)] = &[
         replace(connection, &rows);
     }),
     ("event-deleted", |connection, rows| {
-        let sequence = place(&rows, "/a1") as i64 + 1;
+        let sequence = place(&rows, "intended", "/a1") as i64 + 1;
         connection.execute("DELETE FROM events WHERE sequence = ?1", [sequence]).unwrap();
     }),
     ("event-taken-out-and-renumbered", |connection, mut rows| {
-        rows.remove(place(&rows, "/a1"));
+        rows.remove(place(&rows, "intended", "/a1"));
         replace(connection, &rows);
         connection.execute("UPDATE runs SET sequence = sequence - 1", []).unwrap();
     }),
     ("events-swapped", |connection, mut rows| {
-        let (one, other) = (place(&rows, "/a1"), place(&rows, "/a2"));
+        let (one, other) = (place(&rows, "intended", "/a1"), place(&rows, "intended", "/a2"));
         rows.swap(one, other);
         replace(connection, &rows);
     }),
     ("event-put-in", |connection, mut rows| {
-        let place = place(&rows, "/a1");
+        let place = place(&rows, "intended", "/a1");
         rows.insert(place, rows[place].clone());
         replace(connection, &rows);
         connection.execute("UPDATE runs SET sequence = sequence + 1", []).unwrap();
@@ -161,9 +162,13 @@ fn an_altered_journal() {
     }
     // The same for whoever does not think of an audit; what is sound is shown all the same.
     alter(&journal, ALTERED[0].1);
-    for (name, command, code) in
-        [("resume", &["resume", "last"][..], 5), ("undo", &["undo", "last", "--yes"], 5), ("report", &["report", "last"], 5), ("runs", &["runs"], 0), ("show", &["show", "last"], 5)]
-    {
+    for (name, command, code) in [
+        ("resume", &["resume", "last"][..], 5),
+        ("undo", &["undo", "last", "--yes"], 5),
+        ("report", &["report", "last"], 5),
+        ("runs", &["runs"], 0),
+        ("show", &["show", "last"], 5),
+    ] {
         let ran = messages.shows(&world, &format!("{name}-of-an-altered-run"), world.shipped(command));
         assert_eq!(ran.code(), Some(code), "{ran}");
     }
@@ -172,7 +177,7 @@ fn an_altered_journal() {
     let head = world.ripcord(&["audit", "last"]).expect(0).stdout;
     let head = head.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap().to_owned();
     alter(&journal, |connection, mut rows| {
-        let place = place(&rows, "/a1");
+        let place = place(&rows, "intended", "/a1");
         rows[place].event = rows[place].event.replace("/a1", "/x1");
         forge(connection, &mut rows);
     });
@@ -181,7 +186,7 @@ fn an_altered_journal() {
 
     restore();
     alter(&journal, |connection, mut rows| {
-        let place = place(&rows, "execution-ended");
+        let place = place(&rows, "execution-ended", "");
         rows[place].event = rows[place].event.replace("execution-ended", "execution-parked");
         forge(connection, &mut rows);
     });
@@ -208,7 +213,11 @@ fn an_altered_journal() {
     let bytes = fs::read(&journal).unwrap();
     fs::write(&journal, &bytes[..5000]).unwrap();
     messages.shows(&world, "cut-short", world.shipped(&["audit", "last"]));
-    fs::write(&journal, "this is no database, but it is long enough to have a header of one, which is a hundred bytes.").unwrap();
+    fs::write(
+        &journal,
+        "this is no database, but it is long enough to have a header of one, which is a hundred bytes.",
+    )
+    .unwrap();
     messages.shows(&world, "not-a-database", world.shipped(&["audit", "last"]));
     fs::write(&journal, "").unwrap();
     messages.shows(&world, "emptied", world.shipped(&["audit", run.as_str()]));

@@ -56,11 +56,13 @@ impl Messages {
     /// Fails if a message was another one, or if there are snapshots of messages that nobody asks for.
     fn end(self) {
         let Self { subject, seen, failed } = self;
-        assert!(failed.is_empty(), "these messages on {subject} are other ones than those that were accepted: {failed:#?}");
+        assert!(
+            failed.is_empty(),
+            "these messages on {subject} are other ones than those that were accepted: {failed:#?}"
+        );
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/messages/snapshots").join(subject);
         let kept = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-        let kept: BTreeSet<String> =
-            kept.filter_map(|file| file.strip_suffix(".snap").map(str::to_owned)).collect();
+        let kept: BTreeSet<String> = kept.filter_map(|file| file.strip_suffix(".snap").map(str::to_owned)).collect();
         assert_eq!(kept, seen, "in {}", folder.display());
     }
 }
@@ -93,12 +95,20 @@ fn redact(text: &str) -> String {
             // The resolver's words are the machine's.
             (r"failed to lookup address information: [^\n;)]*", "failed to lookup address information: [why]"),
             (r"\bw\d+(/|\.git)", "[w]$1"),
+            (r"-w\d+@", "-[w]@"),
+            (r"mail\.invalid:\d+", "mail.invalid:[port]"),
+            (r"\((\d+(\.\d+)?|< ?\d+) (ms|s|µs|us)\)", "([took])"),
+            (r"(done in|FAILED after|expired|its last event was) \d[0-9.]*( ?(ms|s|min))( \d+ ?s)?", "$1 [took]"),
+            // What a run would do has its own tests.
+            (r"(?s)Preview of [^\n]*\n.*?\napproval: [^\n]*\n", "[preview]\n"),
         ];
         patterns.map(|(pattern, to)| (Regex::new(pattern).unwrap(), to)).into()
     });
     CHANGING.iter().fold(text.to_owned(), |text, (pattern, to)| pattern.replace_all(&text, *to).into_owned())
 }
 
-/// The words behind which root obeys the rights of files, as everybody else does.
-const WITHOUT_ROOTS_RIGHTS: &[&str] =
-    &["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search", "--"];
+/// Root obeys the rights of files then, as everybody else does.
+fn without_roots_rights(ripcord: Ripcord) -> Ripcord {
+    const RIGHTS: &str = "-dac_override,-dac_read_search";
+    ripcord.through("setpriv", &[&format!("--bounding-set={RIGHTS}"), &format!("--inh-caps={RIGHTS}"), "--"])
+}

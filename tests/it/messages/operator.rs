@@ -45,7 +45,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("rule-without-method", "GET /version", "/version"),
     ("rule-with-unknown-method", "GET /version", "GETT /version"),
     ("timeout-is-a-number", "write =", "timeout = 10\nwrite ="),
-    ("two-mistakes", "read  = [\"GET /version\", \"GET /applications/**\"]", "reed  = [\"GET /version\"]\ntimeout = \"soon\""),
+    (
+        "two-mistakes",
+        "read  = [\"GET /version\", \"GET /applications/**\"]",
+        "reed  = [\"GET /version\"]\ntimeout = \"soon\"",
+    ),
 ];
 
 /// The same, but known only once the connection is opened.
@@ -82,17 +86,21 @@ fn a_wrong_operators_file() {
     fs::write(world.path("binary.toml"), b"[http.coolify]\nurl = \"\xff\"\n").unwrap();
     messages.shows(&world, "binary", preview("binary.toml"));
     messages.shows(&world, "named-and-missing", preview("ripcrd.toml"));
-    messages.shows(&world, "named-in-the-environment-and-missing", world.shipped(&["preview", "coolify.toml"]).env("RIPCORD_CONFIG", "/nowhere/ripcord.toml"));
+    messages.shows(
+        &world,
+        "named-in-the-environment-and-missing",
+        world.shipped(&["preview", "coolify.toml"]).env("RIPCORD_CONFIG", "/nowhere/ripcord.toml"),
+    );
     messages.shows(&world, "plan-as-operators-file", preview("coolify.toml"));
 
     let elsewhere = world.path("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
-    messages.shows(&world, "nowhere", Ripcord::shipped(&[], &elsewhere, &["preview", "../coolify.toml"]));
+    messages.shows(&world, "nowhere", Ripcord::shipped(&elsewhere, &["preview", "../coolify.toml"]));
 
     // Root may read everything, unless it gives that right away.
     world.write("closed.toml", SOUND);
     fs::set_permissions(world.path("closed.toml"), fs::Permissions::from_mode(0o000)).unwrap();
-    let closed = Ripcord::shipped(super::WITHOUT_ROOTS_RIGHTS, &world.path(""), &["--config", "closed.toml", "preview", "coolify.toml"]);
+    let closed = super::without_roots_rights(preview("closed.toml"));
     messages.shows(&world, "not-readable", closed);
 
     assert!(!world.path("state/journal.sqlite").exists(), "nothing has begun");

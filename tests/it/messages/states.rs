@@ -98,7 +98,10 @@ fn a_service_that_can_not_be_reached_or_refuses() {
     messages.shows(&world, "unknown-name-in-a-condition", world.shipped(&["run", "typo.toml", "--yes"]));
 
     let service = |url: &str, rest: &str| {
-        world.write("ripcord.toml", &format!("[http.service]\nurl = \"{url}\"\nread = [\"GET /**\"]\nwrite = [\"POST /**\"]\n{rest}\n"));
+        world.write(
+            "ripcord.toml",
+            &format!("[http.service]\nurl = \"{url}\"\nread = [\"GET /**\"]\nwrite = [\"POST /**\"]\n{rest}\n"),
+        );
     };
     service("http://nowhere.invalid/", "");
     messages.shows(&world, "name-unknown", post(&world));
@@ -111,7 +114,11 @@ fn a_service_that_can_not_be_reached_or_refuses() {
     service(&format!("https://127.0.0.1:{}/admin", world.ledger.port()), "");
     messages.shows(&world, "plain-http-behind-https", post(&world));
     service("http://127.0.0.1:9/", "");
-    fs::write(world.path("ripcord.toml"), fs::read_to_string(world.path("ripcord.toml")).unwrap().replace("POST /**", "POST /b/*")).unwrap();
+    fs::write(
+        world.path("ripcord.toml"),
+        fs::read_to_string(world.path("ripcord.toml")).unwrap().replace("POST /**", "POST /b/*"),
+    )
+    .unwrap();
     messages.shows(&world, "not-allowed", post(&world));
     messages.end();
 }
@@ -127,7 +134,11 @@ fn code_that_can_not_be_taken_back() {
     messages.shows(&world, "dirty", connector(&world));
     fs::write(&file, before).unwrap();
 
-    messages.shows(&world, "unknown-version", world.shipped(&["run", "connector.toml", "--yes", "-p", "connector=facebook", "-p", "version=v9.9.9"]));
+    messages.shows(
+        &world,
+        "unknown-version",
+        world.shipped(&["run", "connector.toml", "--yes", "-p", "connector=facebook", "-p", "version=v9.9.9"]),
+    );
 
     world.repository.take_remote_away();
     messages.shows(&world, "remote-gone", connector(&world));
@@ -136,7 +147,10 @@ fn code_that_can_not_be_taken_back() {
     let other = World::new();
     other.connector_plan();
     git(&other.path(""), &["clone", "-q", &git(&other.path("genia"), &["remote", "get-url", "origin"]), "clone"]);
-    git(&other.path("clone"), &["-c", "user.name=x", "-c", "user.email=x@x.example", "commit", "-q", "--allow-empty", "-m", "Hotfix"]);
+    git(
+        &other.path("clone"),
+        &["-c", "user.name=x", "-c", "user.email=x@x.example", "commit", "-q", "--allow-empty", "-m", "Hotfix"],
+    );
     git(&other.path("clone"), &["push", "-q", "origin", "main"]);
     messages.shows(&other, "push-rejected", connector(&other));
 
@@ -152,13 +166,18 @@ fn a_program_that_fails() {
     let mut messages = Messages::about("programs");
     for (name, argv, rest) in [
         ("missing", "[\"no-such-program\", \"build\"]", ""),
-        ("fails", "[\"sh\", \"-c\", \"echo building; echo 'src/app.ts(3): error TS2304: cannot find name x' >&2; exit 3\"]", ""),
+        (
+            "fails",
+            "[\"sh\", \"-c\", \"echo building; echo 'src/app.ts(3): error TS2304: cannot find name x' >&2; exit 3\"]",
+            "",
+        ),
         ("too-slow", "[\"sh\", \"-c\", \"echo compiling; exec sleep 60\"]", "timeout = \"1s\""),
         ("folder-missing", "[\"true\"]", "cwd = \"nowhere\""),
     ] {
         let world = World::new();
         world.connector_plan();
-        let (before, after) = world.operator().split_once("[command.genia-build]").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let (before, after) =
+            world.operator().split_once("[command.genia-build]").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
         let after = after.split_once("\n\n").unwrap().1.to_owned();
         world.write("ripcord.toml", &format!("{before}[command.genia-build]\nargv = {argv}\n{rest}\n\n{after}"));
         messages.shows(&world, name, connector(&world));
@@ -209,13 +228,21 @@ fn a_state_folder_that_can_not_be_used() {
     messages.shows(&world, "others-can-read-the-journal", runs);
 
     let closed = state("closed", 0o500);
-    let bound = |arguments: &[&str]| Ripcord::shipped(super::WITHOUT_ROOTS_RIGHTS, &world.path(""), arguments);
-    messages.shows(&world, "not-writable", bound(run).env("RIPCORD_STATE", closed.to_str().unwrap()));
+    let bound = super::without_roots_rights;
+    messages.shows(&world, "not-writable", bound(world.shipped(run).env("RIPCORD_STATE", closed.to_str().unwrap())));
     let closed = readable.join("journal.sqlite");
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o400)).unwrap();
-    messages.shows(&world, "journal-not-writable", bound(run).env("RIPCORD_STATE", readable.to_str().unwrap()));
+    messages.shows(
+        &world,
+        "journal-not-writable",
+        bound(world.shipped(run).env("RIPCORD_STATE", readable.to_str().unwrap())),
+    );
     let beneath_a_file = world.path("plan.toml").join("state");
-    messages.shows(&world, "file-in-the-way", world.shipped(run).env("RIPCORD_STATE", beneath_a_file.to_str().unwrap()));
+    messages.shows(
+        &world,
+        "file-in-the-way",
+        world.shipped(run).env("RIPCORD_STATE", beneath_a_file.to_str().unwrap()),
+    );
     messages.shows(&world, "nowhere", world.shipped(run).without_env("RIPCORD_STATE").without_env("HOME"));
     if rustix::process::geteuid().is_root() {
         let foreign = state("foreign", 0o700);
@@ -233,11 +260,15 @@ fn a_state_folder_that_can_not_be_used() {
              RIPCORD_STATE={0}/state exec \"$@\"",
             mount.display()
         );
-        Ripcord::shipped(&["unshare", "-rm", "sh", "-c", &script, "sh"], &world.path(""), run)
+        world.shipped(run).through("unshare", &["-rm", "sh", "-c", &script, "sh"])
     };
     let ran = messages.shows(&world, "disk-full-for-plugins", full("small", 512, ""));
     assert_eq!(ran.code(), Some(2), "{ran}");
-    let compiled = format!("ln -s {} {}/state/components &&", world.path("state/components").display(), world.path("full").display());
+    let compiled = format!(
+        "ln -s {} {}/state/components &&",
+        world.path("state/components").display(),
+        world.path("full").display()
+    );
     let ran = messages.shows(&world, "disk-full-for-the-journal", full("full", 256, &compiled));
     assert_eq!(ran.code(), Some(2), "{ran}");
     let ran = messages.shows(&world, "disk-full-from-the-start", full("tiny", 8, ""));

@@ -5,7 +5,7 @@ mod journal;
 mod ledger;
 mod mail;
 mod program;
-mod repository;
+pub(crate) mod repository;
 mod served;
 
 use std::fmt::Debug;
@@ -22,8 +22,9 @@ use tempfile::TempDir;
 
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
-pub(crate) use program::{Ran, Ripcord};
-pub(crate) use repository::{CONNECTOR, Repository, git};
+pub(crate) use program::{Ran, Ripcord, Running};
+pub(crate) use repository::{CONNECTOR, Repository, copy, git};
+pub(crate) use served::Told;
 
 /// The bytes of GENIA's token: letters that stand nowhere else.
 pub(crate) const TOKEN: &str = "tok-Zq7XvKJw93-do-not-show";
@@ -141,7 +142,7 @@ impl World {
 
     /// The program as a user has it, at home in this world.
     pub(crate) fn shipped(&self, arguments: &[&str]) -> Ripcord {
-        Ripcord::shipped(&[], self.folder.path(), arguments)
+        Ripcord::shipped(self.folder.path(), arguments)
     }
 
     /// The journal that the program writes here.

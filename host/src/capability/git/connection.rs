@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::driver::LiveDriver;
@@ -16,6 +17,7 @@ use crate::capability::{
 };
 use crate::doctor::Exam;
 use crate::process::{GRACE, MARGIN};
+use crate::schema::{DurationText, texts};
 
 /// What takes longer hangs.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,8 +31,9 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// author = { name = "Rollback", email = "ops@example.org" }
 /// write  = ["restore src/lib/connectors/**", "commit src/lib/**", "reset", "revert", "push main"]
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "GitConnection")]
 pub struct Connection {
     /// The working copy's root; a relative path starts at the operator's file.
     pub path: PathBuf,
@@ -43,14 +46,16 @@ pub struct Connection {
     /// What may be changed: `restore PATH`, `commit PATH`, `push BRANCH`, `reset`, `revert`. Reads are
     /// always allowed.
     #[serde(default, deserialize_with = "known_operations", skip_serializing_if = "Rules::is_empty")]
+    #[schemars(schema_with = "rules_schema")]
     pub write: Rules,
     /// The longest that a local call, or `git` talking to the remote, may take; at most a day.
     #[serde(default = "two_minutes", with = "duration")]
+    #[schemars(with = "DurationText")]
     pub timeout: Duration,
 }
 
 /// Who commits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "Person")]
 pub struct Author {
     /// As in `user.name`.
@@ -59,10 +64,12 @@ pub struct Author {
     pub email: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Person {
+    /// As in `user.name`.
     name: String,
+    /// As in `user.email`.
     email: String,
 }
 
@@ -184,6 +191,11 @@ fn origin() -> String {
 
 fn two_minutes() -> Duration {
     Duration::from_secs(120)
+}
+
+/// As [`known_operations`] has it.
+fn rules_schema(_: &mut SchemaGenerator) -> Schema {
+    texts(r"^(restore|commit|push)( .*\S.*)?$|^(reset|revert)$")
 }
 
 fn known_operations<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Rules, D::Error> {

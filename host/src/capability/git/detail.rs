@@ -22,6 +22,10 @@ const CHANGES_MAX: usize = 20;
 /// How many of the commits that are taken back are listed.
 const COMMITS_MAX: usize = 10;
 
+/// How much of a commit's id is shown: more than git shows of it, and always as much, so that two
+/// previews can be compared. What would be sent has all of it.
+const ID_SHOWN: usize = 12;
+
 /// How far back a history is walked: what is older is a hundred thousand commits away.
 const WALK_MAX: usize = 100_000;
 
@@ -157,7 +161,10 @@ fn version(copy: &WorkingCopy, id: Oid, revision: &str) -> Result<Version, Failu
     } else {
         vec![revision.to_owned()]
     };
-    let name = if named.is_empty() { format!("commit {id}") } else { format!("commit {id} ({})", named.join(", ")) };
+    let mut name = format!("commit {}", &id.to_string()[..ID_SHOWN]);
+    if !named.is_empty() {
+        name.push_str(&format!(" ({})", named.join(", ")));
+    }
     Ok(Version {
         name,
         title: lossy(commit.summary_bytes().unwrap_or_default()),

@@ -3,6 +3,8 @@
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use crate::schema::text_schema;
+
 /// The URL below which all of a connection's requests stand: `http` or `https`, a host, a path, and
 /// nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,13 @@ impl BaseUrl {
         self.0.as_str().trim_end_matches('/').to_owned()
     }
 }
+
+text_schema!(
+    BaseUrl,
+    "BaseUrl",
+    r"^https?://[^?#]+$",
+    "An http:// or https:// URL without credentials, query and fragment."
+);
 
 impl TryFrom<String> for BaseUrl {
     type Error = String;

@@ -1,14 +1,15 @@
 //! Examines a service: the way to it, whether it lets ripcord in, and its clock.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{AGE, DATE, HeaderMap, LOCATION};
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, Url};
 
 use super::connection::{Auth, Connection, Kind};
 use super::driver::HttpDriver;
-use super::{address, tls};
+use super::{AddressRange, address, tls};
 use crate::doctor::network::{self, milliseconds};
 use crate::doctor::{Aspect, Exam};
 
@@ -17,6 +18,9 @@ const READS_MAX: usize = 3;
 
 /// How far two clocks may be apart before somebody should know.
 const SKEW_MAX: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long one of them may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What stands for a part of a path that a rule leaves open.
 const MADE_UP: &str = "ripcord-doctor";
@@ -40,16 +44,24 @@ pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
     Asking { connection, exam, driver }.ask(&reads).await;
 }
 
-/// Name, connection and encryption.
 async fn way(connection: &Connection, exam: &Exam<'_>) -> bool {
-    let url = connection.url.url();
+    examine_way(connection.url.url(), connection.ca_file.as_deref(), &connection.allow_addresses, exam).await
+}
+
+/// Name, connection and encryption: whether a service can be reached at all. Nothing is asked of it.
+pub(in crate::capability) async fn examine_way(
+    url: &Url,
+    ca_file: Option<&Path>,
+    allowed: &[AddressRange],
+    exam: &Exam<'_>,
+) -> bool {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
-    let allow = |found| address::check(host, found, &connection.allow_addresses).map_err(|refusal| refusal.to_string());
+    let allow = |found| address::check(host, found, allowed).map_err(|refusal| refusal.to_string());
     let Some(stream) = network::connect(exam, host, port, allow).await else { return false };
-    if !connection.url.is_encrypted() {
+    if url.scheme() != "https" {
         return true;
     }
-    let ca_file = connection.ca_file.as_ref().map(|path| exam.opening.base.join(path));
+    let ca_file = ca_file.map(|path| exam.opening.base.join(path));
     match tls::client_config(ca_file.as_deref(), true) {
         Ok(config) => network::handshake(exam, stream, host, config, "ca-file").await,
         Err(error) => {
@@ -106,9 +118,14 @@ impl Asking<'_> {
             let line = format!("{} {}", read.method, read.path);
             self.exam.trying(Aspect::Answer, line.as_str());
             let began = Instant::now();
-            let response = match self.driver.look(read.method, &read.path, true).await {
-                Ok(response) => response,
-                Err(failure) => {
+            let patience = self.connection.timeout.min(PATIENCE);
+            let response = match tokio::time::timeout(patience, self.driver.look(read.method, &read.path, true)).await {
+                Ok(Ok(response)) => response,
+                Err(_) => {
+                    let seen = format!("{line} gets no answer within {}", humantime::format_duration(patience));
+                    return self.exam.fault(Aspect::Answer, seen, "look at the service's own log");
+                }
+                Ok(Err(failure)) => {
                     return self.exam.fault(Aspect::Answer, failure.to_string(), "look at the service's own log");
                 }
             };
@@ -207,11 +224,17 @@ impl Asking<'_> {
             return self.exam.good(Aspect::Clock, "its clock and this machine's agree");
         }
         let which = if skew.is_positive() { "ahead of" } else { "behind" };
-        let apart = humantime::format_duration(Duration::from_secs(apart.as_secs().unsigned_abs()));
-        let seen = format!("this machine's clock is {apart} {which} the service's");
+        let seen = format!("this machine's clock is about {} {which} the service's", roughly(apart));
         let remedy = "see which is wrong (`timedatectl`): the times in the report will not fit the service's log";
         self.exam.warning(Aspect::Clock, seen, remedy);
     }
+}
+
+/// More than a minute in whole minutes.
+fn roughly(apart: SignedDuration) -> humantime::FormattedDuration {
+    let seconds = apart.as_secs().unsigned_abs();
+    let rounded = if seconds < 90 { seconds } else { (seconds + 30) / 60 * 60 };
+    humantime::format_duration(Duration::from_secs(rounded))
 }
 
 /// How far this machine's clock is ahead of the server's, as its `Date` shows it; none if it does not.

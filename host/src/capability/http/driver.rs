@@ -1,8 +1,5 @@
 //! The driver: sends a request, and says honestly what became of it.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,17 +9,13 @@ use reqwest::{Client, Method, Response, Url};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::address::Resolver;
+use super::client::Reach;
 use super::connection::{Auth, Connection};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::response::{self, BodyError};
-use super::{Call, Reply, tls, trouble};
+use super::{Call, Reply, trouble};
 use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::{Failure, Problem};
-
-/// A host that does not answer at all is found out before the attempt's deadline: without a
-/// connection nothing was sent, while a deadline would leave a doubt.
-const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
 /// The open connection to a service.
 pub(super) struct HttpDriver {
@@ -47,33 +40,9 @@ impl HttpDriver {
             None => None,
         };
         let ca_file = connection.ca_file.as_ref().map(|path| opening.base.join(path));
-        let tls = tls::client_config(ca_file.as_deref(), connection.url.is_encrypted())?;
-        let resolver = Arc::new(Resolver { allowed: connection.allow_addresses.clone().into() });
-        let client = |connections_idle_max| {
-            Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Arc::clone(&resolver))
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .retry(reqwest::retry::never())
-                .pool_max_idle_per_host(connections_idle_max)
-                .connect_timeout((connection.timeout / 2).min(CONNECT_TIMEOUT_MAX))
-                .user_agent(concat!("ripcord/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(|error| OpenError::Unusable(format!("no HTTP client: {}", trouble::chain(&error))))
-        };
-        Ok(Self {
-            connection: connection.clone(),
-            credentials,
-            reads: client(4)?,
-            // Two layers would send a request again by themselves. reqwest's own retries (of HTTP/2
-            // refusals) are off above. hyper-util's `retry_canceled_requests`, which reqwest leaves
-            // on, repeats only on a connection from the pool (`connection_reused` in its
-            // `try_send_request`): without idle connections there is no pool. It also saves the
-            // doubt that a kept connection leaves when the server closes it just then.
-            mutations: client(0)?,
-        })
+        let encrypted = connection.url.is_encrypted();
+        let reach = Reach::new(ca_file.as_deref(), encrypted, &connection.allow_addresses, connection.timeout)?;
+        Ok(Self { connection: connection.clone(), credentials, reads: reach.client(4)?, mutations: reach.client(0)? })
     }
 
     /// The response to one read, redirects included as they are; the body is left alone. `known` says

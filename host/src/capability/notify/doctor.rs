@@ -1,37 +1,101 @@
 //! Examines a channel without sending anything through it. Each kind of channel has its own way.
 
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
 use lettre::transport::smtp::Error as SmtpError;
+use rustix::fs::Access;
 use url::Host;
 
-use super::connection::{Connection, Smtp, Tls};
+use super::connection::{Channel, Connection, Mail, Smtp, Tls, Webhook, WebhookUrl};
+use super::file;
 use super::smtp::{GOODBYE_TIMEOUT, SmtpDriver, Step, said};
-use crate::capability::cause;
+use super::webhook::WebhookDriver;
+use crate::capability::{cause, http};
 use crate::doctor::network::{self, distrust};
 use crate::doctor::{Aspect, Exam};
 
+/// How long a mail server may take from its greeting to the login.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
-    mail(connection, exam).await;
+    match &connection.channel {
+        Channel::Mail(way) => mail(way, connection.timeout, exam).await,
+        Channel::Webhook(way) => webhook(way, connection.timeout, exam).await,
+        Channel::File(path) => local_file(&exam.opening.base.join(path), exam),
+    }
 }
 
-/// A mail server: up to the login, and then goodbye.
-async fn mail(connection: &Connection, exam: &Exam<'_>) {
-    let mut connection = connection.clone();
-    if !exam.has_secrets {
-        connection.smtp.user = None;
-        connection.smtp.password = None;
+/// A service: up to its TLS. Whoever asks it for more has sent a notice.
+async fn webhook(way: &Webhook, timeout: Duration, exam: &Exam<'_>) {
+    if !exam.has_secrets && matches!(way.url, WebhookUrl::Secret(_)) {
+        return exam.untried(Aspect::Connection, "nothing was reached for, because the address is missing");
     }
-    let driver = match SmtpDriver::open(&connection, exam.opening).await {
+    let way = match exam.has_secrets {
+        true => way.clone(),
+        // The way there is worth knowing without the key as well.
+        false => Webhook { key: None, ..way.clone() },
+    };
+    let driver = match WebhookDriver::open(&way, timeout, exam.opening).await {
         Ok(driver) => driver,
         Err(error) => return exam.fault(Aspect::Settings, error.to_string(), "correct it in ripcord.toml"),
     };
-    let smtp = &connection.smtp;
+    if http::examine_way(driver.url(), way.ca_file.as_deref(), &way.allow_addresses, exam).await {
+        let service = way.format.service();
+        exam.untried(Aspect::Login, format!("whether {service} takes a notice shows only when one is sent"));
+    }
+}
+
+/// A file: whether a line could be appended, without creating it.
+fn local_file(path: &Path, exam: &Exam<'_>) {
+    let shown = path.display();
+    match file::open(path, false) {
+        Ok(_) => exam.good(Aspect::Settings, format!("{shown} can be appended to")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+            match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+                Ok(()) => exam.good(Aspect::Folder, format!("{shown} is not there yet, and can be created")),
+                Err(error) => {
+                    let seen = format!("{shown} is not there, and can't be created in {}: {error}", folder.display());
+                    exam.fault(Aspect::Folder, seen, "create the folder for the user that runs ripcord");
+                }
+            }
+        }
+        Err(error) => {
+            let remedy = "name a regular file that the user that runs ripcord may write to";
+            exam.fault(Aspect::Settings, format!("{shown} can't be appended to: {error}"), remedy);
+        }
+    }
+}
+
+/// A mail server: up to the login, and then goodbye.
+async fn mail(way: &Mail, timeout: Duration, exam: &Exam<'_>) {
+    let mut way = way.clone();
+    if !exam.has_secrets {
+        way.smtp.user = None;
+        way.smtp.password = None;
+    }
+    let driver = match SmtpDriver::open(&way, timeout, exam.opening).await {
+        Ok(driver) => driver,
+        Err(error) => return exam.fault(Aspect::Settings, error.to_string(), "correct it in ripcord.toml"),
+    };
+    let smtp = &way.smtp;
     let server = format!("{}:{}", smtp.host, smtp.port());
     let host = Host::parse(&smtp.host).map_or_else(|_| smtp.host.clone(), |host| host.to_string());
     if network::connect(exam, &host, smtp.port(), |_| Ok(())).await.is_none() {
         return;
     }
     exam.trying(Aspect::Answer, format!("a conversation with {server}"));
-    match driver.connect().await {
+    let connected = match tokio::time::timeout(timeout.min(PATIENCE), driver.connect()).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            let within = humantime::format_duration(timeout.min(PATIENCE));
+            let seen = format!("{server} does not lead a mail server's conversation to its end within {within}");
+            return exam.fault(Aspect::Answer, seen, "see that this is a mail server's port for clients (587)");
+        }
+    };
+    match connected {
         Ok(mut session) => {
             passed(smtp, exam, None);
             let _ = tokio::time::timeout(GOODBYE_TIMEOUT, session.quit()).await;

@@ -15,21 +15,20 @@ use lettre::Message;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{self, Data, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use secrecy::ExposeSecret;
-use serde_json::Value;
 
-use super::connection::{Connection, Smtp, Tls};
-use super::{Address, Call, Reply, mail};
-use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
-use crate::failure::Failure;
+use super::channel::Deliver;
+use super::connection::{Mail, Smtp, Tls};
+use super::notice::Notice;
+use super::{Address, Reply, mail};
+use crate::capability::{Exactly, OpenError, Opening};
 
 /// How long a server may take to say goodbye, once it has the notice.
 pub(super) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The way to a mail server.
-#[derive(Clone)]
 pub(super) struct SmtpDriver {
     smtp: Smtp,
     tls: Option<TlsParameters>,
@@ -40,8 +39,8 @@ pub(super) struct SmtpDriver {
 }
 
 impl SmtpDriver {
-    pub(super) async fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
-        let Connection { smtp, from, to, timeout } = connection.clone();
+    pub(super) async fn open(mail: &Mail, timeout: Duration, opening: &Opening) -> Result<Self, OpenError> {
+        let Mail { smtp, from, to } = mail.clone();
         let credentials = match (&smtp.user, &smtp.password) {
             (Some(user), Some(password)) => {
                 let password = opening.secrets.get(password).await?.expose_secret().to_owned();
@@ -73,49 +72,24 @@ fn tls_parameters(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, O
 }
 
 #[async_trait]
-impl Driver for SmtpDriver {
-    type Call = Call;
-    type Reply = Reply;
-
+impl Deliver for SmtpDriver {
     fn place(&self) -> String {
         format!("mail to {} through {}", self.receivers(), self.server())
     }
 
-    fn exactly(&self, call: &Call) -> Exactly {
+    fn exactly(&self, notice: &Notice) -> Exactly {
         Exactly::new(format!("mail through {}", self.server()))
             .with("from", String::from(self.from.clone()))
             .with("to", self.receivers())
-            .with("subject", mail::subject(&call.subject))
-            .with("text", mail::body(call))
+            .with("subject", mail::subject(notice))
+            .with("text", mail::body(notice))
     }
 
-    async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
-        Err(Failure::permanent(format!("internal: the notice \"{}\" was taken for a read", call.subject)))
-    }
-
-    async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
-        Ok(Box::new(Notice { driver: self.clone(), mail: mail::compose(at, &self.from, &self.to, call) }))
-    }
-
-    async fn settle(&self, _at: &At, _call: &Call, _marker: Option<&Value>) -> Settlement<Reply> {
-        Settlement::Happened(Reply::PerhapsSent("the host stopped while sending".to_owned()))
-    }
-}
-
-/// A notice that nobody has heard of yet.
-struct Notice {
-    driver: SmtpDriver,
-    mail: Result<Message, String>,
-}
-
-#[async_trait]
-impl Prepared<Reply> for Notice {
-    async fn perform(self: Box<Self>) -> Result<Reply, Failure> {
-        let Self { driver, mail } = *self;
-        Ok(match mail {
-            Ok(mail) => driver.deliver(&mail).await,
+    async fn deliver(&self, notice: &Notice) -> Reply {
+        match mail::compose(notice, &self.from, &self.to) {
+            Ok(mail) => self.send(&mail).await,
             Err(why) => Reply::NotSent(why),
-        })
+        }
     }
 }
 
@@ -136,7 +110,7 @@ impl SmtpDriver {
         self.to.iter().cloned().map(String::from).collect::<Vec<_>>().join(", ")
     }
 
-    async fn deliver(&self, mail: &Message) -> Reply {
+    async fn send(&self, mail: &Message) -> Reply {
         let server = self.server();
         let mut delivery = Delivery { text_began: false, connection: None };
         let outcome = tokio::time::timeout(self.timeout, self.converse(&mut delivery, mail)).await;
@@ -176,7 +150,7 @@ impl SmtpDriver {
         }
         let sender = mail.envelope().from().cloned();
         connection
-            .command(Mail::new(sender, parameters))
+            .command(commands::Mail::new(sender, parameters))
             .await
             .map_err(|error| format!("MAIL FROM: {}", said(&error)))?;
         let mut refusals = Vec::new();

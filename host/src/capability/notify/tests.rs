@@ -28,6 +28,7 @@ async fn a_notice_arrives_as_one_plain_mail_that_says_what_the_plugin_said() {
         subject: "Rückgängig: facebook".to_owned(),
         text: "The connector is off.\n.\nMore soon — we're on it.".to_owned(),
         fields: vec![("version".to_owned(), "v1.4.2".to_owned()), ("by".to_owned(), "ops".to_owned())],
+        ..Call::default()
     };
     assert_eq!(send(&plain(mailbox.addr()), &notice).await, Reply::Sent);
 
@@ -57,6 +58,7 @@ async fn no_line_break_of_a_plugin_becomes_a_header_or_a_field() {
         subject: "Done\r\nBcc: everybody@example.org\n\nX: y".to_owned(),
         text: "text\r\n.\r\nMAIL FROM:<evil@example.org>\u{7}".to_owned(),
         fields: vec![("a\nb".to_owned(), "c\r\nverified: yes".to_owned())],
+        ..Call::default()
     };
     assert_eq!(send(&plain(mailbox.addr()), &notice).await, Reply::Sent);
     let mails = mailbox.messages();
@@ -236,7 +238,7 @@ fn plain(address: SocketAddr) -> Value {
 }
 
 fn notice() -> Call {
-    Call { subject: "Rolled back".to_owned(), text: "All is well.".to_owned(), fields: Vec::new() }
+    Call { subject: "Rolled back".to_owned(), text: "All is well.".to_owned(), ..Call::default() }
 }
 
 async fn send(table: &Value, call: &Call) -> Reply {

@@ -13,8 +13,8 @@ use wasmtime::component::{Component as Compiled, HasSelf, Linker};
 
 use self::values::parse_returned;
 use crate::capability::{Call, Invocation, Repeat, Reply};
-use crate::component::{LoadError, Unfit};
 use crate::component::guest::{Export, Guest, Returned};
+use crate::component::{LoadError, Unfit};
 use crate::failure::Failure;
 use crate::manifest::Kind;
 

@@ -308,14 +308,14 @@ fn for_programs() {
     assert_eq!(preview["approval"], json!(failing().digest()));
 }
 
-/// Only what is exact, a path or a command that somebody may have to copy, is ever wider than the page:
-/// one word, behind its label at most.
+/// Only what is exact, a path or a command that somebody may have to copy, is ever wider than the page,
+/// and on a phone not even that.
 #[test]
 fn what_is_not_exact_keeps_to_the_width() {
     for width in [40, 60, 80, 120] {
         for line in shown(&report(), width).lines().filter(|line| super::super::text::width(line) > width) {
             let is_command = line.starts_with("ripcord run ") || line.starts_with("approval: ");
-            assert!(is_command || line.split_whitespace().count() == 1, "{width}: {line}");
+            assert!(is_command || (width >= 60 && line.split_whitespace().count() == 1), "{width}: {line}");
         }
     }
 }
