@@ -121,14 +121,22 @@ impl Place {
     }
 }
 
+/// As many diagnostics are shown at once.
+const SHOWN_MAX: usize = 10;
+
 /// All that was found wrong in one go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// As text, one after the other; `colour` for a terminal.
+    /// As text, one after the other; `colour` for a terminal. Of very many only the first are shown: most
+    /// of the others come of them.
     pub fn render(&self, colour: bool) -> String {
-        self.0.iter().map(|diagnostic| diagnostic.render(colour)).collect::<Vec<_>>().join("\n\n")
+        let mut texts: Vec<_> = self.0.iter().take(SHOWN_MAX).map(|diagnostic| diagnostic.render(colour)).collect();
+        if let Some(more) = self.0.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+            texts.push(format!("and {more} more"));
+        }
+        texts.join("\n\n")
     }
 }
 

@@ -83,18 +83,19 @@ pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostic> {
         let problem = format!("it has {size} bytes, and {TEXT_BYTES_MAX} is the most that is read");
         return Err(failed(&problem).help("is it the right file?"));
     }
+    // A text of a program that writes UTF-16 has a zero behind each letter.
+    if matches!(bytes[..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b' '..=b'~' | b'\n', 0, ..]) {
+        return Err(failed("it is UTF-16").help("save it as UTF-8: the editor asks for the encoding"));
+    }
+    if bytes.contains(&0) {
+        return Err(failed("it is no text").help("is it the right file?"));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let (valid, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
-        let (what_it_is, help) = match bytes {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-                ("it is UTF-16", "save it as UTF-8: the editor asks for the encoding")
-            }
-            _ if bytes.contains(&0) => ("it is no text", "is it the right file?"),
-            _ => ("it is not UTF-8", "save it as UTF-8: the editor asks for the encoding"),
-        };
         let line = bytes[..valid].iter().filter(|&&byte| byte == b'\n').count() + 1;
         let byte = bytes[valid];
-        failed(&format!("{what_it_is} (byte {byte:#04x} in line {line})")).help(help)
+        failed(&format!("it is not UTF-8 (byte {byte:#04x} in line {line})"))
+            .help("save it as UTF-8: the editor asks for the encoding")
     })
 }
 

@@ -123,8 +123,8 @@ impl From<StorageError> for Fault {
 }
 
 impl From<UnusableState> for Fault {
-    fn from(error: UnusableState) -> Self {
-        Self::wrong(error.to_string())
+    fn from(UnusableState { path, problem, remedy }: UnusableState) -> Self {
+        Self::wrong(format!("the state folder {path} can't be used: {problem}")).hint(remedy)
     }
 }
 
@@ -174,7 +174,7 @@ impl From<BeginRunError> for Fault {
 fn damaged(altered: &Altered) -> Fault {
     let fault = Fault::faulty(altered.to_string()).means(altered.sound_part());
     let fault = match altered {
-        Altered::Blob { .. } => fault,
+        Altered::Blob { .. } | Altered::Missing { sequence: 1, .. } | Altered::Changed { sequence: 1, .. } => fault,
         Altered::Missing { run, .. }
         | Altered::Changed { run, .. }
         | Altered::Surplus { run, .. }

@@ -14,10 +14,11 @@ use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
 use crate::init::Starter;
 use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
-use crate::machine::{Fate, Mutation, State};
+use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
-use crate::present::{self, RunLine, Style, View, clean};
+use crate::present::left::left_to_do;
+use crate::present::{self, Left, RunLine, Style, View, clean};
 use crate::report::{Format, Report};
 use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay};
 
@@ -196,25 +197,20 @@ fn told(context: &Context, run: &RunId, stand: &Stand, state: &State, why: &str)
     for (call, what) in &unknown {
         err(&format!("in doubt: call {call}: {}; `ripcord resume` finds out whether it happened", clean(what)));
     }
-    for untold in untold(state) {
-        err(&format!("not told: {untold}"));
+    for hint in untold(run, state).iter().map(|hint| clean(hint)) {
+        err(&format!("hint: {hint}"));
     }
     for hint in what_next(run, stand, state) {
         err(&format!("hint: {hint}"));
     }
 }
 
-/// The notices that nobody has got. They stop no rollback, but somebody has to know.
-fn untold(state: &State) -> Vec<String> {
-    let mutations = state.executions.values().flat_map(|execution| execution.mutations());
-    let notices = mutations.filter(|(_, mutation)| mutation.request.call.is_notice());
-    let untold = notices.filter_map(|(_, mutation)| match &mutation.fate {
-        Fate::Answered(Err(failure)) => {
-            Some(format!("{}: {}", clean(&present::request(&mutation.request)), clean(&failure.to_string())))
-        }
-        _ => None,
-    });
-    untold.collect()
+/// The notices that have not reached anybody. They stop no rollback, but somebody has to know.
+fn untold(run: &RunId, state: &State) -> Vec<String> {
+    let left = left_to_do(state, run).into_iter();
+    left.filter(|left| matches!(left, Left::NotSent { .. } | Left::PerhapsSent { .. }))
+        .map(|left| left.words())
+        .collect()
 }
 
 /// The calls that may or may not have happened.

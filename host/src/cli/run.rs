@@ -152,7 +152,7 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
             if taken.record.state().has_effects() {
                 format!("take back what it did:  ripcord undo {run}")
             } else {
-                format!("nothing it did is left; what it did do:  ripcord show {run}")
+                format!("there is nothing of it to take back; what it did:  ripcord show {run}")
             },
         ));
     }
@@ -186,9 +186,10 @@ pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit
         }
         Some(_) => {}
     }
-    if !options.yes && !terminal::confirm(&question(&run, state)).await? {
+    let stays = || format!("run {run} stays as it was");
+    if !options.yes && !terminal::confirm(&question(&run, state)).await.map_err(|fault| fault.means(stays()))? {
         return Err(Fault::wrong("nobody agreed to take it back")
-            .means(format!("run {run} stays as it was"))
+            .means(stays())
             .hint("say yes at the prompt, or give --yes"));
     }
     taken.hold().await?;

@@ -114,9 +114,12 @@ fn file_name(engine: &Engine, digest: Digest) -> String {
 fn write(folder: &Path, path: &Path, compiled: &[u8]) -> Result<(), LoadError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let failed = |error: std::io::Error| {
-        // A temporary file's name in it would say nothing to anybody.
-        let error = error.raw_os_error().map_or(error, std::io::Error::from_raw_os_error);
-        LoadError::cache(folder, format!("can't keep a compiled plugin here: {error}"))
+        // The error itself names a temporary file, which says nothing to anybody.
+        let problem = match error.kind() {
+            std::io::ErrorKind::StorageFull => "the disk is full: make room on this file system".to_owned(),
+            kind => kind.to_string(),
+        };
+        LoadError::cache(folder, format!("a compiled plugin can't be kept there: {problem}"))
     };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     check_folder(folder)?;

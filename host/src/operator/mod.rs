@@ -56,6 +56,11 @@ impl Operator {
     /// a secret in the wrong place.
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         let Parsed { document, table } = Document::parse(name, text, mask::mask).map_err(Diagnostics)?;
+        if table.contains_key("step") && table.contains_key("name") {
+            let mistaken = Diagnostic::error(format!("{name} is a plan, and no operator's file"));
+            let place = document.key(&segments!["step"]);
+            return Err(mistaken.at(place).help("name the operator's file; a plan is given without --config").into());
+        }
         let mut reader = Reader { document: &document, wrong: Vec::new() };
         let mut connections = DeTable::new();
         let (mut secrets, mut named) = (BTreeMap::new(), BTreeSet::new());
@@ -270,7 +275,7 @@ fn names_in(value: &Spanned<DeValue<'_>>) -> BTreeSet<String> {
 /// it begins with (`ca-file has no use`).
 fn spoken_of(message: &str, value: &Spanned<DeValue<'_>>) -> Option<std::ops::Range<usize>> {
     let quoted = message.strip_prefix('`').and_then(|rest| rest.split('`').next());
-    let first = message.split([' ', '.']).next().unwrap_or_default();
+    let first = message.split([' ', '.', ':']).next().unwrap_or_default();
     match value.get_ref() {
         DeValue::String(text) => (quoted == Some(text.as_ref())).then(|| value.span()),
         DeValue::Array(items) => items.iter().find_map(|item| spoken_of(message, item)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Job, Seams, Unit};
 use crate::capability::{Capability, OpenError, Opening};
 use crate::component::{Component, Components, Ended, LoadError, bundled};
-use crate::diagnostic::{Diagnostic, Diagnostics, listed, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, listed, nearest};
 use crate::id::Digest;
 use crate::journal::RunStarted;
 use crate::manifest::Manifest;
@@ -89,7 +89,8 @@ pub async fn check<'a>(components: &Components, sources: Sources<'a>) -> Result<
     match plan::validate(plan, sources.operator, &manifests) {
         Ok(warnings) if wrong.is_empty() => Ok(Checked { sources, plugins, warnings }),
         Ok(found) | Err(Diagnostics(found)) => {
-            wrong.extend(found);
+            // What is probably not meant can wait for what is certainly wrong.
+            wrong.extend(found.into_iter().filter(|diagnostic| diagnostic.severity == Severity::Error));
             Err(Diagnostics::sorted(wrong).into())
         }
     }

@@ -9,6 +9,8 @@ use ripcord::id::Digest;
 use super::Messages;
 use crate::world::{World, guest};
 
+const ANY_DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
 /// A step that posts to this path of the service.
 fn step(id: &str, keys: &str, path: &str) -> String {
     format!(
@@ -35,7 +37,7 @@ fn wrong_arguments() {
         ("unknown-option", &["run", "plan.toml", "--yess"]),
         ("plan-missing", &["run"]),
         ("parameter-without-value", &["run", "plan.toml", "-p", "novalue"]),
-        ("yes-and-approved", &["run", "plan.toml", "--yes", "--approved", "sha256:1234"]),
+        ("yes-and-approved", &["run", "plan.toml", "--yes", "--approved", ANY_DIGEST]),
         ("run-without-terminal", &["run", "plan.toml"]),
         ("approved-is-no-digest", &["run", "plan.toml", "--approved", "yes"]),
         ("run-unknown", &["show", "20260101"]),
@@ -69,7 +71,7 @@ fn the_wrong_moment() {
     shows("abort-of-an-ended-run", &["abort", "last"], 2);
     shows("approve-where-no-gate-is", &["approve", "last", "a"], 2);
     shows("resolve-where-nothing-is-in-doubt", &["resolve", "last", "1.0", "--happened"], 2);
-    shows("audit-with-another-head", &["audit", "last", "--head", &format!("sha256:{}", "0".repeat(64))], 5);
+    shows("audit-with-another-head", &["audit", "last", "--head", ANY_DIGEST], 5);
 
     world.plan("done", &step("a", "", "a1"));
     world.ripcord(&["run", "done.toml", "--yes"]).expect(0);
@@ -121,7 +123,7 @@ fn the_wrong_moment() {
     );
     shows(
         "resolve-with-another-capabilitys-reply",
-        &["resolve", "last", "1.0", "--happened", "--reply", "{\"notify\": {\"sent\": true}}"],
+        &["resolve", "last", "1.0", "--happened", "--reply", "{\"notify\": \"sent\"}"],
         2,
     );
 
@@ -176,8 +178,7 @@ fn another_approval() {
     let ran = messages.shows(&world, "another-list", world.shipped(&arguments));
     assert_eq!(ran.code(), Some(2), "{ran}");
 
-    let unknown = format!("sha256:{}", "0".repeat(64));
-    let arguments = [&["run"], &connector[..], &["--approved", &unknown]].concat();
+    let arguments = [&["run"], &connector[..], &["--approved", ANY_DIGEST]].concat();
     messages.shows(&world, "never-seen-here", world.shipped(&arguments));
     assert_eq!(world.ledger.mutations(), [""; 0]);
     messages.end();

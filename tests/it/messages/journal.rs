@@ -2,6 +2,7 @@
 //! version.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, params};
@@ -161,6 +162,7 @@ fn an_altered_journal() {
         assert_eq!(ran.code(), Some(5), "{ran}");
     }
     // The same for whoever does not think of an audit; what is sound is shown all the same.
+    restore();
     alter(&journal, ALTERED[0].1);
     for (name, command, code) in [
         ("resume", &["resume", "last"][..], 5),
@@ -239,4 +241,5 @@ fn restore(journal: &Path, sound: &Path) {
         let _ = fs::remove_file(format!("{}{suffix}", journal.display()));
     }
     fs::copy(sound, journal).unwrap();
+    fs::set_permissions(journal, fs::Permissions::from_mode(0o600)).unwrap();
 }

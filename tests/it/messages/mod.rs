@@ -96,6 +96,7 @@ fn redact(text: &str) -> String {
             (r"failed to lookup address information: [^\n;)]*", "failed to lookup address information: [why]"),
             (r"\bw\d+(/|\.git)", "[w]$1"),
             (r"-w\d+@", "-[w]@"),
+            (r"PATH, which is `[^`]*`", "PATH, which is `[path]`"),
             (r"mail\.invalid:\d+", "mail.invalid:[port]"),
             (r"\((\d+(\.\d+)?|< ?\d+) (ms|s|µs|us)\)", "([took])"),
             (r"(done in|FAILED after|expired|its last event was) \d[0-9.]*( ?(ms|s|min))( \d+ ?s)?", "$1 [took]"),

@@ -95,8 +95,8 @@ fn a_wrong_plan() {
     let before = world.touched();
     let mut messages = Messages::about("plans");
 
-    world.write("sound.toml", SOUND);
-    world.ripcord(&["check", "sound.toml"]).expect(0);
+    world.write("facebook.toml", SOUND);
+    world.ripcord(&["check", "facebook.toml"]).expect(0);
     for (name, from, to) in WRONG {
         assert!(SOUND.contains(from), "{name}: there is no `{from}`");
         let file = format!("{name}.toml");
@@ -105,7 +105,8 @@ fn a_wrong_plan() {
         assert_eq!(ran.code(), Some(2), "{ran}");
     }
 
-    world.write("two.toml", &SOUND.replace("timeout = \"10m\"", "timeout = 10").replace("genia-users", "genia-usrs"));
+    let two = SOUND.replace("timeout = \"10m\"", "timeout = 10").replace("id = \"tell\"", "id = \"disable\"");
+    world.write("two.toml", &two);
     messages.shows(&world, "two-mistakes", world.shipped(&["check", "two.toml"]));
     world.write(
         "two-plugins.toml",
@@ -121,25 +122,28 @@ fn a_wrong_plan() {
     messages.shows(&world, "empty", world.shipped(&["check", "empty.toml"]));
     messages.shows(&world, "missing-file", world.shipped(&["check", "facebok.toml"]));
     messages.shows(&world, "folder", world.shipped(&["check", "genia"]));
-    fs::write(world.path("binary.toml"), b"name = \"x\"\n\xff\xfe\0").unwrap();
+    fs::write(world.path("binary.toml"), b"name = \"x\"\ntarget = \"caf\xe9\"\n").unwrap();
     messages.shows(&world, "binary", world.shipped(&["check", "binary.toml"]));
-    fs::write(world.path("utf-16.toml"), SOUND.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()).unwrap();
+    let utf_16 = SOUND.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    fs::write(world.path("utf-16.toml"), utf_16).unwrap();
     messages.shows(&world, "utf-16", world.shipped(&["check", "utf-16.toml"]));
+    fs::write(world.path("picture.toml"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    messages.shows(&world, "no-text", world.shipped(&["check", "picture.toml"]));
     world.write("huge.toml", &format!("{SOUND}\n# {}\n", "x".repeat(5 << 20)));
     messages.shows(&world, "huge", world.shipped(&["check", "huge.toml"]));
     messages.shows(&world, "operators-file-as-plan", world.shipped(&["check", "ripcord.toml"]));
 
-    messages.shows(&world, "parameter-missing", world.shipped(&["preview", "sound.toml"]));
-    messages.shows(&world, "parameter-unknown", world.shipped(&["preview", "sound.toml", "-p", "conector=facebook"]));
+    messages.shows(&world, "parameter-missing", world.shipped(&["preview", "facebook.toml"]));
+    messages.shows(&world, "parameter-unknown", world.shipped(&["preview", "facebook.toml", "-p", "conector=facebook"]));
     messages.shows(
         &world,
         "parameter-misses-its-pattern",
-        world.shipped(&["preview", "sound.toml", "-p", "connector=../../etc/passwd"]),
+        world.shipped(&["preview", "facebook.toml", "-p", "connector=../../etc/passwd"]),
     );
     messages.shows(
         &world,
         "parameter-twice",
-        world.shipped(&["preview", "sound.toml", "-p", "connector=facebook", "-p", "connector=mailchimp"]),
+        world.shipped(&["preview", "facebook.toml", "-p", "connector=facebook", "-p", "connector=mailchimp"]),
     );
 
     assert_eq!(world.touched().requests, before.requests);
