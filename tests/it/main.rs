@@ -13,6 +13,7 @@ mod messages;
 mod plans;
 mod preview;
 mod secrets;
+mod setup;
 mod side_by_side;
 mod telemetry;
 mod world;

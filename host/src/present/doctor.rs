@@ -92,3 +92,55 @@ fn aspect(aspect: Aspect) -> &'static str {
         Aspect::Journal => "journal",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn what_to_do_stands_below_what_was_found_and_a_servers_words_stay_words() {
+        let finding = |aspect, seen: &str, grade| Finding {
+            subject: "http.coolify".to_owned(),
+            aspect,
+            seen: seen.to_owned(),
+            grade,
+        };
+        let findings = [
+            finding(Aspect::Name, "coolify.example.org is 192.0.2.7", Grade::Good),
+            finding(
+                Aspect::Clock,
+                "this machine's clock is about 1h behind the service's",
+                Grade::warning(
+                    "see which is wrong (`timedatectl`): the times in the report will not fit the service's log",
+                ),
+            ),
+            finding(Aspect::Answer, "GET /version answers 302, and sends to \u{1b}[2Jx", Grade::Untried),
+            finding(
+                Aspect::Login,
+                "GET /version answers 401: it does not accept the credentials (secret `coolify`)",
+                Grade::fault("get a new one from the service, and put it where `coolify` comes from"),
+            ),
+        ];
+        let style = Style { colour: false, width: 80, zone: TimeZone::UTC };
+        insta::assert_snapshot!(examined("http.coolify", &findings, &style), @r#"
+        http.coolify
+          ok        name        coolify.example.org is 192.0.2.7
+          warning   clock       this machine's clock is about 1h behind the service's
+                                → see which is wrong (`timedatectl`): the times in the
+                                  report will not fit the service's log
+          not tried answer      GET /version answers 302, and sends to \u{1b}[2Jx
+          FAULT     login       GET /version answers 401: it does not accept the
+                                credentials (secret `coolify`)
+                                → get a new one from the service, and put it where
+                                  `coolify` comes from
+        "#);
+        insta::assert_snapshot!(diagnosis(&findings), @"1 fault to put right before a rollback can work (1 warning, 1 not tried)");
+        insta::assert_snapshot!(diagnosis(&findings[..1]), @"nothing stands in the way of a rollback");
+        insta::assert_snapshot!(finding_json(&findings[3]), @r#"{"aspect":"login","event":"finding","grade":"fault","remedy":"get a new one from the service, and put it where `coolify` comes from","seen":"GET /version answers 401: it does not accept the credentials (secret `coolify`)","subject":"http.coolify","version":1}"#);
+        // Colour only repeats what the words say.
+        let coloured = examined("http.coolify", &findings, &Style { colour: true, ..style.clone() });
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), examined("http.coolify", &findings, &style));
+    }
+}

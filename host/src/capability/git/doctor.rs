@@ -198,9 +198,10 @@ impl Local {
 
     fn author(&mut self, connection: &Connection, copy: &WorkingCopy) {
         let commits = connection.write.0.iter().any(|rule| matches!(rule.operation(), "commit" | "revert"));
-        if commits && let Err(failure) = copy.author(connection.author.as_ref(), Timestamp::now()) {
+        if commits && copy.author(connection.author.as_ref(), Timestamp::now()).is_err() {
+            let seen = format!("nobody is configured to commit in {}", copy.root.display());
             let remedy = "add  author = { name = \"…\", email = \"…\" }  to this connection";
-            self.note(Aspect::Settings, failure.to_string(), Grade::fault(remedy));
+            self.note(Aspect::Settings, seen, Grade::fault(remedy));
         }
     }
 }

@@ -82,9 +82,15 @@ pub struct Webhook {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("oneOf" = [
-    { "required": ["smtp", "from", "to"], "properties": { "to": { "minItems": 1 } } },
-    { "required": ["format"], "not": { "anyOf": [{ "required": ["smtp"] }, { "required": ["file"] }] } },
-    { "required": ["file"], "not": { "required": ["format"] } },
+    { "required": ["smtp", "from", "to"], "properties": {
+        "webhook": false, "format": false, "key": false, "page": false, "ca-file": false, "allow-addresses": false,
+        "file": false,
+    } },
+    { "required": ["format"], "properties": { "smtp": false, "from": false, "to": false, "file": false } },
+    { "required": ["file"], "properties": {
+        "webhook": false, "format": false, "key": false, "page": false, "ca-file": false, "allow-addresses": false,
+        "smtp": false, "from": false, "to": false,
+    } },
 ]))]
 struct Table {
     /// By mail: the mail server that takes them.
@@ -95,6 +101,7 @@ struct Table {
     from: Option<Address>,
     /// Whom a mail goes to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     to: Vec<Address>,
     /// To a service: its address, which may be a secret (`secret:NAME`) or written here. PagerDuty and
     /// Statuspage have one already; for Cachet it is the page's own address.
@@ -179,13 +186,6 @@ impl Address {
 }
 
 text_schema!(
-    WebhookUrl,
-    "WebhookUrl",
-    r"^(secret:.+|https?://.+)$",
-    "Where the service takes notices: `secret:NAME`, or an address that is no secret by itself."
-);
-
-text_schema!(
     Address,
     "Address",
     r"^[^\r\n]*@[^\r\n]*$",
@@ -224,6 +224,13 @@ pub enum WebhookUrl {
     /// It lets nobody in by itself.
     Open(Url),
 }
+
+text_schema!(
+    WebhookUrl,
+    "WebhookUrl",
+    r"^secret:.+$|^https?://[^#]+$",
+    "An address that is a secret, `secret:NAME`, or an http:// or https:// URL."
+);
 
 impl TryFrom<String> for WebhookUrl {
     type Error = String;
