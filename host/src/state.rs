@@ -43,7 +43,12 @@ impl StateDir {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, UnusableState> {
         let unusable = |path: &Path, error: &io::Error| UnusableState {
             path: path.display().to_string(),
-            problem: format!("can't be made or read ({error})"),
+            problem: match error.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "a file is in the way".to_owned(),
+                io::ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
+                io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+                _ => error.to_string(),
+            },
             remedy: "set RIPCORD_STATE to a folder that you can write".to_owned(),
         };
         let path = std::path::absolute(path.as_ref()).map_err(|error| unusable(path.as_ref(), &error))?;
@@ -77,6 +82,11 @@ impl StateDir {
         self.path.join("spool")
     }
 
+    /// The folder of what the previews of the last weeks have listed. All of it may be deleted at any time.
+    pub fn previews(&self) -> PathBuf {
+        self.path.join("previews")
+    }
+
     /// The folder of compiled plugins. All of it may be deleted at any time.
     pub fn components(&self) -> PathBuf {
         self.path.join("components")
@@ -102,7 +112,7 @@ fn locate(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Unusab
         Some(home) => Ok(home.join(".local/state/ripcord")),
         None => Err(UnusableState {
             path: "$RIPCORD_STATE".to_owned(),
-            problem: "neither it nor $XDG_STATE_HOME nor $HOME is set, so there is no place for the journal".to_owned(),
+            problem: "neither this nor $XDG_STATE_HOME nor $HOME is set, so there is no place for the journal".to_owned(),
             remedy: "set RIPCORD_STATE to a folder on a local disk that only you can write".to_owned(),
         }),
     }
@@ -114,14 +124,14 @@ fn check_private(path: &Path, owner: u32, mode: u32) -> Result<(), UnusableState
     let unusable = |problem, remedy| Err(UnusableState { path: path.display().to_string(), problem, remedy });
     if owner != user {
         return unusable(
-            format!("belongs to user {owner}, and ripcord runs as user {user}"),
+            format!("it belongs to user {owner}, and ripcord runs as user {user}"),
             "run it as its owner, or set RIPCORD_STATE to a folder of your own".to_owned(),
         );
     }
     if mode & 0o022 != 0 {
         return unusable(
             format!("others can write to it (mode {:04o}), and could slip in plugins or locks", mode & 0o7777),
-            format!("`chmod go-w {}`", path.display()),
+            format!("take that right away:  chmod go-w {}", path.display()),
         );
     }
     Ok(())

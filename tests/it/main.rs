@@ -9,6 +9,7 @@ mod docs;
 mod follow;
 mod hostile;
 mod interrupt;
+mod messages;
 mod notices;
 mod plans;
 mod preview;

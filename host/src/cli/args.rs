@@ -195,7 +195,7 @@ pub(super) struct RunOptions {
     pub yes: bool,
     /// Agree to exactly the preview of this name, as `ripcord preview` has printed it
     #[arg(long, value_name = "sha256:…")]
-    pub approved: Option<String>,
+    pub approved: Option<Digest>,
     #[command(flatten)]
     pub incident: IncidentOptions,
     #[command(flatten)]

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::args::{By, Global, PlanOptions, RunName};
 use super::exit::Fault;
 use super::output;
+use crate::capability::OpenError;
 use crate::component::Components;
+use crate::document::read_text;
 use crate::id::RunId;
 use crate::journal::{Event, HostAttached, Journal, RunLock, SqliteJournal};
 use crate::operator::{self, Operator};
 use crate::plan::Plan;
-use crate::runner::{AssembleError, Job, Seams, Sources, check, opening};
+use crate::runner::{AssembleError, Job, Seams, Sources, Unopened, check, opening};
 use crate::state::{StateDir, UnusableState};
 use crate::telemetry::Log;
 
@@ -63,8 +65,7 @@ impl Context {
     pub(super) fn files(&self, options: &PlanOptions) -> Result<Files, Fault> {
         let operator = self.operator(None)?;
         let path = &options.plan;
-        let plan_text = std::fs::read_to_string(path)
-            .map_err(|error| Fault::wrong(format!("can't read the plan {}: {error}", path.display())))?;
+        let plan_text = read_text("the plan", path)?;
         let plan = Plan::parse(&path.display().to_string(), &plan_text)?;
         let plan_path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Ok(Files { operator, plan, plan_path, plan_text })
@@ -94,16 +95,14 @@ impl Context {
         let opening = opening(sources.operator, &state.spool(), &program()?);
         self.log.hide(opening.secrets.scrubber());
         let operator_path = sources.operator.path.clone();
+        let begins = sources.kept.is_none();
         let checked = check(components, sources).await?;
-        output::warnings(&checked.warnings);
-        checked.open(&opening, &self.seams).await.map_err(|error| {
-            let hint = match &error {
-                AssembleError::Open { connection, .. } => {
-                    Some(format!("see [{connection}] in {}", operator_path.display()))
-                }
-                AssembleError::Files(_) | AssembleError::Plugin { .. } => None,
-            };
-            Fault { hints: hint.into_iter().collect(), ..Fault::from(error) }
+        if begins {
+            output::warnings(&checked.warnings);
+        }
+        checked.open(&opening, &self.seams).await.map_err(|error| match error {
+            AssembleError::Open(unopened) => unusable(&unopened, &operator_path),
+            AssembleError::Files(diagnostics) => diagnostics.into(),
         })
     }
 
@@ -111,7 +110,8 @@ impl Context {
     pub(super) async fn run_id(&self, journal: &dyn Journal, name: &RunName) -> Result<RunId, Fault> {
         let runs = journal.runs().await?;
         if name.run == "last" {
-            return runs.first().cloned().ok_or_else(|| Fault::wrong("there is no run yet"));
+            let none = || Fault::wrong("there is no run yet").hint("begin one:  ripcord run PLAN");
+            return runs.first().cloned().ok_or_else(none);
         }
         if let Some(exact) = runs.iter().find(|run| run.as_str() == name.run) {
             return Ok(exact.clone());
@@ -122,7 +122,9 @@ impl Context {
             (None, _) => Err(Fault::wrong(format!("there is no run `{}`", name.run))
                 .hint("`ripcord runs` lists the runs that there are")),
             (Some(one), Some(other)) => {
-                Err(Fault::wrong(format!("`{}` is a part of more than one run's name: {one}, {other}, …", name.run)))
+                let more = if matching.next().is_some() { ", …" } else { "" };
+                let message = format!("`{}` is a part of more than one run's name: {one}, {other}{more}", name.run);
+                Err(Fault::wrong(message).hint("say more of the name; the last four letters tell runs apart"))
             }
         }
     }
@@ -132,6 +134,25 @@ impl Context {
             || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
         by.by.clone().or_else(user).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     }
+}
+
+/// Connections that can't be opened.
+fn unusable(unopened: &[Unopened], operator: &Path) -> Fault {
+    let message = match unopened {
+        [Unopened { connection, problem }] => format!("[{connection}] can't be used: {problem}"),
+        several => {
+            let lines = several.iter().map(|Unopened { connection, problem }| format!("\n  [{connection}]  {problem}"));
+            format!("{} connections can't be used:{}", several.len(), lines.collect::<String>())
+        }
+    };
+    let about_secrets = unopened.iter().any(|unopened| matches!(unopened.problem, OpenError::Secret(_)));
+    let fault = Fault::wrong(message);
+    let fault = if about_secrets {
+        fault.hint(format!("[secrets] in {} says where each secret comes from", operator.display()))
+    } else {
+        fault.hint(format!("see it in {}", operator.display()))
+    };
+    fault.hint("`ripcord doctor` tries all connections at once")
 }
 
 /// This program, absolute: it starts its own supervisors.

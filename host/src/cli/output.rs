@@ -17,7 +17,8 @@ use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
 use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
-use crate::present::{self, RunLine, Style, View, clean};
+use crate::present::left::left_to_do;
+use crate::present::{self, Left, RunLine, Style, View, clean};
 use crate::report::{Format, Report};
 use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay};
 
@@ -54,8 +55,11 @@ pub(super) fn error(fault: &Fault) {
         What::Message(message) => err(&format!("error: {}", clean_lines(message))),
         What::Diagnostics(diagnostics) => err(&diagnostics.render(stderr_style().colour)),
     }
-    if !fault.hints.is_empty() {
+    if !fault.meaning.is_empty() || !fault.hints.is_empty() {
         err("");
+    }
+    if !fault.meaning.is_empty() {
+        err(&format!("note: {}", clean_lines(&fault.meaning)));
     }
     for hint in &fault.hints {
         err(&format!("hint: {}", clean_lines(hint)));
@@ -70,6 +74,7 @@ fn clean_lines(text: &str) -> String {
 pub(super) fn warnings(warnings: &[Diagnostic]) {
     for warning in warnings {
         err(&warning.render(stderr_style().colour));
+        err("");
     }
 }
 
@@ -192,9 +197,20 @@ fn told(context: &Context, run: &RunId, stand: &Stand, state: &State, why: &str)
     for (call, what) in &unknown {
         err(&format!("in doubt: call {call}: {}; `ripcord resume` finds out whether it happened", clean(what)));
     }
+    for hint in untold(run, state).iter().map(|hint| clean(hint)) {
+        err(&format!("hint: {hint}"));
+    }
     for hint in what_next(run, stand, state) {
         err(&format!("hint: {hint}"));
     }
+}
+
+/// The notices that have not reached anybody. They stop no rollback, but somebody has to know.
+fn untold(run: &RunId, state: &State) -> Vec<String> {
+    let left = left_to_do(state, run).into_iter();
+    left.filter(|left| matches!(left, Left::NotSent { .. } | Left::PerhapsSent { .. }))
+        .map(|left| left.words())
+        .collect()
 }
 
 /// The calls that may or may not have happened.
@@ -294,6 +310,25 @@ pub(super) fn audited(context: &Context, run: &RunId, events: usize, head: Head)
         object(&json!({ "version": 1, "event": "audited", "run": run, "events": events, "head": head.hash }));
     } else {
         out(&format!("run {run}: all {events} events are as they were written; head {}", head.hash));
+    }
+}
+
+/// As [`audited`], against a head that was kept when the run was shorter.
+pub(super) fn audited_since(context: &Context, run: &RunId, events: usize, head: Head, place: u64) {
+    if context.global.json {
+        object(&json!({
+            "version": 1,
+            "event": "audited",
+            "run": run,
+            "events": events,
+            "head": head.hash,
+            "kept-head-is-of": place,
+        }));
+    } else {
+        out(&format!(
+            "run {run}: all {events} events are as they were written; head {}; the head that was given is of event {place}",
+            head.hash
+        ));
     }
 }
 

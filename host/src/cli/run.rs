@@ -20,7 +20,7 @@ use crate::machine::State;
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
 use crate::record::{Record, look};
-use crate::runner::{self, Checks, Job, PreviewReport, RunError, Runner, Sources, Stand};
+use crate::runner::{self, Agreement, Checks, Job, PreviewReport, RunError, Runner, Sources, Stand};
 use crate::state::StateDir;
 use crate::telemetry::Export;
 
@@ -50,6 +50,10 @@ pub(super) async fn preview(context: &Context, options: &PreviewOptions) -> Resu
     let components = context.components(&state)?;
     let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
     let report = previewed(context, &components, &job, Checks::Asked).await?;
+    // For whoever runs it later, and finds that something is another one by then.
+    if let Err(error) = Agreement::of(&job, &report).keep(&state.previews(), report.digest()) {
+        tracing::warn!(%error, "what this preview lists can't be kept in {}", state.previews().display());
+    }
     output::preview(context, &report, options.verbose, &run_exactly(context, &options.plan, &report));
     Ok(Exit::Done)
 }
@@ -68,6 +72,24 @@ fn run_exactly(context: &Context, options: &PlanOptions, report: &PreviewReport)
 }
 
 pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, Fault> {
+    let Begun { components, journal, job, record, terminal, interrupts, lock: _lock } =
+        begin(context, options).await.map_err(Fault::before_the_run)?;
+    output::began(record.run());
+    drive(context, components, journal, job, record, terminal, interrupts).await
+}
+
+/// A run that has begun, in this process's hands.
+struct Begun {
+    components: Components,
+    journal: Arc<dyn Journal>,
+    job: Job,
+    record: Record,
+    terminal: Terminal,
+    interrupts: Interrupts,
+    lock: RunLock,
+}
+
+async fn begin(context: &Context, options: RunOptions) -> Result<Begun, Fault> {
     let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
@@ -82,19 +104,19 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
     let report = interrupts.before_the_run(previewed(context, &components, &job, checks)).await??;
     output::preview_for_run(&report);
     let by = context.by(&options.by);
-    interrupts.before_the_run(agree(&report, &options)).await??;
+    interrupts.before_the_run(agree(&state, &job, &report, &options)).await??;
 
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
     let noted = noted(options.incident, by.clone());
     let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
-    output::began(&run);
-    drive(context, components, journal, job, record, Terminal::new(by, options.yes), interrupts).await
+    let terminal = Terminal::new(by, options.yes);
+    Ok(Begun { components, journal, job, record, terminal, interrupts, lock })
 }
 
 /// Goes on with a run.
 pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fault> {
-    let mut taken = take(context, name).await?.taken()?;
+    let mut taken = take(context, name, "resume").await?.taken()?;
     if let Some((outcome, why)) = taken.record.state().ended.clone() {
         if outcome != RunOutcome::Halted || !taken.record.state().can_verify_again() {
             let stand = Stand::Ended(outcome, why);
@@ -115,7 +137,7 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
 pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit, Fault> {
     let by = context.by(&options.by);
     let event = Event::AbortRequested { by };
-    let mut taken = match take(context, &options.run).await? {
+    let mut taken = match take(context, &options.run, "abort").await? {
         Taking::Taken(taken) => taken,
         Taking::Carried { run, pid, journal } => {
             append_as_person(journal.as_ref(), &run, event).await?;
@@ -126,8 +148,13 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
     };
     if let Some((outcome, _)) = &taken.record.state().ended {
         let run = taken.record.run();
-        return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop"))
-            .hint(format!("take back what it did:  ripcord undo {run}")));
+        return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop")).hint(
+            if taken.record.state().has_effects() {
+                format!("take back what it did:  ripcord undo {run}")
+            } else {
+                format!("there is nothing of it to take back; what it did:  ripcord show {run}")
+            },
+        ));
     }
     let interrupts = taken.attach().await?;
     taken.record.commit(event).await?;
@@ -137,25 +164,33 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
 /// Takes back what a finished run did.
 pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit, Fault> {
     let by = context.by(&options.by);
-    let mut taken = take(context, &options.run).await?.taken()?;
+    let mut taken = take(context, &options.run, "undo").await?.taken()?;
     let run = taken.record.run().clone();
     let state = taken.record.state();
     match &state.ended {
         None => {
             return Err(Fault::wrong(format!("run {run} has not ended"))
+                .hint(format!("go on with it:  ripcord resume {run}"))
                 .hint(format!("stop it and take it back:  ripcord abort {run}")));
         }
-        Some((RunOutcome::Undone, _)) => return Err(Fault::wrong(format!("run {run} was already taken back"))),
+        Some((RunOutcome::Undone, _)) => {
+            return Err(Fault::wrong(format!("run {run} was already taken back"))
+                .hint(format!("what was done, and what was taken back:  ripcord show {run}")));
+        }
         Some(_) if !state.has_effects() => {
             return Err(Fault {
                 exit: Exit::Unchanged,
                 ..Fault::wrong(format!("run {run} has changed nothing that could be taken back"))
+                    .hint(format!("what it did:  ripcord show {run}"))
             });
         }
         Some(_) => {}
     }
-    if !options.yes && !terminal::confirm(&question(&run, state)).await? {
-        return Err(Fault::wrong("nothing was done").hint("say yes at the prompt, or give --yes"));
+    let stays = || format!("run {run} stays as it was");
+    if !options.yes && !terminal::confirm(&question(&run, state)).await.map_err(|fault| fault.means(stays()))? {
+        return Err(Fault::wrong("nobody agreed to take it back")
+            .means(stays())
+            .hint("say yes at the prompt, or give --yes"));
     }
     taken.hold().await?;
     let interrupts = taken.attach().await?;
@@ -209,11 +244,22 @@ impl Taking {
 }
 
 /// Takes a run over: its lock, its plan and plugins as they were, the operator's file as it is today.
-async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
+/// `command` is what somebody asks again for once what is in the way was put right.
+async fn take(context: &Context, name: &RunName, command: &str) -> Result<Taking, Fault> {
     let state = context.state()?;
     let journal = context.journal(&state)?;
     let run = context.run_id(journal.as_ref(), name).await?;
-    let lock = match RunLock::acquire(&state, &run) {
+    let again = format!("ripcord {command} {run}");
+    take_over(context, &state, journal, &run).await.map_err(|fault| fault.leaves(&run, &again))
+}
+
+async fn take_over(
+    context: &Context,
+    state: &StateDir,
+    journal: Arc<dyn Journal>,
+    run: &RunId,
+) -> Result<Taking, Fault> {
+    let lock = match RunLock::acquire(state, run) {
         Ok(lock) => lock,
         Err(LockError::Locked { run, by }) => {
             let pid = by.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
@@ -221,8 +267,8 @@ async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
         }
         Err(error) => return Err(error.into()),
     };
-    let components = context.components(&state)?;
-    let (started, kept) = kept(journal.as_ref(), &run).await?;
+    let components = context.components(state)?;
+    let (started, kept) = kept(journal.as_ref(), run).await?;
     let operator = context.operator(Some(started.operator_path.as_ref()))?;
     let plan_text = String::from_utf8_lossy(&journal.blob(started.plan).await?).into_owned();
     let plan = Plan::parse(&started.plan_path, &plan_text)?;
@@ -235,10 +281,10 @@ async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
         operator: &operator,
         kept: Some(&kept),
     };
-    let mut job = context.job(&components, &state, sources).await?;
+    let mut job = context.job(&components, state, sources).await?;
     // What the guests were allowed is kept with the run.
     job.limits = started.limits.clone();
-    let record = Record::open(Arc::clone(&journal), &run).await?;
+    let record = Record::open(Arc::clone(&journal), run).await?;
     let by = context.by(&super::args::By { by: None });
     Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, lock })))
 }
@@ -392,28 +438,41 @@ async fn refuse_if_held(state: &StateDir, journal: &dyn Journal, job: &Job) -> R
 }
 
 /// A person's agreement to exactly this preview.
-async fn agree(report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
-    if options.yes {
+async fn agree(state: &StateDir, job: &Job, report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
+    let digest = report.digest();
+    if options.yes || options.approved == Some(digest) {
         return Ok(());
     }
-    let digest = report.digest().to_string();
-    match &options.approved {
-        Some(approved) if *approved == digest => return Ok(()),
-        Some(_) => output::note(
-            "what was approved is not what a run would do now: the plan, a parameter, a plugin, a rule or the list of changes is another one",
-        ),
-        None => {}
-    }
-    if !terminal::is_interactive() {
-        let fault = match options.approved {
-            Some(_) => Fault::wrong("the approval does not fit, and nobody is here to ask; nothing was touched"),
-            None => Fault::wrong("nobody is here to agree to the preview; nothing was touched"),
+    let differs = options.approved.map(|approved| {
+        let then = Agreement::find(&state.previews(), approved);
+        let differences = then.map(|then| then.differences(&Agreement::of(job, report))).unwrap_or_default();
+        let differences = if differences.is_empty() {
+            vec![
+                "which part of it differs can't be said, because it was not previewed with this state folder: the \
+                 plan, a parameter, a plugin, the operator's file or the list of changes"
+                    .to_owned(),
+            ]
+        } else {
+            differences
         };
-        return Err(fault
-            .hint(format!("agree to exactly this preview with  --approved {digest}"))
-            .hint("or to whatever is listed with  --yes"));
+        format!("what was approved is not what a run would do now:\n  {}", differences.join("\n  "))
+    });
+    if terminal::is_interactive() {
+        if let Some(differs) = differs {
+            output::note(&clean_lines(&differs));
+        }
+        let agreed = terminal::confirm("Make these changes?").await?;
+        return if agreed { Ok(()) } else { Err(Fault::wrong("nobody agreed to the preview")) };
     }
-    if terminal::confirm("Make these changes?").await? { Ok(()) } else { Err(Fault::wrong("nothing was touched")) }
+    let fault = Fault::wrong(differs.unwrap_or_else(|| "nobody is here to agree to the preview".to_owned()));
+    Err(fault
+        .hint(format!("agree to exactly this preview with  --approved {digest}"))
+        .hint("or to whatever is listed with  --yes"))
+}
+
+/// Values of parameters may be in it.
+fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
 fn sources<'a>(

@@ -22,7 +22,7 @@ pub(super) fn is_interactive() -> bool {
 /// Asks a question with yes or no; no unless said.
 pub(super) async fn confirm(question: &str) -> Result<bool, Fault> {
     if !is_interactive() {
-        return Err(Fault::wrong(format!("nobody is here to answer: {question} Nothing was done")).hint("give --yes"));
+        return Err(Fault::wrong(format!("nobody is here to answer: {question}")).hint("give --yes"));
     }
     let answer = ask(&format!("{question} [y/N] ")).await.unwrap_or_default();
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -215,6 +215,11 @@ impl Returned {
 }
 
 /// A host's stop travels through the guest as an error; what else ends a guest is its own trap.
+/// What `describe` has returned is no manifest.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoManifest(pub(super) String);
+
 fn ended(error: wasmtime::Error, limits: &Limits) -> Ended {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return Ended::Stopped(stop.clone());
@@ -228,7 +233,10 @@ fn ended(error: wasmtime::Error, limits: &Limits) -> Ended {
             format!("it handed the host more than {} bytes at once (limits.value-bytes-max)", limits.value_bytes_max),
         )
         .into(),
-        None => Ended::Trapped(format!("it trapped: {error:#}")),
+        None => match error.downcast_ref::<NoManifest>() {
+            Some(why) => Ended::Trapped(why.to_string()),
+            None => Ended::Trapped(format!("it trapped: {error:#}")),
+        },
     }
 }
 

@@ -4,6 +4,7 @@
 mod chain;
 mod event;
 mod gate;
+mod harm;
 mod incident;
 mod limits;
 mod lock;
@@ -22,6 +23,7 @@ use crate::id::{Digest, RunId};
 pub use chain::Altered;
 pub use event::*;
 pub use gate::{Answer, Behind, GateId, GateOpened};
+pub use harm::Harm;
 pub use incident::IncidentNoted;
 pub use limits::Limits;
 pub use lock::{LockError, RunLock};
@@ -161,6 +163,21 @@ pub enum AppendError {
     Storage(#[from] StorageError),
 }
 
+/// What of an altered record is as it was written: the events before the first one that is not.
+#[derive(Debug, Clone, Default)]
+pub struct Sound {
+    /// From where the reading began on.
+    pub events: Vec<Recorded>,
+    /// The last of them.
+    pub head: Option<Head>,
+}
+
+impl From<Altered> for ReadError {
+    fn from(altered: Altered) -> Self {
+        Self::Altered(altered, Sound::default())
+    }
+}
+
 /// Why something can't be read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
@@ -171,8 +188,8 @@ pub enum ReadError {
     #[error("the journal does not have {0}")]
     NoSuchBlob(Digest),
     /// The record is not what was written.
-    #[error(transparent)]
-    Altered(#[from] Altered),
+    #[error("{0}")]
+    Altered(Altered, Sound),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -218,10 +218,9 @@ impl Pipeline {
 
     /// The wait before another attempt. Nothing is under way, so a run that is to pause does it here.
     async fn pause(&self, delay: Duration) -> Result<(), Stop> {
-        let mut interrupt = self.setting.interrupt.clone();
         tokio::select! {
             () = tokio::time::sleep(delay) => Ok(()),
-            _ = interrupt.wait_for(|&wanted| wanted) => Err(Stop::Interrupted),
+            () = self.interruption() => Err(Stop::Interrupted),
         }
     }
 

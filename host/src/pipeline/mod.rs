@@ -158,11 +158,18 @@ impl Pipeline {
 
     /// What has no effect is given up when the run is to stop: it is done again when the run goes on.
     async fn unless_interrupted<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
-        let mut interrupt = self.setting.interrupt.clone();
         tokio::select! {
             biased;
             done = work => done,
-            _ = interrupt.wait_for(|&wanted| wanted) => Err(Stop::Interrupted),
+            () = self.interruption() => Err(Stop::Interrupted),
+        }
+    }
+
+    /// Comes when the run is to pause. In a preview and in a replay nobody is there to wish it: never.
+    async fn interruption(&self) {
+        let mut interrupt = self.setting.interrupt.clone();
+        if interrupt.wait_for(|&wanted| wanted).await.is_err() {
+            std::future::pending().await
         }
     }
 
@@ -261,10 +268,9 @@ impl Caller for Pipeline {
         if left.is_zero() {
             return Ok(());
         }
-        let mut interrupt = self.setting.interrupt.clone();
         tokio::select! {
             () = tokio::time::sleep(left) => Ok(()),
-            _ = interrupt.wait_for(|&wanted| wanted) => Err(Stop::Interrupted),
+            () = self.interruption() => Err(Stop::Interrupted),
         }
     }
 

@@ -24,7 +24,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::document::Document;
+use crate::diagnostic::Place;
+use crate::document::{Document, segments};
 use crate::id::Digest;
 use crate::journal::{CheckShape, OnFailure, Shape, StepShape};
 use crate::language::Language;
@@ -231,6 +232,15 @@ impl Plan {
     /// The step with this id.
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Where it names the plugin of a step or a check.
+    pub(crate) fn place_of_plugin(&self, id: &str) -> Place {
+        let (list, index) = match self.steps.iter().position(|step| step.id == id) {
+            Some(index) => ("step", index),
+            None => ("verify", self.verify.iter().position(|check| check.id == id).unwrap_or_default()),
+        };
+        self.document.value(&segments![list, index, "use"])
     }
 
     /// The check with this id.

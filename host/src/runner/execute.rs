@@ -151,7 +151,7 @@ pub(super) fn judged(unit: &Unit, verdict: &Value, scope: &Scope) -> (CheckOutco
     match expect.evaluate(&variables) {
         Ok(true) => (CheckOutcome::Pass, format!("{summary}; {expect_text} holds")),
         Ok(false) => (CheckOutcome::Fail, format!("{summary}; {expect_text} does not hold")),
-        Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {expect_text} can't be evaluated: {error}")),
+        Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {error}")),
     }
 }
 

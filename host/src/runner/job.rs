@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -87,13 +88,35 @@ impl Unit {
     }
 }
 
+/// What an approval is bound to, besides the calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Bound {
+    /// The plan's text.
+    pub plan: Digest,
+    /// The values of its parameters.
+    pub params: BTreeMap<String, String>,
+    /// The plugin of each step and check.
+    pub plugins: BTreeMap<String, Digest>,
+    /// The operator's rules.
+    pub rules: Digest,
+}
+
 impl Job {
     /// What an approval is bound to, besides the calls.
     pub fn binding(&self) -> Digest {
-        let plugins: BTreeMap<_, _> = self.units.iter().map(|(id, unit)| (id, unit.component.digest)).collect();
-        let plan = Digest::of(self.plan_text.as_bytes());
-        let bound = json!({ "plan": plan, "params": self.params, "plugins": plugins, "rules": self.rules });
+        let Bound { plan, params, plugins, rules } = self.bound();
+        let bound = json!({ "plan": plan, "params": params, "plugins": plugins, "rules": rules });
         Digest::of(bound.to_string().as_bytes())
+    }
+
+    /// The parts of [`Job::binding`].
+    pub(super) fn bound(&self) -> Bound {
+        Bound {
+            plan: Digest::of(self.plan_text.as_bytes()),
+            params: self.params.clone(),
+            plugins: self.units.iter().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),
+            rules: self.rules,
+        }
     }
 
     /// The first event of a run of this plan.

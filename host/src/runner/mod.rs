@@ -1,5 +1,6 @@
 //! The live run: carries out what the state machine says, and records what came of it.
 
+mod agreement;
 mod assemble;
 mod begin;
 mod execute;
@@ -26,7 +27,8 @@ use crate::machine::{Next, State};
 use crate::pipeline::Divergence;
 use crate::record::{Record, RecordError};
 
-pub use assemble::{AssembleError, Checked, Sources, check, offline, opening};
+pub use agreement::Agreement;
+pub use assemble::{AssembleError, Checked, Sources, Unopened, check, offline, opening};
 pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};

@@ -3,6 +3,7 @@
 //! Nothing here may hold a run up: a file is read up to a bound and only if it is a regular one, and a
 //! program that does not end is ended.
 
+use std::env::VarError;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -39,8 +40,10 @@ impl SecretSource {
     /// program gets `timeout`.
     pub(super) async fn read(&self, base: &Path, timeout: Duration) -> Result<SecretString, String> {
         let text = match self {
-            Self::Env(variable) => std::env::var(variable)
-                .map_err(|_| format!("the environment variable {variable} is not set (or is not UTF-8)"))?,
+            Self::Env(variable) => std::env::var(variable).map_err(|error| match error {
+                VarError::NotPresent => format!("the environment variable {variable} is not set"),
+                VarError::NotUnicode(_) => format!("what is in the environment variable {variable} is not UTF-8"),
+            })?,
             Self::File(path) => read_file(&base.join(path))?,
             Self::Credential(name) => {
                 let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(

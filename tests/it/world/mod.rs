@@ -26,7 +26,7 @@ pub(crate) use browser::{Browser, Measured, Scheme};
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
 pub(crate) use program::{Ran, Ripcord, Running};
-pub(crate) use repository::{Repository, copy};
+pub(crate) use repository::{CONNECTOR, Repository, copy, git};
 pub(crate) use served::Told;
 pub(crate) use service::{Manner, Service};
 
@@ -142,6 +142,11 @@ impl World {
     /// The program, at home in this world.
     pub(crate) fn ripcord(&self, arguments: &[&str]) -> Ripcord {
         Ripcord::new(self.folder.path(), arguments)
+    }
+
+    /// The program as a user has it, at home in this world.
+    pub(crate) fn shipped(&self, arguments: &[&str]) -> Ripcord {
+        Ripcord::shipped(self.folder.path(), arguments)
     }
 
     /// The journal that the program writes here.

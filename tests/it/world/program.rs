@@ -23,7 +23,18 @@ pub(crate) struct Ripcord {
 
 impl Ripcord {
     pub(crate) fn new(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ripcord-under-fault"));
+        Self::of(Path::new(env!("CARGO_BIN_EXE_ripcord-under-fault")), folder, arguments)
+    }
+
+    /// The program as a user has it.
+    pub(crate) fn shipped(folder: &Path, arguments: &[&str]) -> Self {
+        let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("ripcord");
+        assert!(program.is_file(), "{} is not built; run:  cargo xtask test", program.display());
+        Self::of(&program, folder, arguments)
+    }
+
+    fn of(program: &Path, folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
         command
             .current_dir(folder)
             .args(arguments)
@@ -50,6 +61,11 @@ impl Ripcord {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
         self
     }
 
@@ -296,6 +312,11 @@ impl std::fmt::Display for Ran {
 impl Ran {
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
+    }
+
+    /// What was run.
+    pub(crate) fn line(&self) -> &str {
+        &self.line
     }
 
     /// Both texts.

@@ -102,6 +102,8 @@ enum Behaviour {
     CutUndone,
     /// It is not done, and answered with 503, once; the next one is answered.
     FailOnce,
+    /// It is not done, and answered with this status.
+    Refuse(StatusCode),
 }
 
 impl Behaviour {
@@ -113,7 +115,7 @@ impl Behaviour {
             "cut" => Self::Cut,
             "cut-undone" => Self::CutUndone,
             "fail-once" => Self::FailOnce,
-            _ => return None,
+            status => Self::Refuse(status.parse().ok()?),
         })
     }
 }
@@ -226,6 +228,10 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     let behaviour = service.behaviour(path);
     if behaviour == Behaviour::FailOnce {
         return response(StatusCode::SERVICE_UNAVAILABLE, None, &json!({ "error": "not now" }), &parts.headers);
+    }
+    if let Behaviour::Refuse(status) = behaviour {
+        let reason = status.canonical_reason().unwrap_or_default().to_lowercase();
+        return response(status, None, &json!({ "error": reason }), &parts.headers);
     }
     if behaviour == Behaviour::CutUndone {
         return cut();

@@ -46,11 +46,16 @@ impl From<AddressRange> for String {
 
 /// An address that the connection may not reach.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is at {address}, {kind}; if that is meant, write  allow-addresses = [\"{address}\"]")]
+#[error("{}, {kind}; if that is meant, write  allow-addresses = [\"{address}\"]", at(host, address))]
 pub(in crate::capability) struct RefusedAddress {
     host: String,
     address: IpAddr,
     kind: &'static str,
+}
+
+fn at(host: &str, address: &IpAddr) -> String {
+    let is_it = host.trim_matches(['[', ']']).parse() == Ok(*address);
+    if is_it { format!("the address is {address}") } else { format!("{host} is at {address}") }
 }
 
 /// Turns away an address that the operator has not allowed.

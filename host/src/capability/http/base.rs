@@ -61,7 +61,11 @@ impl TryFrom<String> for BaseUrl {
     fn try_from(text: String) -> Result<Self, String> {
         // What is wrong may be a password: only what is known not to be one is repeated.
         let url = Url::parse(&text).map_err(|error| {
-            format!("this is no URL ({error}): write one like \"https://coolify.example.org/api/v1\"")
+            let why = match error {
+                url::ParseError::RelativeUrlWithoutBase => "it begins with neither http:// nor https://".to_owned(),
+                error => error.to_string(),
+            };
+            format!("this is no URL ({why}): write one like \"https://coolify.example.org/api/v1\"")
         })?;
         let wrong = if !matches!(url.scheme(), "http" | "https") {
             "begins with neither http:// nor https://"

@@ -307,7 +307,7 @@ impl CapabilityConnection for Connection {
             Ok(Kind::Read) => Judgement::Read,
             Ok(Kind::Mutation) => Judgement::Mutation,
             Err(refusal) => Judgement::Denied(Denial {
-                reason: format!("{name}: {}", refusal.reason()),
+                reason: refusal.reason(),
                 remedy: refusal.remedy().map(|line| format!("[{name}]  {line}")).unwrap_or_default(),
             }),
         }

@@ -1,5 +1,7 @@
 //! What an error of the HTTP client says about the target.
 
+use rustls::CertificateError;
+
 use super::address::RefusedAddress;
 use super::driver::Outgoing;
 use crate::capability::cause::{causes, find};
@@ -12,8 +14,9 @@ pub(in crate::capability) enum Trouble {
     Refused(String),
     /// It can't be written as a request; nothing was sent.
     Unfit(String),
-    /// The server's certificate is not trusted; nothing was sent.
-    Untrusted(String),
+    /// The server's certificate is not trusted, for this reason, and this may be done about it; nothing was
+    /// sent.
+    Untrusted(String, &'static str),
     /// There was no connection; nothing was sent.
     NoConnection(String),
     /// It was sent, in part at least.
@@ -32,7 +35,7 @@ impl Trouble {
         // Name, TCP and TLS: no byte of the request has left before all three are done.
         if error.is_connect() {
             return match find::<rustls::Error>(error) {
-                Some(rustls::Error::InvalidCertificate(_)) => Self::Untrusted(what),
+                Some(rustls::Error::InvalidCertificate(why)) => Self::Untrusted(what, remedy(why)),
                 _ => Self::NoConnection(what),
             };
         }
@@ -46,15 +49,28 @@ pub(super) fn before_answer(outgoing: &Outgoing, error: &reqwest::Error, is_muta
     match Trouble::of(error) {
         Trouble::Refused(why) => Failure::denied(format!("{line}: {why}")),
         Trouble::Unfit(why) => Failure::permanent(format!("{line} can't be sent: {why}")),
-        Trouble::Untrusted(why) => Failure::permanent(format!(
-            "{line}: nothing was sent, because the server's certificate is not trusted: {why}; \
-             if it comes from an authority of your own, write  ca-file = \"…\""
+        Trouble::Untrusted(why, remedy) => Failure::permanent(format!(
+            "{line}: nothing was sent, because the server's certificate is not trusted: {why}; {remedy}"
         )),
         Trouble::NoConnection(why) => Failure::transient(format!("{line}: no connection, nothing was sent: {why}")),
         Trouble::Lost(why) if is_mutation => {
             Failure::unknown(format!("{line}: the connection was lost before the answer came: {why}"))
         }
         Trouble::Lost(why) => Failure::transient(format!("{line}: no answer: {why}")),
+    }
+}
+
+/// What to do about a certificate that is not trusted.
+fn remedy(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "write the `url` with a name that the certificate is for, or have the server get the right one"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has to be renewed on the server, unless this machine's clock is wrong"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is this machine's clock right?",
+        _ => "if it comes from an authority of your own, write  ca-file = \"…\"",
     }
 }
 

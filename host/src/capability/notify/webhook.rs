@@ -167,9 +167,8 @@ impl WebhookDriver {
         match trouble {
             Trouble::Refused(why) => Reply::NotSent(format!("{service}: {why}")),
             Trouble::Unfit(why) => Reply::NotSent(format!("{service}: the request can't be written: {why}")),
-            Trouble::Untrusted(why) => Reply::NotSent(format!(
-                "{service}: nothing was sent, because the server's certificate is not trusted: {why}; if it comes \
-                 from an authority of your own, write  ca-file = \"…\""
+            Trouble::Untrusted(why, remedy) => Reply::NotSent(format!(
+                "{service}: nothing was sent, because the server's certificate is not trusted: {why}; {remedy}"
             )),
             Trouble::NoConnection(why) => Reply::NotSent(format!("{service}: no connection, nothing was sent: {why}")),
             Trouble::Lost(why) => {
