@@ -9,6 +9,7 @@ mod docs;
 mod follow;
 mod hostile;
 mod interrupt;
+mod notices;
 mod plans;
 mod preview;
 mod report;

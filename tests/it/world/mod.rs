@@ -8,6 +8,7 @@ mod mail;
 mod program;
 pub(crate) mod repository;
 mod served;
+mod service;
 
 use std::fmt::Debug;
 use std::fs;
@@ -27,6 +28,7 @@ pub(crate) use ledger::Ledger;
 pub(crate) use program::{Ran, Ripcord, Running};
 pub(crate) use repository::{Repository, copy};
 pub(crate) use served::Told;
+pub(crate) use service::{Manner, Service};
 
 /// The bytes of GENIA's token: letters that stand nowhere else.
 pub(crate) const TOKEN: &str = "tok-Zq7XvKJw93-do-not-show";
