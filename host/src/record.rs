@@ -100,23 +100,47 @@ impl Record {
         self.flush().await
     }
 
+    /// Makes all that was noted durable, and this event, the run's end, with it: what the run holds is
+    /// let go in the same moment.
+    pub async fn end(&mut self, event: Event) -> Result<(), RecordError> {
+        self.note(event)?;
+        let mut is_released = false;
+        while !self.pending.is_empty() {
+            let appended = self.journal.append_end(&self.run, self.head, &self.pending).await;
+            is_released = appended.is_ok();
+            self.take_in(appended).await?;
+        }
+        // It was cut off in the first attempt, and its events were found in the journal.
+        if !is_released {
+            self.journal.release(&self.run).await?;
+        }
+        Ok(())
+    }
+
     /// Makes all that was noted durable.
     pub async fn flush(&mut self) -> Result<(), RecordError> {
         while !self.pending.is_empty() {
-            match self.journal.append(&self.run, self.head, &self.pending).await {
-                Ok(head) => {
-                    let first = self.head.sequence + 1;
-                    self.head = head;
-                    for (sequence, Dated { at, event }) in (first..).zip(std::mem::take(&mut self.pending)) {
-                        self.tell(&Recorded { sequence, at, event });
-                    }
-                }
-                Err(AppendError::Moved { .. }) => self.catch_up().await?,
-                Err(AppendError::NoSuchRun(run)) => return Err(ReadError::NoSuchRun(run).into()),
-                Err(AppendError::Storage(error)) => return Err(error.into()),
-            }
+            let appended = self.journal.append(&self.run, self.head, &self.pending).await;
+            self.take_in(appended).await?;
         }
         Ok(())
+    }
+
+    /// What came of appending all that is pending.
+    async fn take_in(&mut self, appended: Result<Head, AppendError>) -> Result<(), RecordError> {
+        match appended {
+            Ok(head) => {
+                let first = self.head.sequence + 1;
+                self.head = head;
+                for (sequence, Dated { at, event }) in (first..).zip(std::mem::take(&mut self.pending)) {
+                    self.tell(&Recorded { sequence, at, event });
+                }
+                Ok(())
+            }
+            Err(AppendError::Moved { .. }) => self.catch_up().await,
+            Err(AppendError::NoSuchRun(run)) => Err(ReadError::NoSuchRun(run).into()),
+            Err(AppendError::Storage(error)) => Err(error.into()),
+        }
     }
 
     /// Takes in what people have written in the meantime.

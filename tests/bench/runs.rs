@@ -147,8 +147,7 @@ impl Host {
         };
         let record = runner::begin(&self.journal, &run, &job, approval, host).await.unwrap();
         let components = self.components.clone();
-        let runner =
-            Runner::new(components, self.journal.clone(), Arc::new(job), record, Arc::new(Nobody), seams.clone());
+        let runner = Runner::new(components, Arc::new(job), record, Arc::new(Nobody), seams.clone());
         let stand = runner.drive().await.unwrap();
         assert!(matches!(stand, Stand::Ended(RunOutcome::Verified, _)), "{stand:?}");
     }

@@ -63,6 +63,11 @@ impl Context {
     }
 
     pub(super) fn files(&self, options: &PlanOptions) -> Result<Files, Fault> {
+        // While the files are read and the plugins are loaded.
+        std::thread::spawn(|| {
+            crate::plan::get_ready();
+            jiff::tz::TimeZone::system();
+        });
         let operator = self.operator(None)?;
         let path = &options.plan;
         let plan_text = read_text("the plan", path)?;

@@ -7,11 +7,12 @@ use super::exit::{Exit, Fault};
 use super::output;
 use crate::component::{bundled, bundled_names};
 use crate::diagnostic::{listed, nearest};
+use crate::journal::Blob;
 
 pub(super) async fn inspect(context: &Context, plugin: &str) -> Result<Exit, Fault> {
     let bytes = match bundled(plugin) {
-        Some(bytes) => bytes.to_vec(),
-        None => std::fs::read(plugin).map_err(|error| {
+        Some(bytes) => Blob::new(bytes),
+        None => Blob::new(std::fs::read(plugin).map_err(|error| {
             let fault = match error.kind() {
                 ErrorKind::NotFound => Fault::wrong(format!("`{plugin}` is neither a bundled plugin nor a file")),
                 _ => Fault::wrong(format!("can't read the component {plugin}: {error}")),
@@ -19,7 +20,7 @@ pub(super) async fn inspect(context: &Context, plugin: &str) -> Result<Exit, Fau
             let near = nearest(plugin, bundled_names()).map(|near| format!("did you mean `{near}`?"));
             let fault = near.into_iter().fold(fault, Fault::hint);
             fault.hint(format!("bundled are {}", listed(bundled_names(), "none")))
-        })?,
+        })?),
     };
     let components = context.components(&context.state()?)?;
     let named = |error: &dyn std::fmt::Display| Fault::wrong(format!("plugin {plugin} can't be used: {error}"));

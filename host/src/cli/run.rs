@@ -15,7 +15,7 @@ use super::report::noted;
 use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
-use crate::journal::{BeginError, Event, Journal, LockError, Recorded, RunLock, RunOutcome, RunStarted};
+use crate::journal::{BeginError, Blob, Event, Journal, LockError, Recorded, RunLock, RunOutcome, RunStarted};
 use crate::machine::State;
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
@@ -290,10 +290,7 @@ async fn take_over(
 }
 
 /// What a run began with.
-pub(super) async fn kept(
-    journal: &dyn Journal,
-    run: &RunId,
-) -> Result<(RunStarted, BTreeMap<String, Arc<[u8]>>), Fault> {
+pub(super) async fn kept(journal: &dyn Journal, run: &RunId) -> Result<(RunStarted, BTreeMap<String, Blob>), Fault> {
     let (_, events, _) = look(journal, run).await?;
     let started = events.into_iter().find_map(|recorded| match recorded.event {
         Event::RunStarted(started) => Some(*started),
@@ -302,7 +299,7 @@ pub(super) async fn kept(
     let started = started.ok_or_else(|| Fault::faulty(format!("run {run} has no beginning")))?;
     let mut kept = BTreeMap::new();
     for (id, digest) in &started.plugins {
-        kept.insert(id.clone(), Arc::from(journal.blob(*digest).await?));
+        kept.insert(id.clone(), Blob::new(journal.blob(*digest).await?));
     }
     Ok((started, kept))
 }
@@ -355,8 +352,7 @@ async fn drive(
         exported.iter().for_each(|export| export.event(recorded));
     }));
     let terminal = Arc::new(terminal.with(run.clone(), progress.clone()));
-    let runner =
-        Runner::new(components, Arc::clone(&journal), Arc::new(job), record, terminal, Arc::clone(&context.seams));
+    let runner = Runner::new(components, Arc::new(job), record, terminal, Arc::clone(&context.seams));
     let (stand, wish) = carried(&runner, &run, &interrupts).await;
     progress.finish();
     drop(runner);
@@ -475,11 +471,7 @@ fn clean_lines(text: &str) -> String {
     text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
-fn sources<'a>(
-    files: &'a Files,
-    options: &'a PlanOptions,
-    kept: Option<&'a BTreeMap<String, Arc<[u8]>>>,
-) -> Sources<'a> {
+fn sources<'a>(files: &'a Files, options: &'a PlanOptions, kept: Option<&'a BTreeMap<String, Blob>>) -> Sources<'a> {
     Sources {
         plan: &files.plan,
         plan_path: &files.plan_path,

@@ -13,6 +13,7 @@ use super::contract;
 use super::guest::Guest;
 use super::wasi;
 use crate::id::Digest;
+use crate::journal::Blob;
 
 /// How often the clock of the guests' processor time ticks.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -43,13 +44,13 @@ impl Components {
     }
 
     /// Loads a component: from memory, from the cache, or by compiling it.
-    pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
-        let digest = Digest::of(bytes);
+    pub fn load(&self, bytes: &Blob) -> Result<Component, LoadError> {
+        let digest = bytes.digest();
         let mut loaded = self.inner.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(component) = loaded.get(&digest) {
             return Ok(component.clone());
         }
-        let compiled = cache::load(&self.inner.engine, &self.inner.cache, digest, bytes)?;
+        let compiled = cache::load(&self.inner.engine, &self.inner.cache, digest, bytes.bytes())?;
         let component = contract::inspect(&self.inner.engine, &self.inner.linker, compiled, digest)?;
         loaded.insert(digest, component.clone());
         Ok(component)

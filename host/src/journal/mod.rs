@@ -15,6 +15,7 @@ mod sqlite;
 mod tests;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +80,32 @@ pub struct Beginning {
     /// What it holds until it ends: its target, working copies, databases.
     pub holds: Vec<String>,
     /// The bytes that it keeps: plan and plugins.
-    pub blobs: Vec<Vec<u8>>,
+    pub blobs: Vec<Blob>,
+}
+
+/// Bytes with their digest, which was computed once. A copy shares them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    digest: Digest,
+    bytes: Bytes,
+}
+
+impl Blob {
+    /// Computes the digest.
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { digest: Digest::of(&bytes), bytes }
+    }
+
+    /// The digest of the bytes.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Where runs are recorded. Appends are durable when they return.
@@ -94,6 +120,13 @@ pub trait Journal: Send + Sync {
     /// Appends behind `expected`, or not at all: if the run's head is another one by now, that is
     /// [`AppendError::Moved`].
     async fn append(&self, run: &RunId, expected: Head, events: &[Dated]) -> Result<Head, AppendError>;
+
+    /// As [`Journal::append`] of a run's end, which lets go of all that it holds.
+    async fn append_end(&self, run: &RunId, expected: Head, events: &[Dated]) -> Result<Head, AppendError> {
+        let head = self.append(run, expected, events).await?;
+        self.release(run).await?;
+        Ok(head)
+    }
 
     /// The events behind a head (all of them if none), with the head after them. The chain is
     /// checked: an altered or missing event is an error that names it.

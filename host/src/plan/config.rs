@@ -1,7 +1,7 @@
 //! A plugin's configuration against the JSON Schema of its manifest.
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use super::template::has_template;
@@ -45,9 +45,16 @@ pub(super) fn misfits(manifest: &Manifest, config: &Value) -> Result<Vec<Misfit>
     Ok(errors.filter(is_certain).flat_map(|error| in_words(&manifest.parameters, &error)).collect())
 }
 
-/// The schema is a guest's: nothing is fetched for it, and its patterns run in linear time.
+/// The schema is a guest's: nothing is fetched for it, and its patterns run in linear time. It is of
+/// the draft that the contract names.
 fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
-    jsonschema::options().with_pattern_options(PatternOptions::regex()).offline().build(schema)
+    let options = jsonschema::options().with_draft(Draft::Draft202012);
+    options.with_pattern_options(PatternOptions::regex()).offline().build(schema)
+}
+
+/// Compiles the schema of all schemas.
+pub(super) fn compile() {
+    let _ = jsonschema::draft202012::meta::is_valid(&serde_json::json!({ "type": "object" }));
 }
 
 /// Whether the error stays whatever the templates become.

@@ -38,6 +38,16 @@ pub(crate) use raw::Head as PlanFile;
 pub use template::{RenderError, RunFacts, Scope, StepFacts, render};
 pub use validate::validate;
 
+/// Makes ready what every plan is read with, which takes some milliseconds once. Who needs it in the
+/// meantime waits for it; nobody has to have called this.
+pub fn get_ready() {
+    std::thread::scope(|scope| {
+        scope.spawn(config::compile);
+        template::compile();
+        references::compile();
+    });
+}
+
 /// A plan, parsed and sound in itself.
 #[derive(Debug, Clone)]
 pub struct Plan {

@@ -127,6 +127,12 @@ static WAY: LazyLock<Regex> = LazyLock::new(|| {
 #[expect(clippy::unwrap_used, reason = "constant expressions, compiled by the tests")]
 static SEGMENT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"\w+|"[^"]*"|'[^']*'"#).unwrap());
 
+/// Compiles what every plan needs.
+pub(super) fn compile() {
+    LazyLock::force(&WAY);
+    LazyLock::force(&SEGMENT);
+}
+
 fn ways(code: &str) -> Vec<Way<'_>> {
     let ways = WAY.captures_iter(code).filter_map(|found| found.name("way"));
     // `.params` behind something that is no name (`f().params.x`) is a field, not the variable.

@@ -208,6 +208,12 @@ static CODE: LazyLock<Regex> = LazyLock::new(|| {
     .unwrap()
 });
 
+/// Compiles what every plan needs.
+pub(super) fn compile() {
+    LazyLock::force(&CODE);
+    LazyLock::force(&ENVIRONMENT);
+}
+
 fn code_in(template: &str) -> impl Iterator<Item = Range<usize>> {
     let code = |found: regex::Captures<'_>| {
         ["expression", "statement", "open"].iter().find_map(|name| found.name(name)).map(|code| code.range())

@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use super::record::{self, Record};
-use super::supervisor::{GO, READY};
+use super::supervisor::{ENDED, GO, READY};
 use super::{Finished, ProcessError, Spec};
 
 /// How long a supervisor may take to get ready: it takes some milliseconds.
@@ -96,9 +96,20 @@ impl Held {
     pub async fn run(mut self) -> Result<Finished, ProcessError> {
         // A supervisor that can't be told to go is gone: its record says what that means.
         let _ = self.go.write_all(GO.as_bytes()).await;
-        let status = self.child.wait().await;
-        let complaint = complaint(&mut self.child).await;
-        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let mut line = String::new();
+        if let Some(stdout) = self.child.stdout.as_mut() {
+            // The end of the stream says no less: there is nothing more to come.
+            let _ = BufReader::new(stdout).read_line(&mut line).await;
+        }
+        let (status, complaint) = if line == ENDED {
+            Default::default()
+        } else {
+            let status = self.child.wait().await;
+            (
+                status.map_or_else(|error| error.to_string(), |status| status.to_string()),
+                complaint(&mut self.child).await,
+            )
+        };
         let record = Record::read(&self.record).map_err(|problem| {
             ProcessError::Lost(format!("its record can't be read, so it may have been started: {problem}"))
         })?;

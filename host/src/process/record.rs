@@ -103,9 +103,19 @@ impl Writer {
     }
 
     pub(super) fn append_durably(&mut self, line: &Line) -> io::Result<()> {
+        self.append(line)?;
+        self.sync()
+    }
+
+    /// For all to read, but not for a power cut to spare.
+    pub(super) fn append(&mut self, line: &Line) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
-        self.0.write_all(&bytes)?;
+        self.0.write_all(&bytes)
+    }
+
+    /// Makes all that was appended durable.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
     }
 }

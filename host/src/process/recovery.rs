@@ -60,11 +60,10 @@ pub fn sweep(spool: &Path, older_than: Duration) -> io::Result<usize> {
     };
     let mut swept = 0;
     for entry in entries {
-        let path = entry?.path();
-        let file = File::open(&path)?;
-        let age = SystemTime::now().duration_since(file.metadata()?.modified()?).unwrap_or_default();
-        if age >= older_than && file.try_lock_shared().is_ok() {
-            std::fs::remove_file(&path)?;
+        let entry = entry?;
+        let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+        if age >= older_than && File::open(entry.path())?.try_lock_shared().is_ok() {
+            std::fs::remove_file(entry.path())?;
             swept += 1;
         }
     }

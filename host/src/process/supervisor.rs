@@ -20,6 +20,8 @@ use crate::secret::Scrubber;
 
 /// What the supervisor says when it can be let go.
 pub(super) const READY: &str = "ready\n";
+/// What it says when the end is in the record.
+pub(super) const ENDED: &str = "ended\n";
 /// What lets it go.
 pub(super) const GO: &str = "go\n";
 
@@ -58,9 +60,7 @@ async fn stay(record: &Path) -> Result<(), String> {
     let mut spec = String::new();
     input.read_line(&mut spec).map_err(|error| format!("can't read what to run: {error}"))?;
     let spec: Spec = serde_json::from_str(&spec).map_err(|error| format!("can't read what to run: {error}"))?;
-    let mut output = std::io::stdout();
-    let said = output.write_all(READY.as_bytes()).and_then(|()| output.flush());
-    said.map_err(|error| format!("the host is gone: {error}"))?;
+    say(READY).map_err(|error| format!("the host is gone: {error}"))?;
 
     let mut go = String::new();
     match input.read_line(&mut go) {
@@ -98,7 +98,17 @@ async fn carry_out(spec: &Spec, record: &mut Writer) -> Result<(), String> {
     let group = group.ok_or("the program has no process id")?;
     let finished = watch(spec, &mut child, group).await;
     let finished = finished.map_err(|error| format!("can't wait for {program}: {error}"))?;
-    written(record.append_durably(&Line::Ended(finished)))
+    written(record.append(&Line::Ended(finished)))?;
+    // The host makes it durable in its own journal. The record's copy is for the case that it can't.
+    let _ = say(ENDED);
+    written(record.sync())
+}
+
+/// Tells the host, if it is still there.
+fn say(word: &str) -> std::io::Result<()> {
+    let mut output = std::io::stdout();
+    output.write_all(word.as_bytes())?;
+    output.flush()
 }
 
 async fn watch(spec: &Spec, child: &mut Child, group: Pid) -> std::io::Result<Finished> {

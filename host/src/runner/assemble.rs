@@ -11,7 +11,7 @@ use crate::capability::{Capability, OpenError, Opening};
 use crate::component::{Component, Components, Ended, LoadError, bundled};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, listed, nearest};
 use crate::id::Digest;
-use crate::journal::RunStarted;
+use crate::journal::{Blob, RunStarted};
 use crate::manifest::Manifest;
 use crate::operator::Operator;
 use crate::pipeline::{Bound, Grant, Open, Retry};
@@ -31,7 +31,7 @@ pub struct Sources<'a> {
     /// The operator's file of today.
     pub operator: &'a Operator,
     /// The bytes of a run's plugins, by step and check: a run keeps those that it began with.
-    pub kept: Option<&'a BTreeMap<String, Arc<[u8]>>>,
+    pub kept: Option<&'a BTreeMap<String, Blob>>,
 }
 
 /// Why a plan can't be made ready.
@@ -68,7 +68,7 @@ pub struct Checked<'a> {
 
 struct Plugin {
     name: String,
-    bytes: Arc<[u8]>,
+    bytes: Blob,
     component: Component,
     manifest: Manifest,
 }
@@ -97,7 +97,7 @@ pub async fn check<'a>(components: &Components, sources: Sources<'a>) -> Result<
 }
 
 /// Loads a plugin; what is wrong with it is for the place where the plan names it.
-async fn load(components: &Components, uses: &Uses, kept: Option<Arc<[u8]>>) -> Result<Plugin, Diagnostic> {
+async fn load(components: &Components, uses: &Uses, kept: Option<Blob>) -> Result<Plugin, Diagnostic> {
     let name = match uses {
         Uses::Bundled(name) => name.clone(),
         Uses::File { path, .. } => path.display().to_string(),
@@ -105,7 +105,7 @@ async fn load(components: &Components, uses: &Uses, kept: Option<Arc<[u8]>>) -> 
     let unusable = |problem: String| Diagnostic::error(format!("plugin {name} can't be used: {problem}"));
     let bytes = match (kept, uses) {
         (Some(kept), _) => kept,
-        (None, Uses::Bundled(bundle)) => Arc::from(bundled(bundle).ok_or_else(|| {
+        (None, Uses::Bundled(bundle)) => Blob::new(bundled(bundle).ok_or_else(|| {
             let known = || crate::component::bundled_names();
             let missing = Diagnostic::error(format!("there is no bundled plugin `{bundle}`"));
             let missing = nearest(bundle, known())
@@ -113,10 +113,10 @@ async fn load(components: &Components, uses: &Uses, kept: Option<Arc<[u8]>>) -> 
                 .fold(missing, |missing, near| missing.help(format!("did you mean `{near}`?")));
             missing.help(format!("bundled are {}; a file is named  PATH.wasm@sha256:…", listed(known(), "none")))
         })?),
-        (None, Uses::File { path, digest }) => Arc::from(read_component(path, *digest).map_err(|problem| {
+        (None, Uses::File { path, digest }) => read_component(path, *digest).map_err(|problem| {
             let Misread { problem, remedy } = problem;
             unusable(problem).help(remedy)
-        })?),
+        })?,
     };
     let component = components.load(&bytes).map_err(|error: LoadError| {
         let diagnostic = unusable(error.to_string());
@@ -135,7 +135,7 @@ struct Misread {
     remedy: String,
 }
 
-fn read_component(path: &Path, digest: Digest) -> Result<Vec<u8>, Misread> {
+fn read_component(path: &Path, digest: Digest) -> Result<Blob, Misread> {
     let misread = |problem: String, remedy: &str| Misread { problem, remedy: remedy.to_owned() };
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -150,7 +150,8 @@ fn read_component(path: &Path, digest: Digest) -> Result<Vec<u8>, Misread> {
         let problem = format!("it has more than {} MiB", COMPONENT_BYTES_MAX >> 20);
         return Err(misread(problem, "is it the right file? A component is stripped with  wasm-tools strip"));
     }
-    let found = Digest::of(&bytes);
+    let bytes = Blob::new(bytes);
+    let found = bytes.digest();
     if found != digest {
         let problem = format!("it is not the file that the plan was written for: its digest is {found}");
         return Err(misread(problem, "take the file that the plan means; or, if you trust this one, write its digest"));
@@ -299,7 +300,7 @@ pub async fn offline(
     plan: &Plan,
     plan_text: &str,
     started: &RunStarted,
-    kept: &BTreeMap<String, Arc<[u8]>>,
+    kept: &BTreeMap<String, Blob>,
 ) -> Result<Job, AssembleError> {
     let steps = plan.steps.iter().map(|step| (&step.id, &step.uses, &step.bind, &step.with, None));
     let checks =

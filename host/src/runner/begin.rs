@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Job;
-use crate::id::{Digest, RunId};
-use crate::journal::{Approval, BeginError, Beginning, Dated, Event, HostAttached, IncidentNoted, Journal};
+use crate::id::RunId;
+use crate::journal::{Approval, BeginError, Beginning, Blob, Dated, Event, HostAttached, IncidentNoted, Journal};
 use crate::record::{Record, RecordError};
 
 /// Why a run has not begun. Nothing was touched.
@@ -32,11 +32,8 @@ pub async fn begin(
 ) -> Result<Record, BeginRunError> {
     let at = Timestamp::now();
     let started = Event::RunStarted(Box::new(job.started(run, approval)));
-    let mut blobs = vec![job.plan_text.as_bytes().to_vec()];
-    for unit in job.units.values() {
-        debug_assert_eq!(Digest::of(&unit.bytes), unit.component.digest);
-        blobs.push(unit.bytes.to_vec());
-    }
+    let plan = Blob::new(job.plan_text.as_bytes().to_vec());
+    let blobs = std::iter::once(plan).chain(job.units.values().map(|unit| unit.bytes.clone())).collect();
     let noted = (!noted.is_empty()).then_some(Event::IncidentNoted(noted));
     let events = std::iter::once(started).chain(noted).chain([Event::HostAttached(host)]);
     let events = events.map(|event| Dated { at, event }).collect();

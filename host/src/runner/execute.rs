@@ -15,7 +15,7 @@ use crate::pipeline::{Caller, Mode, Pipeline};
 use crate::plan::{Scope, check_config, render};
 
 impl Runner {
-    /// Records that an execution begins. A configuration that can't be made ends it at once.
+    /// Notes that an execution begins. A configuration that can't be made ends it at once.
     pub(super) async fn begin_execution(&self, purpose: Purpose) -> Result<(), RunError> {
         let mut record = self.record.lock().await;
         let state = record.state();
@@ -40,7 +40,7 @@ impl Runner {
             let end = End::Failed(Failure::permanent(format!("its configuration can't be made: {problem}")));
             record.note(Event::ExecutionEnded { execution, end })?;
         }
-        Ok(record.flush().await?)
+        Ok(())
     }
 
     /// Runs an execution as far as it goes: to its end, to a doubt, to a gate, or to a pause.
@@ -58,14 +58,19 @@ impl Runner {
             let left = self.time_left(unit, state, &execution);
             (execution, export, left)
         };
-        let ran = match left {
-            Ok(left) => match tokio::time::timeout(left, self.execute(id, &execution, &export)).await {
-                Ok(ran) => ran,
-                Err(_) => Ok(Some(End::TimedOut(self.timed_out(&execution.purpose).await?))),
-            },
-            Err(why) => Ok(Some(End::TimedOut(why))),
+        let run = async {
+            match left {
+                Ok(left) => match tokio::time::timeout(left, self.execute(id, &execution, &export)).await {
+                    Ok(ran) => ran,
+                    Err(_) => Ok(Some(End::TimedOut(self.timed_out(&execution.purpose).await?))),
+                },
+                Err(why) => Ok(Some(End::TimedOut(why))),
+            }
         };
-        match ran? {
+        // That it has begun becomes durable while the guest gets going: its first intent comes behind.
+        let begun = async { Ok(self.record.lock().await.flush().await?) };
+        let ((), ran) = tokio::try_join!(begun, run)?;
+        match ran {
             Some(end) => self.conclude(id, &execution.purpose, end).await,
             None => Ok(()),
         }
@@ -106,7 +111,7 @@ impl Runner {
         if let Some((outcome, summary)) = judged {
             record.note(Event::Judged { execution, outcome, summary })?;
         }
-        Ok(record.flush().await?)
+        Ok(())
     }
 
     async fn judge(&self, id: &str, verdict: &Value) -> Result<(CheckOutcome, String), RunError> {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::component::Component;
 use crate::id::{Digest, ExecutionId, RunId};
-use crate::journal::{Approval, Limits, Purpose, RunStarted, Shape};
+use crate::journal::{Approval, Blob, Limits, Purpose, RunStarted, Shape};
 use crate::language::Language;
 use crate::machine::State;
 use crate::manifest::Manifest;
@@ -61,7 +61,7 @@ pub struct Unit {
     /// The plugin's name, as the plan uses it.
     pub plugin: String,
     /// The plugin's bytes.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Blob,
     /// The plugin, ready to run.
     pub component: Component,
     /// What it says of itself.

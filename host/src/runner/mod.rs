@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::component::Components;
 use crate::id::{CallId, RunId};
-use crate::journal::{End, Event, GateId, Journal, Purpose, Question, Request, RunOutcome};
+use crate::journal::{End, Event, GateId, Purpose, Question, Request, RunOutcome};
 use crate::machine::{Next, State};
 use crate::pipeline::Divergence;
 use crate::record::{Record, RecordError};
@@ -46,7 +46,6 @@ const PEOPLE_EVERY: Duration = Duration::from_millis(500);
 pub struct Runner {
     run: RunId,
     components: Components,
-    journal: Arc<dyn Journal>,
     job: Arc<Job>,
     record: Arc<Mutex<Record>>,
     people: Arc<dyn People>,
@@ -112,7 +111,6 @@ impl Runner {
     /// A runner for a run that has begun.
     pub fn new(
         components: Components,
-        journal: Arc<dyn Journal>,
         job: Arc<Job>,
         record: Record,
         people: Arc<dyn People>,
@@ -121,7 +119,6 @@ impl Runner {
         Self {
             run: record.run().clone(),
             components,
-            journal,
             job,
             record: Arc::new(Mutex::new(record)),
             people,
@@ -185,6 +182,12 @@ impl Runner {
     }
 
     async fn carry_out(&self, next: Next) -> Result<Option<Stand>, RunError> {
+        // What has been noted becomes durable before anybody is waited for. The others record something
+        // themselves, at once.
+        if let Next::BeginAfter(..) | Next::AwaitGate(_) | Next::AwaitAnswer(_) | Next::Settle(_) | Next::Nothing = next
+        {
+            self.record.lock().await.flush().await?;
+        }
         match next {
             Next::OpenGate(step) => self.open_gate(&step).await?,
             Next::AwaitGate(gate) => return self.await_gate(&gate).await,
@@ -207,10 +210,7 @@ impl Runner {
             Next::Conclude(execution, end) => self.commit(Event::ExecutionEnded { execution, end }).await?,
             Next::Halt(question) => self.commit(Event::Halted { question }).await?,
             Next::AwaitAnswer(call) => return self.await_answer(call).await,
-            Next::End(outcome, why) => {
-                self.commit(Event::RunEnded { outcome, why }).await?;
-                self.release().await?;
-            }
+            Next::End(outcome, why) => self.record.lock().await.end(Event::RunEnded { outcome, why }).await?,
             Next::Nothing => {
                 let record = self.record.lock().await;
                 let (outcome, why) = record.state().ended.clone().unwrap_or((RunOutcome::Halted, String::new()));
@@ -254,10 +254,6 @@ impl Runner {
 
     async fn commit(&self, event: Event) -> Result<(), RunError> {
         Ok(self.record.lock().await.commit(event).await?)
-    }
-
-    async fn release(&self) -> Result<(), RunError> {
-        Ok(self.journal.release(&self.run).await.map_err(RecordError::from)?)
     }
 
     fn unit(&self, id: &str) -> Result<&Unit, RunError> {

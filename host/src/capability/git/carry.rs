@@ -83,13 +83,15 @@ impl Carrying<'_> {
     pub(super) fn write(&self, changes: &[Change]) -> Result<PathBuf, Failure> {
         let private = Private::of(self.copy, self.at);
         private.clear()?;
+        // What is written is written through a handle whose index is not the repository's.
+        let aside = WorkingCopy::open(&self.copy.root)?;
         if self.record.writes {
-            files::write(self.copy, &private, self.record.to, changes)?;
+            files::write(self.copy, &aside, &private, self.record.to, changes)?;
         }
         let current = self.copy.repository.path().join("index");
         fs::copy(&current, &private.index).map_err(failed_io("copy", &current))?;
         let mut index = Index::open(&private.index).map_err(failed("open a copy of the index"))?;
-        self.copy.repository.set_index(&mut index).map_err(failed("use a copy of the index"))?;
+        aside.repository.set_index(&mut index).map_err(failed("use a copy of the index"))?;
         stage(changes, &mut index)?;
         index.write().map_err(failed("write the index"))?;
         durable::file(&private.index)?;

@@ -159,8 +159,8 @@ impl CapabilityConnection for Connection {
         let copy = WorkingCopy::open(&root).map_err(|failure| OpenError::Unusable(failure.to_string()))?;
         let passwords = passwords(&copy, &self.remote);
         passwords.iter().for_each(|password| opening.secrets.scrubber().add(password));
-        let git = Git::find(root.clone(), opening, self.timeout, passwords);
-        Ok(Arc::new(LiveDriver::new(root, self.author.clone(), self.remote.clone(), git)))
+        let git = Git::find(root, opening, self.timeout, passwords);
+        Ok(Arc::new(LiveDriver::new(copy, self.author.clone(), self.remote.clone(), git)))
     }
 
     async fn examine(&self, exam: &Exam<'_>) {

@@ -13,7 +13,7 @@ use super::history::{self, Committer};
 use super::movement::{Move, Progress};
 use super::network::Git;
 use super::push::{self, Remote};
-use super::working_copy::WorkingCopy;
+use super::working_copy::{Handles, WorkingCopy};
 use super::{Call, Reply, detail, durable, kept, locks, read, restore};
 use crate::capability::{At, CapabilityCall, Detail, Driver, Exactly, Prepared, Settlement};
 use crate::failure::Failure;
@@ -28,13 +28,15 @@ pub(super) struct LiveDriver {
 
 struct Place {
     root: PathBuf,
+    handles: Handles,
     author: Option<Author>,
 }
 
 impl LiveDriver {
-    pub(super) fn new(root: PathBuf, author: Option<Author>, remote: String, git: Git) -> Self {
+    pub(super) fn new(copy: WorkingCopy, author: Option<Author>, remote: String, git: Git) -> Self {
         let remote = Remote { git, name: remote };
-        Self { place: Arc::new(Place { root, author }), remote, busy: Arc::default() }
+        let place = Place { root: copy.root.clone(), handles: Handles::new(copy), author };
+        Self { place: Arc::new(place), remote, busy: Arc::default() }
     }
 }
 
@@ -57,7 +59,7 @@ impl Driver for LiveDriver {
 
     async fn detail(&self, _at: &At, call: &Call) -> Option<Detail> {
         let (place, call) = (self.place.clone(), call.clone());
-        blocking(move || detail::detail(&WorkingCopy::open(&place.root)?, &call)).await.ok().flatten()
+        blocking(move || place.handles.with(|copy| detail::detail(copy, &call))).await.ok().flatten()
     }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
@@ -66,7 +68,7 @@ impl Driver for LiveDriver {
             return Ok(Reply::RemoteHead(head.map(|id| id.to_string())));
         }
         let (place, call) = (self.place.clone(), call.clone());
-        blocking(move || read::read(&WorkingCopy::open(&place.root)?, &call)).await
+        blocking(move || place.handles.with(|copy| read::read(copy, &call))).await
     }
 
     async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
@@ -76,7 +78,7 @@ impl Driver for LiveDriver {
         let turn = self.busy.clone().lock_owned().await;
         let (place, at, call) = (self.place.clone(), at.clone(), call.clone());
         let prepared = blocking(move || {
-            let record = plan(&place, &at, &call)?;
+            let record = place.handles.with(|copy| plan(copy, place.author.as_ref(), &at, &call))?;
             Ok(LocalMutation { place, at, title: call.summary(), record, turn })
         });
         Ok(Box::new(prepared.await?))
@@ -94,7 +96,7 @@ impl Driver for LiveDriver {
             let (place, at, marker) = (self.place.clone(), at.clone(), marker.clone());
             blocking(move || {
                 let _turn = turn;
-                settle(&place, &at, marker)
+                place.handles.with(|copy| settle(copy, &at, marker))
             })
             .await
         };
@@ -120,17 +122,16 @@ impl Prepared<Reply> for LocalMutation {
     async fn perform(self: Box<Self>) -> Result<Reply, Failure> {
         blocking(move || {
             let Self { place, at, title, record, turn: _turn } = *self;
-            let copy = WorkingCopy::open(&place.root)?;
-            Carrying { copy: &copy, at: &at, record: &record, title: &title }.carry_out().map(Reply::Moved)
+            let carry = |copy: &WorkingCopy| Carrying { copy, at: &at, record: &record, title: &title }.carry_out();
+            place.handles.with(carry).map(Reply::Moved)
         })
         .await
     }
 }
 
-fn plan(place: &Place, at: &At, call: &Call) -> Result<Move, Failure> {
-    let copy = WorkingCopy::open(&place.root)?;
-    if let Some(record) = kept::begun(&copy, at)? {
-        return match record.progress(&copy)? {
+fn plan(copy: &WorkingCopy, author: Option<&Author>, at: &At, call: &Call) -> Result<Move, Failure> {
+    if let Some(record) = kept::begun(copy, at)? {
+        return match record.progress(copy)? {
             Progress::Elsewhere(seen) => Err(Failure::permanent(format!(
                 "can't go on with `{}`, which was cut off: {seen}; what was there before is kept under {}",
                 call.summary(),
@@ -140,32 +141,31 @@ fn plan(place: &Place, at: &At, call: &Call) -> Result<Move, Failure> {
         };
     }
     copy.refuse_unfinished(call.operation())?;
-    let committer = Committer { author: place.author.as_ref(), at: at.began };
+    let committer = Committer { author, at: at.began };
     let record = match call {
-        Call::Restore { revision, paths } => restore::plan(&copy, &at.run, revision, paths)?,
-        Call::Reset { revision } => history::reset(&copy, &at.run, revision)?,
-        Call::Revert { revision } => history::revert(&copy, &at.run, revision, &committer)?,
-        Call::Commit { message, paths } => history::commit(&copy, message, paths, &committer)?,
+        Call::Restore { revision, paths } => restore::plan(copy, &at.run, revision, paths)?,
+        Call::Reset { revision } => history::reset(copy, &at.run, revision)?,
+        Call::Revert { revision } => history::revert(copy, &at.run, revision, &committer)?,
+        Call::Commit { message, paths } => history::commit(copy, message, paths, &committer)?,
         _ => return Err(Failure::permanent(format!("internal: `{}` is no local mutation", call.summary()))),
     };
     // The marker's ids mean something only as long as their objects are there. Those that a reset
     // moves to have been there before.
     if !matches!(call, Call::Reset { .. }) && !record.is_nothing() {
-        let changes = record.changes(&copy)?;
-        durable::tree(&copy, record.from, &changes)?;
-        durable::tree(&copy, record.to, &changes)?;
-        durable::objects(&copy, &[record.head])?;
+        let changes = record.changes(copy)?;
+        durable::tree(copy, record.from, &changes)?;
+        durable::tree(copy, record.to, &changes)?;
+        durable::objects(copy, &[record.head])?;
     }
     Ok(record)
 }
 
-fn settle(place: &Place, at: &At, marker: Value) -> Result<Settlement<Reply>, Failure> {
+fn settle(copy: &WorkingCopy, at: &At, marker: Value) -> Result<Settlement<Reply>, Failure> {
     let record: Move = serde_json::from_value(marker)
         .map_err(|error| Failure::unknown(format!("the journal's marker can't be read: {error}")))?;
-    let copy = WorkingCopy::open(&place.root)?;
-    locks::clear_index(&copy, at)?;
-    Ok(match record.progress(&copy)? {
-        Progress::Done => Settlement::Happened(Reply::Moved(record.moved(&copy)?)),
+    locks::clear_index(copy, at)?;
+    Ok(match record.progress(copy)? {
+        Progress::Done => Settlement::Happened(Reply::Moved(record.moved(copy)?)),
         // A second attempt finds the first one's record under its own name, and goes on with it.
         Progress::Untouched | Progress::Half => Settlement::DidNotHappen,
         Progress::Elsewhere(seen) => Settlement::Unknown(format!(

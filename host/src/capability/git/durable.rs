@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::thread;
 
 use git2::{ObjectType, Oid};
 
@@ -21,14 +22,24 @@ pub(super) fn file(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Objects, at the same time: a file system that is asked for all of them does the most of it once.
 pub(super) fn objects(copy: &WorkingCopy, ids: &[Oid]) -> Result<(), Failure> {
     let objects = copy.repository.commondir().join("objects");
-    for id in ids {
+    let path = |id: &Oid| {
         let hex = id.to_string();
         let (folder, name) = hex.split_at(2);
-        file(&objects.join(folder).join(name))?;
-    }
-    Ok(())
+        objects.join(folder).join(name)
+    };
+    // Most of them are packed.
+    let loose: Vec<_> = ids.iter().map(path).filter(|path| path.exists()).collect();
+    let Some((last, others)) = loose.split_last() else { return Ok(()) };
+    thread::scope(|scope| {
+        let others: Vec<_> = others.iter().map(|path| scope.spawn(|| file(path))).collect();
+        file(last)?;
+        others.into_iter().try_for_each(|other| {
+            other.join().unwrap_or_else(|_| Err(Failure::permanent("a thread that synced an object ended early")))
+        })
+    })
 }
 
 /// A root tree that was written for these changes: the trees above them and their contents.

@@ -20,9 +20,15 @@ use super::working_copy::{WorkingCopy, failed, failed_io};
 use crate::failure::Failure;
 
 /// Makes the changed paths what they are in `to`. That nothing of anybody's is lost by it has been
-/// looked at, path by path.
-pub(super) fn write(copy: &WorkingCopy, private: &Private, to: Oid, changes: &[Change]) -> Result<(), Failure> {
-    write_aside(copy, private, to, changes)?;
+/// looked at, path by path. `aside` is a handle that nothing else reads the index through.
+pub(super) fn write(
+    copy: &WorkingCopy,
+    aside: &WorkingCopy,
+    private: &Private,
+    to: Oid,
+    changes: &[Change],
+) -> Result<(), Failure> {
+    write_aside(aside, private, to, changes)?;
     for change in changes.iter().filter(|change| change.after.is_none()) {
         // Behind a link that has already taken the folder's place nothing is ours.
         if copy.link_above(&change.path).is_none() {
@@ -43,7 +49,7 @@ pub(super) fn write(copy: &WorkingCopy, private: &Private, to: Oid, changes: &[C
     changes.iter().try_for_each(|change| check(copy, change))
 }
 
-fn write_aside(copy: &WorkingCopy, private: &Private, to: Oid, changes: &[Change]) -> Result<(), Failure> {
+fn write_aside(aside: &WorkingCopy, private: &Private, to: Oid, changes: &[Change]) -> Result<(), Failure> {
     let mut options = CheckoutBuilder::new();
     options.force().disable_pathspec_match(true).update_index(false).target_dir(&private.files);
     let mut written = changes.iter().filter(|change| change.after.is_some()).peekable();
@@ -56,9 +62,9 @@ fn write_aside(copy: &WorkingCopy, private: &Private, to: Oid, changes: &[Change
     }
     // With an index that is not there, libgit2 compares with nothing and writes everything.
     let mut nothing = Index::open(&private.index).map_err(failed("open an index aside"))?;
-    copy.repository.set_index(&mut nothing).map_err(failed("use an index aside"))?;
-    let to = copy.find_tree(to)?;
-    copy.repository.checkout_tree(to.as_object(), Some(&mut options)).map_err(failed("write the new files"))?;
+    aside.repository.set_index(&mut nothing).map_err(failed("use an index aside"))?;
+    let to = aside.find_tree(to)?;
+    aside.repository.checkout_tree(to.as_object(), Some(&mut options)).map_err(failed("write the new files"))?;
     for change in written {
         if change.after.is_some_and(|after| after.kind != Kind::Link) {
             durable::file(&private.files.join(&change.path))?;

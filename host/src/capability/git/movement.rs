@@ -4,12 +4,14 @@
 //! Restore, reset, revert and commit differ in how they get at the two states (`restore.rs`,
 //! `history.rs`). Carrying a move out (`carry.rs`) and finding out what became of one are the same.
 
-use git2::{Delta, DiffOptions, Oid};
+use std::collections::BTreeMap;
+
+use git2::{FileMode, Oid};
 use serde::{Deserialize, Serialize};
 
 use super::Moved;
 use super::entry::{self, Entry, Kind};
-use super::working_copy::{WorkingCopy, failed};
+use super::working_copy::WorkingCopy;
 use crate::failure::Failure;
 
 /// A move, complete: the marker in the journal, and the record beside the kept old state.
@@ -135,29 +137,55 @@ pub(super) fn listed<'a>(paths: impl ExactSizeIterator<Item = &'a str>) -> Strin
     text
 }
 
+/// The paths that differ between two trees, in git's order. What is the same is not gone into, as
+/// libgit2's own comparison would.
 pub(super) fn changes(copy: &WorkingCopy, from: Oid, to: Oid) -> Result<Vec<Change>, Failure> {
+    let mut changes = Vec::new();
+    compare(copy, "", Some(from), Some(to), &mut changes)?;
+    changes.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(changes)
+}
+
+/// Adds what differs below two folders; none of them need be there.
+fn compare(
+    copy: &WorkingCopy,
+    folder: &str,
+    from: Option<Oid>,
+    to: Option<Oid>,
+    changes: &mut Vec<Change>,
+) -> Result<(), Failure> {
     if from == to {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let (from, to) = (copy.find_tree(from)?, copy.find_tree(to)?);
-    // A file that becomes a link is one change of one path.
-    let mut options = DiffOptions::new();
-    options.include_typechange(true).skip_binary_check(true);
-    let diff = copy.repository.diff_tree_to_tree(Some(&from), Some(&to), Some(&mut options));
-    let diff = diff.map_err(failed(format_args!("compare the trees {} and {}", from.id(), to.id())))?;
-    diff.deltas()
-        .map(|delta| {
-            let file = if delta.status() == Delta::Deleted { delta.old_file() } else { delta.new_file() };
-            let bytes = file.path_bytes().unwrap_or_default();
-            let path = String::from_utf8(bytes.to_owned()).map_err(|_| {
-                Failure::permanent(format!("{:?} is no UTF-8, and can't be named here", String::from_utf8_lossy(bytes)))
-            })?;
-            let entry = |file: git2::DiffFile<'_>| {
-                Kind::of_mode(file.mode().into()).map(|kind| Entry { id: file.id(), kind }).filter(|_| file.exists())
-            };
-            Ok(Change { path, before: entry(delta.old_file()), after: entry(delta.new_file()) })
-        })
-        .collect()
+    type Side = Option<(Oid, i32)>;
+    let mut entries: BTreeMap<Vec<u8>, (Side, Side)> = BTreeMap::new();
+    let trees = [from, to].map(|id| id.map(|id| copy.find_tree(id)).transpose());
+    let [from, to] = trees;
+    for entry in from?.iter().flat_map(|tree| tree.iter()) {
+        entries.entry(entry.name_bytes().to_owned()).or_default().0 = Some((entry.id(), entry.filemode_raw()));
+    }
+    for entry in to?.iter().flat_map(|tree| tree.iter()) {
+        entries.entry(entry.name_bytes().to_owned()).or_default().1 = Some((entry.id(), entry.filemode_raw()));
+    }
+    for (name, (from, to)) in entries.into_iter().filter(|(_, (from, to))| from != to) {
+        let name = String::from_utf8(name).map_err(|error| {
+            let name = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            Failure::permanent(format!("{:?} is no UTF-8, and can't be named here", format!("{folder}{name}")))
+        })?;
+        let path = format!("{folder}{name}");
+        let is_folder = |mode: i32| mode == i32::from(FileMode::Tree);
+        let file = |side: Side| {
+            let (id, mode) = side?;
+            u32::try_from(mode).ok().and_then(Kind::of_mode).map(|kind| Entry { id, kind })
+        };
+        let tree = |side: Side| side.filter(|(_, mode)| is_folder(*mode)).map(|(id, _)| id);
+        compare(copy, &format!("{path}/"), tree(from), tree(to), changes)?;
+        let (before, after) = (file(from), file(to));
+        if before != after {
+            changes.push(Change { path, before, after });
+        }
+    }
+    Ok(())
 }
 
 mod hex_id {

@@ -1,9 +1,14 @@
-//! A repository with its files, opened for one call, and libgit2's errors in words.
+//! A repository with its files, and libgit2's errors in words.
 //!
-//! libgit2 runs no hooks and asks nobody anything. Opening costs some 0.1 ms; a handle can't be
-//! shared between threads.
+//! libgit2 runs no hooks and asks nobody anything. A handle is one thread's at a time; an open one is
+//! kept for the next call ([`Handles`]), because it knows the index, whose reading costs more than all
+//! else of most calls. What has changed on the disk in the meantime libgit2 finds by itself.
 
+use std::cell::Cell;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use git2::{Commit, ErrorCode, Index, Oid, Repository, RepositoryOpenFlags, RepositoryState, Signature, Time, Tree};
 use jiff::Timestamp;
@@ -17,6 +22,49 @@ pub(super) struct WorkingCopy {
     pub(super) root: PathBuf,
     /// Whether the file system keeps the executable bit (`core.fileMode`).
     pub(super) keeps_modes: bool,
+    /// When its index was last read, at the earliest.
+    stamp: Cell<Option<Stamp>>,
+}
+
+/// The open handles of one working copy that nobody works with just now.
+pub(super) struct Handles {
+    root: PathBuf,
+    idle: Mutex<Vec<WorkingCopy>>,
+}
+
+impl Handles {
+    pub(super) fn new(copy: WorkingCopy) -> Self {
+        Self { root: copy.root.clone(), idle: Mutex::new(vec![copy]) }
+    }
+
+    /// Works with a handle: an idle one that still knows what stands there, else a new one.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&WorkingCopy) -> Result<T, Failure>) -> Result<T, Failure> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let copy = match idle {
+            Some(copy) if copy.is_current() => copy,
+            _ => WorkingCopy::open(&self.root)?,
+        };
+        let done = work(&copy)?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(copy);
+        Ok(done)
+    }
+}
+
+/// By what a repository and its index are recognised. Whoever writes an index puts a new file there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    folder: (u64, u64),
+    /// Inode, size, and when it was changed; none if there is no index.
+    index: Option<(u64, u64, i64, i64)>,
+}
+
+impl Stamp {
+    fn of(folder: &Path) -> Option<Self> {
+        let found = fs::metadata(folder).ok()?;
+        let index = fs::metadata(folder.join("index")).ok();
+        let index = index.map(|index| (index.ino(), index.size(), index.ctime(), index.ctime_nsec()));
+        Some(Self { folder: (found.dev(), found.ino()), index })
+    }
 }
 
 /// Where the working copy stands.
@@ -48,8 +96,9 @@ impl WorkingCopy {
                 root.display()
             )));
         }
+        let stamp = Cell::new(Stamp::of(repository.path()));
         let modes = repository.config().and_then(|config| config.get_bool("core.filemode"));
-        Ok(Self { keeps_modes: modes.unwrap_or(true), repository, root: root.to_owned() })
+        Ok(Self { keeps_modes: modes.unwrap_or(true), repository, root: root.to_owned(), stamp })
     }
 
     pub(super) fn head(&self) -> Result<Head<'_>, Failure> {
@@ -69,10 +118,20 @@ impl WorkingCopy {
         Ok(Head { reference, commit })
     }
 
-    /// The index as it is on the disk now, whatever this handle works with.
+    /// The index as it is on the disk now.
     pub(super) fn index(&self) -> Result<Index, Failure> {
-        let path = self.repository.path().join("index");
-        Index::open(&path).map_err(failed(format_args!("read {}", path.display())))
+        let reading = || failed(format!("read the index of {}", self.root.display()));
+        let mut index = self.repository.index().map_err(reading())?;
+        // By itself libgit2 compares no more than the checksum, which `index.skipHash` leaves out.
+        let now = Stamp::of(self.repository.path());
+        index.read(now != self.stamp.replace(now)).map_err(reading())?;
+        Ok(index)
+    }
+
+    /// Whether nothing has changed on the disk that this handle would not notice.
+    fn is_current(&self) -> bool {
+        let known = self.stamp.get();
+        known.is_some() && known == Stamp::of(self.repository.path())
     }
 
     /// The commit that a revision names.

@@ -57,6 +57,30 @@ impl SqliteJournal {
         })
     }
 
+    /// Appends, and does something else in the same transaction.
+    async fn append_and(
+        &self,
+        run: &RunId,
+        expected: Head,
+        events: &[Dated],
+        also: fn(&Connection, &RunId) -> rusqlite::Result<()>,
+    ) -> Result<Head, AppendError> {
+        let (links, head) = self.links(run, expected, events)?;
+        let run = run.clone();
+        let work = move |connection: &Connection| {
+            match tables::head_of(connection, &run)? {
+                None => return Ok(Err(AppendError::NoSuchRun(run))),
+                Some(head) if head != expected => return Ok(Err(AppendError::Moved { run, head })),
+                Some(_) => {}
+            }
+            tables::insert_events(connection, &run, &links)?;
+            tables::set_head(connection, &run, head)?;
+            also(connection, &run)?;
+            Ok(Ok(head))
+        };
+        self.writer.write(work).await
+    }
+
     async fn read_with<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection, &Path) -> Result<T, ReadError> + Send + 'static,
@@ -82,7 +106,6 @@ impl Journal for SqliteJournal {
     async fn begin(&self, beginning: Beginning) -> Result<Head, BeginError> {
         let Beginning { run, events, holds, blobs } = beginning;
         let (links, head) = self.links(&run, chain::genesis(&run), &events)?;
-        let blobs: Vec<_> = blobs.into_iter().map(|bytes| (Digest::of(&bytes), bytes)).collect();
         let exists = self.failed(format!("there is a run {run} already; nothing was begun: start it again"));
         let work = move |connection: &Connection| {
             if tables::head_of(connection, &run)?.is_some() {
@@ -91,8 +114,8 @@ impl Journal for SqliteJournal {
             if let Err(held) = tables::hold(connection, &run, &holds)? {
                 return Ok(Err(held));
             }
-            for (digest, bytes) in &blobs {
-                tables::keep(connection, *digest, bytes)?;
+            for blob in &blobs {
+                tables::keep(connection, blob.digest(), blob.bytes())?;
             }
             tables::insert_events(connection, &run, &links)?;
             tables::insert_run(connection, &run, head)?;
@@ -102,19 +125,11 @@ impl Journal for SqliteJournal {
     }
 
     async fn append(&self, run: &RunId, expected: Head, events: &[Dated]) -> Result<Head, AppendError> {
-        let (links, head) = self.links(run, expected, events)?;
-        let run = run.clone();
-        let work = move |connection: &Connection| {
-            match tables::head_of(connection, &run)? {
-                None => return Ok(Err(AppendError::NoSuchRun(run))),
-                Some(head) if head != expected => return Ok(Err(AppendError::Moved { run, head })),
-                Some(_) => {}
-            }
-            tables::insert_events(connection, &run, &links)?;
-            tables::set_head(connection, &run, head)?;
-            Ok(Ok(head))
-        };
-        self.writer.write(work).await
+        self.append_and(run, expected, events, |_, _| Ok(())).await
+    }
+
+    async fn append_end(&self, run: &RunId, expected: Head, events: &[Dated]) -> Result<Head, AppendError> {
+        self.append_and(run, expected, events, tables::release).await
     }
 
     async fn read(&self, run: &RunId, after: Option<Head>) -> Result<(Vec<Recorded>, Head), ReadError> {

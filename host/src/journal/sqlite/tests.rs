@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::id::ExecutionId;
-use crate::journal::{Event, Level};
+use crate::journal::{Blob, Event, Level};
 
 fn logged(message: impl Into<String>) -> Dated {
     let event = Event::Logged { execution: ExecutionId(1), level: Level::Info, message: message.into() };
@@ -223,7 +223,11 @@ async fn a_run_holds_all_that_it_wants_or_does_not_begin() {
     let journal = place.open();
     let begin = |name: &str, holds: &[&str]| {
         let holds = holds.iter().map(|&resource| resource.to_owned()).collect();
-        journal.begin(Beginning { holds, blobs: vec![name.as_bytes().to_vec()], ..beginning(name, [logged(name)]) })
+        journal.begin(Beginning {
+            holds,
+            blobs: vec![Blob::new(name.as_bytes().to_vec())],
+            ..beginning(name, [logged(name)])
+        })
     };
     begin("first", &["target", "git:/srv/app"]).await.unwrap();
     let refused = begin("second", &["other", "git:/srv/app"]).await.unwrap_err();
@@ -254,7 +258,7 @@ async fn kept_bytes_are_checked_and_a_damaged_copy_is_made_whole_by_the_next_run
     let place = Place::new();
     let journal = place.open();
     let bytes = b"\0asm component".to_vec();
-    let begin = |name| journal.begin(Beginning { blobs: vec![bytes.clone()], ..beginning(name, []) });
+    let begin = |name| journal.begin(Beginning { blobs: vec![Blob::new(bytes.clone())], ..beginning(name, []) });
     begin("first").await.unwrap();
     assert_eq!(journal.blob(Digest::of(&bytes)).await.unwrap(), bytes);
     place.raw().execute("UPDATE blobs SET bytes = x'00'", []).unwrap();
