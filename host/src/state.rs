@@ -112,7 +112,8 @@ fn locate(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Unusab
         Some(home) => Ok(home.join(".local/state/ripcord")),
         None => Err(UnusableState {
             path: "$RIPCORD_STATE".to_owned(),
-            problem: "neither this nor $XDG_STATE_HOME nor $HOME is set, so there is no place for the journal".to_owned(),
+            problem: "neither this nor $XDG_STATE_HOME nor $HOME is set, so there is no place for the journal"
+                .to_owned(),
             remedy: "set RIPCORD_STATE to a folder on a local disk that only you can write".to_owned(),
         }),
     }
@@ -131,7 +132,7 @@ fn check_private(path: &Path, owner: u32, mode: u32) -> Result<(), UnusableState
     if mode & 0o022 != 0 {
         return unusable(
             format!("others can write to it (mode {:04o}), and could slip in plugins or locks", mode & 0o7777),
-            format!("take that right away:  chmod go-w {}", path.display()),
+            format!("`chmod go-w {}`", path.display()),
         );
     }
     Ok(())

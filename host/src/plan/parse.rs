@@ -47,7 +47,8 @@ impl Plan {
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         let Parsed { document, table } = Document::parse(name, text, |text, _| text.to_owned()).map_err(Diagnostics)?;
         if let Some(it) = operators_table(&table) {
-            let mistaken = Diagnostic::error(format!("{name} is no plan: it has a table `{it}`, as an operator's file has"));
+            let mistaken =
+                Diagnostic::error(format!("{name} is no plan: it has a table `{it}`, as an operator's file has"));
             let help = "name the plan; the operator's file is given with  --config";
             return Err(mistaken.at(document.key(&segments![it])).help(help).into());
         }

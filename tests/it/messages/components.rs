@@ -44,9 +44,11 @@ fn a_component_that_can_not_be_used() {
         let file = format!("{name}.wasm");
         let digest = Digest::of(&bytes);
         fs::write(world.path(&file), &bytes).unwrap();
-        let plan = format!("name = \"x\"\ntarget = \"x\"\n[[step]]\nid = \"a\"\nuse = \"notify-people\"\n\
+        let plan = format!(
+            "name = \"x\"\ntarget = \"x\"\n[[step]]\nid = \"a\"\nuse = \"notify-people\"\n\
              with = {{ subject = \"x\", text = \"x\" }}\n[[verify]]\nid = \"b\"\nuse = \"{file}@{digest}\"\n\
-             with = {{ path = \"/\" }}\n",);
+             with = {{ path = \"/\" }}\n",
+        );
         world.write("plan.toml", &plan);
         let ran = messages.shows(&world, name, world.shipped(&["check", "plan.toml"]));
         assert_eq!(ran.code(), Some(2), "{ran}");

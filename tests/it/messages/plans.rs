@@ -134,7 +134,11 @@ fn a_wrong_plan() {
     messages.shows(&world, "operators-file-as-plan", world.shipped(&["check", "ripcord.toml"]));
 
     messages.shows(&world, "parameter-missing", world.shipped(&["preview", "facebook.toml"]));
-    messages.shows(&world, "parameter-unknown", world.shipped(&["preview", "facebook.toml", "-p", "conector=facebook"]));
+    messages.shows(
+        &world,
+        "parameter-unknown",
+        world.shipped(&["preview", "facebook.toml", "-p", "conector=facebook"]),
+    );
     messages.shows(
         &world,
         "parameter-misses-its-pattern",
