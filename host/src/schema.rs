@@ -73,7 +73,6 @@ fn without_null(schema: &mut Schema) {
 }
 
 /// Lines that were broken for the source are joined, and links to other types are only their names.
-
 fn prose(documentation: &str) -> String {
     // The expressions are ours and always compile; the text as it is would do as well.
     let Ok(link) = Regex::new(r"\[(`[^`\]]+`)\](\([^)]*\))?") else { return documentation.to_owned() };

@@ -24,6 +24,7 @@ const NEEDED: &[Needed] = &[
     Needed { probe: &["script", "--version"], package: "bsdutils" },
     // Debian's own Python: another one in PATH does not see Debian's packages.
     Needed { probe: &["/usr/bin/python3", "-c", "import aiosmtpd"], package: "python3-aiosmtpd" },
+    Needed { probe: &["chromium", "--version"], package: "chromium" },
 ];
 
 /// What the benchmarks need besides.

@@ -86,6 +86,11 @@ pub fn things_to_try(lab: &Lab, program: &str) -> String {
     cd {folder}
     export RIPCORD_STATE=$PWD/state
 
+Read the report in a browser, and add what has come to light since.
+
+    {program} report last -o report.html
+    {program} report last -o report.html --since 25m --symptom 'posts pile up'
+
 Take the rollback back: the bad version is deployed again, the connector on, users get errors.
 
     {program} undo last --yes

@@ -119,7 +119,8 @@ async fn a_rollback_that_is_one_ends_the_story_well() {
         commands,
         [
             "preview plan.toml -p connector=facebook -p version=v1.4.2",
-            "run plan.toml -p connector=facebook -p version=v1.4.2 --yes",
+            "run plan.toml -p connector=facebook -p version=v1.4.2 --yes --symptom users get errors when they post to \
+             Facebook --severity SEV 2 --scope everybody who posts to Facebook",
             "report last",
             "audit last",
         ]

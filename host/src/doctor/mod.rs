@@ -14,7 +14,6 @@ mod tests;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::Value;
 
 use crate::capability::{Capability, Opening};
 use crate::operator::Operator;
@@ -52,9 +51,7 @@ async fn examine_one(
     let Some(connection) = operator.connections.get(*capability, name) else { return };
     let sheet = Sheet::new(format!("{capability}.{name}"), opening.secrets.scrubber().clone(), listen);
     let examined = async {
-        // Its maps have texts for keys and its numbers are finite, so it always can be written.
-        let written = serde_json::to_value(&connection).unwrap_or_default();
-        let has_secrets = secrets(&written, operator, &opening.secrets, &sheet).await;
+        let has_secrets = secrets(connection.secrets(), operator, &opening.secrets, &sheet).await;
         connection.examine(&Exam::new(opening, has_secrets, &sheet)).await;
     };
     if tokio::time::timeout(deadline, examined).await.is_err() {
@@ -64,15 +61,13 @@ async fn examine_one(
 }
 
 /// Tries each secret that a connection names, and says whether all of them can be had.
-async fn secrets(connection: &Value, operator: &Operator, secrets: &Secrets, sheet: &Sheet<'_>) -> bool {
-    let mut references = Vec::new();
-    references_in(connection, &mut references);
-    references.sort();
-    references.dedup();
+async fn secrets(mut names: Vec<String>, operator: &Operator, secrets: &Secrets, sheet: &Sheet<'_>) -> bool {
+    names.sort();
+    names.dedup();
     let mut all = true;
-    for reference in references {
-        let name = reference.name().to_owned();
-        let Some(source) = operator.secrets.get(&name) else { continue };
+    for name in names {
+        let reference = SecretRef::try_from(format!("secret:{name}"));
+        let (Some(source), Ok(reference)) = (operator.secrets.get(&name), reference) else { continue };
         sheet.trying(Aspect::Secret, format!("secret `{name}` from {source}"));
         let problem = match secrets.get(&reference).await {
             Ok(_) => {
@@ -100,14 +95,5 @@ fn remedy(source: &SecretSource) -> String {
         SecretSource::Command(argv) => {
             format!("run `{}` by hand, as the user that runs ripcord", argv.join(" "))
         }
-    }
-}
-
-fn references_in(value: &Value, found: &mut Vec<SecretRef>) {
-    match value {
-        Value::String(text) => found.extend(SecretRef::try_from(text.clone())),
-        Value::Array(values) => values.iter().for_each(|value| references_in(value, found)),
-        Value::Object(fields) => fields.values().for_each(|value| references_in(value, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -65,9 +65,8 @@ pub struct Head {
 pub struct Outline {
     /// The run.
     pub run: RunId,
-    /// Its first event and its last that says something of the run (an [`IncidentNoted`] does not), or
-    /// why they can't be read: a run that is damaged does not hide the others. The chain between them
-    /// is not checked.
+    /// Its first event and its last, or why they can't be read: a run that is damaged does not hide
+    /// the others. The chain between them is not checked.
     pub ends: Result<(Recorded, Recorded), ReadError>,
 }
 

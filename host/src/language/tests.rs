@@ -54,7 +54,7 @@ fn kinds<T: serde::de::DeserializeOwned>(of: Value) -> BTreeSet<String> {
 #[test]
 fn whatever_can_be_said_has_words() {
     use crate::present::{AtTry, Before, Came, Found, FoundBy, Left, Said, UnitState};
-    use crate::report::{CallResult, Decided, Happening, Outcome, WaitedFor};
+    use crate::report::{CallResult, Decided, Happening, Noted, Outcome, WaitedFor};
     let tagged = json!({ "kind": "?" });
     let groups = [
         ("stand", kinds::<UnitState>(tagged.clone())),
@@ -68,6 +68,7 @@ fn whatever_can_be_said_has_words() {
         ("call", kinds::<CallResult>(tagged.clone())),
         ("decision", kinds::<Decided>(tagged.clone())),
         ("happened", kinds::<Happening>(tagged.clone())),
+        ("noted", kinds::<Noted>(tagged.clone())),
         ("wait", kinds::<WaitedFor>(tagged)),
         ("outcome", kinds::<Outcome>(json!("?"))),
         ("headline", kinds::<Outcome>(json!("?"))),

@@ -136,6 +136,24 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
 
     hint: write { command = ["PROGRAM", "ARGUMENT"] }
     "#);
+    // A mistake in the words of a notice
+    assert_snapshot!(wrong("[notify.x]\nfile = \"n.jsonl\"\n[notify.x.template]\nsubject = \"Hola {{ sbject }}\"\ntext = \"\"\"\n{{ text }}\n{{ fields | shout }}\n\"\"\""), @r#"
+    error: a notice has no `sbject`
+     --> ripcord.toml:4:20
+      |
+    4 | subject = "*****************"
+      |                    ^^^^^^
+      |
+      = help: did you mean `subject`?
+
+    error: this template can't be understood: filter shout is unknown
+     --> ripcord.toml:7:13
+      |
+    7 | ********************
+      |             ^^^^^
+      |
+      = help: write {{ subject }}, {{ text }}, or {% for field in fields %}{{ field.name }}: {{ field.value }}{% endfor %}
+    "#);
     // A secret that nobody has named
     assert_snapshot!(wrong("[http.x]\nurl = \"https://x\"\nauth = { bearer = \"secret:coolfy\" }\n[secrets]\ncoolify = { env = \"C\" }"), @r#"
     error: no secret `coolfy` under [secrets]

@@ -8,7 +8,7 @@ use super::model::*;
 use crate::id::{Digest, ExecutionId};
 use crate::journal::{self, Event, Recorded};
 use crate::language::Language;
-use crate::machine::State;
+use crate::machine::{Fate, State};
 use crate::present::left::{is_undone, left_to_do, remaining};
 use crate::present::narrate::unit_of;
 use crate::present::story::Story;
@@ -203,7 +203,10 @@ fn remains(state: &State, step: &str) -> Remaining {
         matches!(&execution.purpose, journal::Purpose::Apply(id) if id == step) && !is_undone(state, **id)
     });
     let changes = executions.flat_map(|(_, execution)| execution.effects());
-    let changes = changes.map(|(_, mutation)| words::request(&mutation.request));
+    let changes = changes.map(|(_, mutation)| Change {
+        request: words::request(&mutation.request),
+        is_certain: matches!(mutation.fate, Fate::Answered(_)),
+    });
     Remaining { step: step.to_owned(), changes: changes.collect() }
 }
 

@@ -13,8 +13,14 @@ use serde::Serialize;
 use super::model::{Access, Execution, Purpose, Report, Unit, WaitedFor};
 use crate::present::time;
 
-/// No stretch between two events takes more of the width than this, if there are others.
-const SHARE_MAX: f64 = 0.45;
+/// No stretch between two events takes more percent of the width than this, if there are others.
+const STRETCH_MAX: f64 = 45.0;
+/// Each execution takes at least so many percent, while there are not too many.
+const EXECUTION_MIN: f64 = 1.5;
+/// What all executions together take at least, in percent, if each is as narrow as can be.
+const EXECUTIONS_MIN: f64 = 30.0;
+/// The most that lengths are evened out: less than this, and an hour would look like a minute.
+const EXPONENT_MIN: f64 = 0.25;
 /// How many calls are drawn in one bar: more would not be told apart.
 const MARKS_MAX: usize = 400;
 
@@ -104,7 +110,7 @@ impl Chart {
             lanes: lanes.collect(),
             bands: bands.map(|(index, wait)| band(index, wait.from, wait.to)).collect(),
             ticks: ticks(&axis),
-            compressed: axis.compressed,
+            compressed: axis.exponent < 1.0,
         }
     }
 }
@@ -177,19 +183,37 @@ struct Axis {
     began: Timestamp,
     /// Seconds after the beginning, and percent of the width; both ascending.
     knots: Vec<(f64, f64)>,
-    compressed: bool,
+    exponent: f64,
 }
 
 impl Axis {
+    /// As much to scale as can be looked at.
     fn of(report: &Report, until: Timestamp) -> Self {
         let mut seconds: Vec<f64> = moments(report).iter().map(|moment| since(report.began, *moment)).collect();
         seconds.extend([0.0, since(report.began, until)]);
         seconds.sort_by(f64::total_cmp);
         // Moments that nobody could tell apart are one.
         seconds.dedup_by(|later, earlier| *later - *earlier < 1e-6);
-        let stretches: Vec<f64> = seconds.windows(2).map(|ends| ends[1] - ends[0]).collect();
-        let exponent = exponent(&stretches);
-        let widths: Vec<f64> = stretches.iter().map(|stretch| stretch.powf(exponent)).collect();
+        let units = report.steps.iter().chain(&report.checks);
+        let executions: Vec<_> = units.flat_map(|unit| &unit.executions).collect();
+        let narrowest = EXECUTION_MIN.min(EXECUTIONS_MIN / executions.len().max(1) as f64);
+        let is_legible = |axis: &Self| {
+            let mut stretches = axis.knots.windows(2).map(|ends| ends[1].1 - ends[0].1);
+            let mut widths =
+                executions.iter().map(|execution| axis.span(execution.began, execution.ended.unwrap_or(until)).1);
+            (seconds.len() <= 3 || stretches.all(|stretch| stretch <= STRETCH_MAX))
+                && widths.all(|width| width >= narrowest)
+        };
+        let mut axis = Self::with_exponent(report.began, &seconds, 1.0);
+        while !is_legible(&axis) && axis.exponent > EXPONENT_MIN {
+            axis = Self::with_exponent(report.began, &seconds, axis.exponent - 0.05);
+        }
+        axis
+    }
+
+    /// With each stretch as wide as its length to this power: 1 is to scale, 0 gives all the same width.
+    fn with_exponent(began: Timestamp, seconds: &[f64], exponent: f64) -> Self {
+        let widths: Vec<f64> = seconds.windows(2).map(|ends| (ends[1] - ends[0]).powf(exponent)).collect();
         let total: f64 = widths.iter().sum();
         let mut knots = vec![(0.0, 0.0)];
         let mut x = 0.0;
@@ -197,7 +221,7 @@ impl Axis {
             x += width / total * 100.0;
             knots.push((*second, x));
         }
-        Self { began: report.began, knots, compressed: exponent < 1.0 }
+        Self { began, knots, exponent }
     }
 
     /// Where a time begins, and how wide it is.
@@ -213,19 +237,6 @@ impl Axis {
     fn seconds_at(&self, x: f64) -> f64 {
         interpolate(&self.knots, x, |(seconds, x)| (x, seconds))
     }
-}
-
-/// The power of a stretch's length that its width is drawn with: 1 is to scale, 0 gives all the same
-/// width. The largest with which no stretch takes more than its share.
-fn exponent(stretches: &[f64]) -> f64 {
-    let share = |exponent: f64| {
-        let widths = stretches.iter().map(|stretch| stretch.powf(exponent));
-        let (largest, total) =
-            widths.fold((0.0_f64, 0.0), |(largest, total), width| (largest.max(width), total + width));
-        largest / total
-    };
-    let steps = (0..=20).rev().map(|step| f64::from(step) / 20.0);
-    steps.into_iter().find(|exponent| stretches.len() < 3 || share(*exponent) <= SHARE_MAX).unwrap_or(0.0)
 }
 
 fn interpolate(knots: &[(f64, f64)], at: f64, oriented: impl Fn((f64, f64)) -> (f64, f64)) -> f64 {

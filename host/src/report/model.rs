@@ -426,7 +426,17 @@ pub struct Remaining {
     /// The step.
     pub step: String,
     /// Its changes, in order.
-    pub changes: Vec<String>,
+    pub changes: Vec<Change>,
+}
+
+/// A change that was not taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Change {
+    /// What was asked for.
+    pub request: String,
+    /// Whether it is known to have happened.
+    pub is_certain: bool,
 }
 
 /// Something that happened.
@@ -452,6 +462,8 @@ pub enum Happening {
     Noted {
         /// Who.
         by: String,
+        /// What.
+        noted: Vec<Noted>,
     },
     /// The run began.
     Began {
@@ -559,6 +571,37 @@ pub enum Happening {
         outcome: Outcome,
         /// Why, as the run wrote it down.
         why: String,
+    },
+}
+
+/// Something that somebody said of the incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Noted {
+    /// What was observed.
+    Symptom {
+        /// In these words.
+        text: String,
+    },
+    /// How bad it is.
+    Severity {
+        /// In these words.
+        text: String,
+    },
+    /// Who or what is affected.
+    Scope {
+        /// In these words.
+        text: String,
+    },
+    /// When it began to fail.
+    Since {
+        /// Then.
+        at: Timestamp,
+    },
+    /// Who coordinates.
+    Coordinator {
+        /// This person.
+        text: String,
     },
 }
 

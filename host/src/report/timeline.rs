@@ -1,9 +1,9 @@
 //! All that happened, in order.
 
 use super::build::{behind, name};
-use super::model::{Entry, Happening};
+use super::model::{Entry, Happening, Noted};
 use crate::capability::Call;
-use crate::journal::{End, Event, Outcome, Purpose, Question, Recorded, Request};
+use crate::journal::{End, Event, IncidentNoted, Outcome, Purpose, Question, Recorded, Request};
 use crate::machine::{State, describe};
 use crate::present::time::between;
 use crate::present::{Came, Found, FoundBy, Said, words};
@@ -18,7 +18,7 @@ fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize
     let asked = |call| state.mutation(call).map(|known| words::request(&known.request)).unwrap_or_default();
     let of = |execution| Some(name(state, execution));
     let (unit, took_us, what) = match event {
-        Event::IncidentNoted(noted) => (None, None, Happening::Noted { by: noted.by.clone() }),
+        Event::IncidentNoted(said) => (None, None, Happening::Noted { by: said.by.clone(), noted: noted(said) }),
         Event::RunStarted(start) => (None, None, Happening::Began { by: start.approval.by.clone() }),
         Event::HostAttached(host) => {
             *hosts += 1;
@@ -74,6 +74,15 @@ fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize
         | Event::Logged { .. } => return None,
     };
     Some(Entry { at: *at, unit, took_us, what })
+}
+
+fn noted(said: &IncidentNoted) -> Vec<Noted> {
+    let symptoms = said.symptoms.iter().map(|text| Noted::Symptom { text: text.clone() });
+    let severity = said.severity.clone().map(|text| Noted::Severity { text });
+    let scope = said.scope.clone().map(|text| Noted::Scope { text });
+    let since = said.since.map(|at| Noted::Since { at });
+    let coordinator = said.coordinator.clone().map(|text| Noted::Coordinator { text });
+    symptoms.chain(severity).chain(scope).chain(since).chain(coordinator).collect()
 }
 
 fn answered(request: &Request, outcome: &Outcome) -> Happening {

@@ -139,7 +139,7 @@ impl Heard {
         String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
     }
 
-    fn to_the_end(self) -> String {
+    fn into_rest(self) -> String {
         self.reader.join().unwrap();
         String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
     }
@@ -209,7 +209,7 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        let text = |heard: Option<Heard>| heard.unwrap().to_the_end();
+        let text = |heard: Option<Heard>| heard.unwrap().into_rest();
         let (stdout, stderr) = (text(self.stdout.take()), text(self.stderr.take()));
         Ran { status, stdout, stderr, line: std::mem::take(&mut self.line) }
     }
@@ -284,7 +284,7 @@ impl Terminal {
             assert!(Instant::now() < until, "{} goes on and on:\n{}", self.line, self.shows());
             std::thread::sleep(Duration::from_millis(5));
         };
-        (status.code(), self.screen.take().unwrap().to_the_end())
+        (status.code(), self.screen.take().unwrap().into_rest())
     }
 }
 

@@ -217,6 +217,8 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
         "idempotency-key": header(&parts.headers, "idempotency-key"),
         "body": String::from_utf8_lossy(&body[..body.len().min(4096)]),
     });
+    // Before it is written down: whoever has read the line may want the next request treated otherwise.
+    let behaviour = service.behaviour(path);
     if let Err(error) = service.write_down(&line) {
         return response(
             StatusCode::INSUFFICIENT_STORAGE,
@@ -225,7 +227,6 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
             &parts.headers,
         );
     }
-    let behaviour = service.behaviour(path);
     if behaviour == Behaviour::FailOnce {
         return response(StatusCode::SERVICE_UNAVAILABLE, None, &json!({ "error": "not now" }), &parts.headers);
     }

@@ -1,7 +1,6 @@
 //! Keeping to a service's limits, and to its readers' peace: texts are cut with a visible mark, and a
 //! mention of everybody is only text.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -17,6 +16,14 @@ const WORD_JOINER: char = '\u{2060}';
 /// of which there are never fewer than of any other kind of character.
 pub(super) fn length(text: &str) -> usize {
     text.encode_utf16().count()
+}
+
+/// As much of a text's beginning as [`cut`] has to see to cut it to `limit`: a plugin may hand over
+/// megabytes.
+pub(super) fn head(text: &str, limit: usize) -> &str {
+    // Room for a character of many parts beyond the limit, so that there is something to cut.
+    let end = text.char_indices().nth(limit.saturating_add(64)).map_or(text.len(), |(end, _)| end);
+    &text[..end]
 }
 
 /// The text with `escape` put in place of each character that has one, cut so that it has at most
@@ -59,20 +66,19 @@ pub(super) fn few<T: Clone>(items: &[T], limit: usize, mark: impl Fn() -> T) -> 
     kept.chain((limit > 0).then(mark)).collect()
 }
 
+/// `@everyone`, `@here`, `@channel`.
 #[expect(clippy::unwrap_used, reason = "a constant expression, compiled by the tests")]
-static MENTION: LazyLock<Regex> = LazyLock::new(|| {
-    // `@everyone`, `@here`, `@channel`; `<@user>`, `<@&role>`, `<#channel>`, `<!here>`, `<id:…>`, `</command:…>`;
-    // Teams' `<at>` and `</at>`.
-    Regex::new(r"(?i)@(?:everyone|here|channel)|<(?:[@#!]|id:|/?at\b|/)").unwrap()
-});
+static CALL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)@(everyone|here|channel)").unwrap());
+
+/// `<@user>`, `<@&role>`, `<#channel>`, `<!here>`, `<id:…>`, `</command:…>`, and Teams' `<at>` and `</at>`.
+#[expect(clippy::unwrap_used, reason = "a constant expression, compiled by the tests")]
+static MENTION: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)<([@#!/]|id:|at\b)").unwrap());
 
 /// The text with every mention made ineffective by a character that nobody sees.
-pub(super) fn without_mentions(text: &str) -> Cow<'_, str> {
-    MENTION.replace_all(text, |found: &regex::Captures<'_>| {
-        let mut mention = found[0].to_owned();
-        mention.insert(1, WORD_JOINER);
-        mention
-    })
+pub(super) fn without_mentions(text: &str) -> String {
+    // One after the other: `<@everyone` is both.
+    let text = CALL.replace_all(text, format!("@{WORD_JOINER}$1"));
+    MENTION.replace_all(&text, format!("<{WORD_JOINER}$1")).into_owned()
 }
 
 /// The text with every Markdown link shown as it is written: a link that reads as one address could
@@ -118,6 +124,18 @@ mod tests {
         assert_eq!(cut("a<b", 6, escape), "a&lt;b");
         assert_eq!(cut("a<b", 5, escape), "a…");
         assert_eq!(cut("<<<", 9, escape), "&lt;&lt;…");
+    }
+
+    #[test]
+    fn a_mention_reads_the_same_and_calls_nobody() {
+        for (text, inert) in [
+            ("<@everyone> @HERE", "<~@~everyone> @~HERE"),
+            ("<!channel> <@U1> <#C1> <id:x>", "<~!channel> <~@U1> <~#C1> <~id:x>"),
+            ("<at>ana</at> <atlas>", "<~at>ana<~/at> <atlas>"),
+            ("ops@example.org, a < b", "ops@example.org, a < b"),
+        ] {
+            assert_eq!(without_mentions(text).replace(WORD_JOINER, "~"), inert);
+        }
     }
 
     #[test]

@@ -61,7 +61,11 @@ impl Notice {
     /// What leaves, for people who have to agree to it: the words, without the form that a channel gives
     /// them.
     pub(super) fn exactly(&self, line: String) -> Exactly {
-        let exactly = Exactly::new(line).with("subject", &self.subject).with("text", self.text.trim_end());
+        let exactly = Exactly::new(line).with("subject", &self.subject);
+        let exactly = match self.text.trim_end() {
+            "" => exactly,
+            text => exactly.with("text", text),
+        };
         let exactly = self
             .fields
             .iter()

@@ -150,17 +150,13 @@ pub(super) fn read_events(
 
 /// All runs, newest first.
 pub(super) fn outlines(connection: &Connection, path: &Path) -> rusqlite::Result<Vec<Outline>> {
-    let sql = r#"SELECT runs.run, runs.sequence,
+    let sql = "SELECT runs.run, runs.sequence,
                       first.sequence, first.at, first.event, first.hash,
                       last.sequence, last.at, last.event, last.hash
                FROM runs
                LEFT JOIN events AS first ON first.run = runs.run AND first.sequence = 1
-               LEFT JOIN events AS newest ON newest.run = runs.run AND newest.sequence = runs.sequence
-               LEFT JOIN events AS last ON last.run = runs.run AND last.sequence = (
-                   SELECT sequence FROM events
-                   WHERE run = newest.run AND CAST(event AS TEXT) NOT LIKE '{"event":"incident-noted"%'
-                   ORDER BY sequence DESC LIMIT 1)
-               ORDER BY runs.number DESC"#;
+               LEFT JOIN events AS last ON last.run = runs.run AND last.sequence = runs.sequence
+               ORDER BY runs.number DESC";
     let mut select = connection.prepare_cached(sql)?;
     let outline = |row: &Row<'_>| {
         let run: RunId = row.get::<_, String>(0)?.into();

@@ -228,7 +228,8 @@ fn an_undo_that_went_wrong_can_be_asked_for_again_and_goes_on_where_it_got_stuck
     let denied = |call| Event::Called { call, request: request(), outcome: Err(Failure::denied("no")), took_us: 1 };
     let worked = |call| vec![intended(call), answered(call)];
     let go = Next::Go(ExecutionId(2));
-    let table: Vec<(&str, Vec<Vec<Event>>, End, usize, Next)> = vec![
+    type Case = (&'static str, Vec<Vec<Event>>, End, usize, Next);
+    let table: Vec<Case> = vec![
         ("what was taken back stays so", vec![worked(b(0)), vec![intended(b(1)), no(b(1))]], failed(), 1, go.clone()),
         (
             "an answer that says no is a failure too",

@@ -2,8 +2,11 @@ use crate::report::chart::Chart;
 
 use super::*;
 
-/// `(x, width)` of each bar and of each call, and whether the axis is compressed.
-fn drawn(report: &Report) -> (Vec<(f64, f64)>, Vec<(f64, f64)>, bool) {
+/// `x` and width.
+type Place = (f64, f64);
+
+/// Where each bar is, and each call, and whether the axis is compressed.
+fn drawn(report: &Report) -> (Vec<Place>, Vec<Place>, bool) {
     let chart = serde_json::to_value(Chart::of(report)).unwrap();
     let place = |value: &serde_json::Value| (value["x"].as_f64().unwrap(), value["width"].as_f64().unwrap());
     let (mut bars, mut marks) = (Vec::new(), Vec::new());

@@ -9,3 +9,18 @@ fn these_are_the_reports() {
         insta::assert_snapshot!(format!("json_{name}"), text);
     }
 }
+
+/// Each key of the report, its executions and its calls is in the page for people.
+#[test]
+fn the_page_names_each_key() {
+    let page = include_str!("../../../../docs/report.md");
+    let report = serde_json::to_value(report(&verified())).unwrap();
+    let execution = &report["steps"][0]["executions"][0];
+    for object in
+        [&report, &report["plan"], &report["incident"], &report["hosts"][0], execution, &execution["calls"][0]]
+    {
+        for key in object.as_object().unwrap().keys() {
+            assert!(page.contains(&format!("`{key}`")), "docs/report.md does not name `{key}`");
+        }
+    }
+}

@@ -11,7 +11,7 @@ const LAYOUT: Layout = Layout {
     escape: as_it_is,
     has_links: false,
     text_max: 100_000,
-    fields_max: 1_000,
+    fields_max: 100,
     size_max: 1 << 20,
     size: bytes,
 };

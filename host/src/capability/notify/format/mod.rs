@@ -256,6 +256,12 @@ fn collect_errors(errors: &Value, words: &mut Vec<String>) {
     }
 }
 
+/// The beginning of a text says most: down to so much of it the text is cut before fields are left out.
+const TEXT_KEPT: usize = 1_000;
+
+/// No template shows more of a subject, or of a field's name or value.
+const PART_MAX: usize = 10_000;
+
 /// A service's payload: its template, and how much of a notice it takes.
 pub(super) struct Layout {
     template: &'static str,
@@ -278,16 +284,20 @@ impl Layout {
     fn fill(&self, notice: &Notice, more: Value) -> Result<Value, minijinja::Error> {
         let environment = self.environment();
         let template = environment.template_from_str(self.template)?;
+        let subject = self.harmless(&notice.subject, PART_MAX);
+        let text = self.harmless(notice.text.trim_end(), self.text_max);
+        let mark = || Field { name: MARK.to_owned(), value: MARK.to_owned() };
+        let harmless = |Field { name, value }: &Field| Field {
+            name: self.harmless(name, PART_MAX),
+            value: self.harmless(value, PART_MAX),
+        };
+        let fields: Vec<Field> = limit::few(&notice.fields, self.fields_max, mark).iter().map(harmless).collect();
         let (mut text_max, mut fields_max) = (self.text_max, self.fields_max);
         loop {
-            let mark = || Field { name: MARK.to_owned(), value: MARK.to_owned() };
             let values = json!({
-                "subject": self.harmless(&notice.subject),
-                "text": self.harmless(notice.text.trim_end()),
-                "fields": limit::few(&notice.fields, fields_max, mark)
-                    .iter()
-                    .map(|Field { name, value }| json!({ "name": self.harmless(name), "value": self.harmless(value) }))
-                    .collect::<Vec<_>>(),
+                "subject": subject,
+                "text": text,
+                "fields": limit::few(&fields, fields_max, mark),
                 "text_max": text_max,
                 "state": notice.state,
                 "severity": notice.severity,
@@ -302,13 +312,11 @@ impl Layout {
             if over == 0 {
                 return Ok(payload);
             }
-            // The beginning of the text says most; then the fields; then all of the text.
-            const TEXT_KEPT: usize = 1_000;
             if text_max > TEXT_KEPT {
-                let written = limit::length(&notice.text).min(text_max);
+                let written = limit::length(&text).min(text_max);
                 text_max = written.saturating_sub(over).max(written / 2).clamp(TEXT_KEPT, text_max - 1);
             } else if fields_max > 0 {
-                fields_max = fields_max.min(notice.fields.len()) * 2 / 3;
+                fields_max = fields_max.min(fields.len()) * 2 / 3;
             } else if text_max > 0 {
                 text_max /= 2;
             } else {
@@ -317,9 +325,10 @@ impl Layout {
         }
     }
 
-    fn harmless(&self, text: &str) -> String {
-        let text = limit::without_mentions(text);
-        if self.has_links { limit::without_links(&text) } else { text.into_owned() }
+    /// A text that calls nobody, and is no longer than a template can use of it.
+    fn harmless(&self, text: &str, max: usize) -> String {
+        let text = limit::without_mentions(limit::head(text, max));
+        if self.has_links { limit::without_links(&text) } else { text }
     }
 
     /// `cut(n)`: escaped, and no longer than `n`; `or_blank`: what a service takes for a text where it

@@ -10,7 +10,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Layout, Request, as_it_is, bytes};
-use crate::capability::notify::limit::{MARK, cut, few, without_mentions};
+use crate::capability::notify::limit::{MARK, cut, few, head, without_mentions};
 use crate::capability::notify::notice::{Field, Notice};
 
 pub(super) const ADDRESS: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -46,8 +46,8 @@ fn details(notice: &Notice) -> Value {
     let fields = fields.iter().map(|field| (field.name.as_str(), field.value.as_str(), VALUE_MAX));
     let mut details = Map::new();
     for (name, value, max) in text.into_iter().chain(fields) {
-        let name = cut(&without_mentions(name), NAME_MAX, as_it_is);
-        let value = cut(&without_mentions(value), max, as_it_is);
+        let name = cut(&without_mentions(head(name, NAME_MAX)), NAME_MAX, as_it_is);
+        let value = cut(&without_mentions(head(value, max)), max, as_it_is);
         match details.get_mut(&name) {
             Some(Value::String(row)) => row.push_str(&format!("\n{value}")),
             _ => drop(details.insert(name, value.into())),

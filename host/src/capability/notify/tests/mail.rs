@@ -1,25 +1,17 @@
 //! Against real SMTP conversations on the loopback interface.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use super::{Call, Connection, Reply};
-use crate::capability::{At, CapabilityConnection, Judgement, OpenError, Opening, Repeat, Settlement};
-use crate::id::{ExecutionId, RunId};
+use super::{PASSWORD, at, connection, notice, opening, send};
+use crate::capability::notify::{Call, Connection, Reply};
+use crate::capability::{CapabilityConnection, Judgement, OpenError, Repeat, Settlement};
 use crate::lab::authority::Authority;
 use crate::lab::mailbox::Mailbox;
-use crate::secret::{SecretSource, Secrets};
-
-const PASSWORD: &str = "hunter2hunter2";
 
 #[tokio::test]
 async fn a_notice_arrives_as_one_plain_mail_that_says_what_the_plugin_said() {
@@ -219,14 +211,10 @@ fn a_connection_is_checked_when_the_file_is_read_and_lets_every_notice_through_o
     assert_eq!(connection.repeat(&notice(), Repeat::Idempotent), Repeat::Once);
     assert!(connection.deadline(&notice()) > Duration::from_secs(30));
     let written = serde_json::to_value(&connection).unwrap();
-    assert_eq!(serde_json::to_value(self::connection(&written)).unwrap(), written);
+    assert_eq!(serde_json::to_value(super::connection(&written)).unwrap(), written);
 }
 
 // Helpers
-
-fn connection(table: &Value) -> Connection {
-    serde_json::from_value(table.clone()).unwrap()
-}
 
 /// Two recipients, at a server without TLS.
 fn plain(address: SocketAddr) -> Value {
@@ -235,37 +223,6 @@ fn plain(address: SocketAddr) -> Value {
         "from": "ripcord <ripcord@example.org>",
         "to": ["ops@example.org", "Boss <boss@example.org>"],
     })
-}
-
-fn notice() -> Call {
-    Call { subject: "Rolled back".to_owned(), text: "All is well.".to_owned(), ..Call::default() }
-}
-
-async fn send(table: &Value, call: &Call) -> Reply {
-    let driver = connection(table).open(&opening()).await.unwrap();
-    driver.prepare(&at(), call).await.unwrap().perform().await.expect("a notice is never a failure")
-}
-
-fn at() -> At {
-    At {
-        run: RunId::from("20261122-180312-k7qm".to_owned()),
-        execution: ExecutionId(2),
-        ordinal: 3,
-        began: Timestamp::UNIX_EPOCH,
-        deadline: Duration::from_secs(30),
-        idempotency_key: None,
-    }
-}
-
-fn opening() -> Opening {
-    let source = SecretSource::Command(vec!["printf".into(), PASSWORD.into()]);
-    let base = std::env::temp_dir();
-    Opening {
-        secrets: Arc::new(Secrets::new(BTreeMap::from([("mail".to_owned(), source)]), &base)),
-        spool: base.clone(),
-        base,
-        program: "ripcord".into(),
-    }
 }
 
 /// A mail server that gives these answers, whatever it is told, and then hangs up. After `354` it
