@@ -132,7 +132,7 @@ fn check_private(path: &Path, owner: u32, mode: u32) -> Result<(), UnusableState
     if mode & 0o022 != 0 {
         return unusable(
             format!("others can write to it (mode {:04o}), and could slip in plugins or locks", mode & 0o7777),
-            format!("take that right away:  chmod go-w {}", path.display()),
+            format!("`chmod go-w {}`", path.display()),
         );
     }
     Ok(())

@@ -152,7 +152,7 @@ impl Connection {
                         add  idempotency-header = \"Idempotency-Key\"  if the service documents one"
                 .to_owned());
         }
-        address::check_url(self.url.url(), &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
+        address::check_url(self.url.url(), &self.allow_addresses).map_err(|refusal| format!("url: {refusal}"))?;
         self.check_headers()?;
         let mut rules = self.read.0.iter().chain(&self.write.0);
         rules.try_for_each(|rule| check_rule(rule.operation(), &String::from(rule.clone())))

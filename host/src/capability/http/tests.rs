@@ -114,7 +114,7 @@ fn what_could_not_be_kept_is_refused_when_the_file_is_read() {
         (json!({ "url": url, "read": ["FETCH /x"] }), "FETCH"),
         (json!({ "url": url, "read": ["GET x"] }), "GET x"),
         (json!({ "url": url, "timeout": "0s" }), "timeout"),
-        (json!({ "url": url, "timeout": 30 }), "string"),
+        (json!({ "url": url, "timeout": 30 }), "duration in quotes"),
         (json!({ "url": url, "repeat": "keyed" }), "idempotency-header"),
         (json!({ "url": url, "auth": { "bearer": "hunter2hunter2" } }), "secret:NAME"),
         (json!({ "url": url, "auth": { "basic": { "user": "a:b", "password": "secret:x" } } }), "user"),
