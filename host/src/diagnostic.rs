@@ -76,16 +76,16 @@ impl Diagnostic {
         self
     }
 
-    /// As text with the place's lines under it; `colour` for a terminal.
+    /// As text: the message, the place's lines under it, and behind a blank line what to do. `colour` for
+    /// a terminal.
     pub fn render(&self, colour: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
         // Guests' and servers' words may be in a message: control characters must not reach a terminal.
-        let mut report = vec![];
         let title = level.primary_title(normalize_untrusted_str(&self.message));
-        let mut group = match &self.place {
+        let group = match &self.place {
             None => annotate_snippets::Group::with_title(title),
             Some(place) => {
                 let mut annotation = AnnotationKind::Primary.span(place.span_in_text());
@@ -95,12 +95,13 @@ impl Diagnostic {
                 title.element(Snippet::source(&*place.text).path(&*place.source).annotation(annotation))
             }
         };
-        for help in &self.help {
-            group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
-        }
-        report.push(group);
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.decor_style(DecorStyle::Ascii).render(&report)
+        let mut text = renderer.decor_style(DecorStyle::Ascii).render(&[group]);
+        for (index, help) in self.help.iter().enumerate() {
+            let gap = if index == 0 { "\n\n" } else { "\n" };
+            text += &format!("{gap}hint: {}", normalize_untrusted_str(help));
+        }
+        text
     }
 }
 
@@ -120,14 +121,22 @@ impl Place {
     }
 }
 
+/// As many diagnostics are shown at once.
+const SHOWN_MAX: usize = 10;
+
 /// All that was found wrong in one go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// As text, one after the other; `colour` for a terminal.
+    /// As text, one after the other; `colour` for a terminal. Of very many only the first are shown: most
+    /// of the others come of them.
     pub fn render(&self, colour: bool) -> String {
-        self.0.iter().map(|diagnostic| diagnostic.render(colour)).collect::<Vec<_>>().join("\n\n")
+        let mut texts: Vec<_> = self.0.iter().take(SHOWN_MAX).map(|diagnostic| diagnostic.render(colour)).collect();
+        if let Some(more) = self.0.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+            texts.push(format!("and {more} more"));
+        }
+        texts.join("\n\n")
     }
 }
 

@@ -2,7 +2,9 @@
 //! mistake does not hide the next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::ops::Range;
+use std::path::Path as File;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -57,6 +59,57 @@ macro_rules! segments {
     ($($segment:expr),* $(,)?) => { [$($crate::document::Segment::from($segment)),*] };
 }
 pub(crate) use segments;
+
+/// Reads a file that people write. `what` it is begins the messages: "the plan".
+pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostic> {
+    let shown = path.display();
+    let failed = |problem: &str| Diagnostic::error(format!("can't read {what} {shown}: {problem}"));
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let missing = failed("there is no such file");
+            similar_file(path).iter().fold(missing, |missing, near| missing.help(format!("did you mean {near}?")))
+        }
+        std::io::ErrorKind::IsADirectory => failed("it is a folder").help("name the file in it"),
+        std::io::ErrorKind::PermissionDenied => {
+            failed("this user may not read it").help(format!("see who may:  ls -l {shown}"))
+        }
+        _ => failed(&error.to_string()),
+    };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    file.take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > TEXT_BYTES_MAX {
+        let problem = format!("it has {size} bytes, and {TEXT_BYTES_MAX} is the most that is read");
+        return Err(failed(&problem).help("is it the right file?"));
+    }
+    // A text of a program that writes UTF-16 has a zero behind each letter.
+    if matches!(bytes[..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b' '..=b'~' | b'\n', 0, ..]) {
+        return Err(failed("it is UTF-16").help("save it as UTF-8: the editor asks for the encoding"));
+    }
+    if bytes.contains(&0) {
+        return Err(failed("it is no text").help("is it the right file?"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let (valid, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let line = bytes[..valid].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let byte = bytes[valid];
+        failed(&format!("it is not UTF-8 (byte {byte:#04x} in line {line})"))
+            .help("save it as UTF-8: the editor asks for the encoding")
+    })
+}
+
+/// The file beside a missing one whose name is like its name.
+fn similar_file(missing: &File) -> Option<String> {
+    let name = missing.file_name()?.to_str()?;
+    let folder = missing.parent().filter(|folder| *folder != File::new(""));
+    let files = std::fs::read_dir(folder.unwrap_or(File::new("."))).ok()?;
+    let names: Vec<String> = files.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect();
+    let extension = missing.extension();
+    let alike = names.iter().filter(|name| File::new(name).extension() == extension);
+    let near = nearest(name, alike.map(String::as_str))?;
+    Some(folder.map_or(near.to_owned(), |folder| folder.join(near).display().to_string()))
+}
 
 /// A file that was parsed.
 pub(crate) struct Parsed<'t> {
@@ -139,7 +192,21 @@ impl Document {
     }
 
     fn syntax_error(&self, error: &Error) -> Diagnostic {
-        let diagnostic = Diagnostic::error(format!("this is not TOML: {}", error.message()));
+        let message = error.message();
+        let written = error.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+        // TOML takes a bare word for the beginning of `true` or `false`.
+        let is_word = written.starts_with(|first: char| first.is_alphabetic());
+        let (message, help) = if message.starts_with("invalid boolean") && is_word {
+            ("a text stands in quotes", "write  key = \"text\"")
+        } else if message.starts_with("missing opening quote") {
+            ("a text begins with a quote", "write  key = \"text\"")
+        } else if message.starts_with("invalid basic string, expected `\"`") {
+            ("a text in quotes ends in the same line", "close it with  \"")
+        } else {
+            (message, "")
+        };
+        let diagnostic = Diagnostic::error(format!("this is not TOML: {message}"));
+        let diagnostic = if help.is_empty() { diagnostic } else { diagnostic.help(help) };
         match error.span() {
             Some(span) => diagnostic.at(self.place(span)),
             None => diagnostic,
@@ -163,15 +230,37 @@ impl Document {
             Diagnostic::error(title).help(instead_of(unknown, &known))
         } else if let Some(key) = message.strip_prefix("missing field ") {
             let key = key.trim_matches('`');
-            Diagnostic::error(format!("`{key}` is missing")).help(format!("add `{key} = …`"))
+            Diagnostic::error(format!("`{key}` is missing")).help(format!("add  {key} = {}", example(key)))
         } else if message.starts_with("wanted exactly 1 element") {
             Diagnostic::error("exactly one key is expected here")
         } else if let Some((found, expected)) = unexpected(message) {
-            Diagnostic::error(format!("expected {}, found {found}", in_words(expected)))
+            let expected = in_words(expected);
+            let diagnostic = Diagnostic::error(format!("expected {expected}, found {found}"));
+            match expected {
+                "a table" => diagnostic.help("write  { KEY = VALUE, … }"),
+                "an array" => diagnostic.help("write  [VALUE, …]"),
+                "a string" => diagnostic.help("put it in quotes"),
+                _ => diagnostic,
+            }
         } else {
             Diagnostic::error(message)
         };
         if error.span().is_some() { diagnostic.at(self.place(span)) } else { diagnostic }
+    }
+}
+
+/// What a key that has to be there may look like.
+fn example(key: &str) -> &'static str {
+    match key {
+        "name" => "\"a-short-name\"",
+        "target" => "\"what/is-rolled-back\"",
+        "id" => "\"a-name-of-its-own\"",
+        "use" => "\"the-plugins-name\"",
+        "ask" => "\"The question?\"",
+        "url" => "\"https://…\"",
+        "path" => "\"/srv/app\"",
+        "argv" => "[\"PROGRAM\", \"ARGUMENT\"]",
+        _ => "…",
     }
 }
 

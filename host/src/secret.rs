@@ -4,16 +4,23 @@
 //! [`Scrubber`] knows it, and the pipeline passes each reply and each failure through it once,
 //! before the journal and before the guest.
 
+mod source;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::schema::text_schema;
+use tokio::sync::Mutex;
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
@@ -33,6 +40,13 @@ impl SecretRef {
     }
 }
 
+text_schema!(
+    SecretRef,
+    "SecretRef",
+    "^secret:.+$",
+    "A secret's name, whose source stands under [secrets]: `secret:NAME`."
+);
+
 impl TryFrom<String> for SecretRef {
     type Error = String;
 
@@ -51,18 +65,34 @@ impl From<SecretRef> for String {
     }
 }
 
-/// Where a secret comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a secret comes from. One line break at its end, `\n` or `\r\n`, is not part of it; all other
+/// white space is. It has 8 bytes to 64 KiB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
-    /// A file's content without its last newline; a relative path starts at the operator's file.
+    /// A regular file's content; a relative path starts at the operator's file.
     File(PathBuf),
     /// A systemd credential: a file below `$CREDENTIALS_DIRECTORY`.
     Credential(String),
-    /// What a program prints, without the last newline.
-    Command(Vec<String>),
+    /// What a program prints on its standard output: the program and its arguments, with no shell in
+    /// between. It runs in the folder of the operator's file, can't ask anybody (it has no input),
+    /// and has 10 seconds.
+    Command(#[schemars(length(min = 1))] Vec<String>),
+}
+
+/// For people: of a program only its name, because its arguments may say more than everybody should
+/// read.
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(variable) => write!(f, "${variable}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Credential(name) => write!(f, "the systemd credential {name}"),
+            Self::Command(argv) => write!(f, "the program `{}`", argv.first().map(String::as_str).unwrap_or_default()),
+        }
+    }
 }
 
 /// Why a secret can't be had. Never holds any of it.
@@ -96,15 +126,16 @@ impl Secrets {
     }
 
     /// The secret, from now on known to the scrubber.
-    pub fn get(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
+    pub async fn get(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
         let name = reference.name();
-        let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held while a program prints it, so that no program is asked twice.
+        let mut resolved = self.resolved.lock().await;
         if let Some(secret) = resolved.get(name) {
             return Ok(secret.clone());
         }
         let source = self.sources.get(name).ok_or_else(|| SecretError::Unnamed(name.to_owned()))?;
         let unavailable = |problem| SecretError::Unavailable { name: name.to_owned(), problem };
-        let secret = source.read(&self.base).map_err(unavailable)?;
+        let secret = source.read(&self.base, source::COMMAND_TIMEOUT).await.map_err(unavailable)?;
         if secret.expose_secret().len() < SECRET_BYTES_MIN {
             let problem = format!(
                 "it has fewer than {SECRET_BYTES_MIN} bytes, so it could not be kept out of logs; use a longer one"
@@ -120,41 +151,6 @@ impl Secrets {
     pub fn scrubber(&self) -> &Scrubber {
         &self.scrubber
     }
-}
-
-impl SecretSource {
-    fn read(&self, base: &Path) -> Result<SecretString, String> {
-        let text = match self {
-            Self::Env(variable) => std::env::var(variable)
-                .map_err(|_| format!("the environment variable {variable} is not set (or is not UTF-8)"))?,
-            Self::File(path) => read_file(&base.join(path))?,
-            Self::Credential(name) => {
-                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(
-                    "$CREDENTIALS_DIRECTORY is not set: ripcord was not started by a systemd unit with LoadCredential=",
-                )?;
-                read_file(&Path::new(&folder).join(name))?
-            }
-            Self::Command(argv) => {
-                let (program, arguments) = argv.split_first().ok_or("`command` names no program")?;
-                let output = std::process::Command::new(program)
-                    .args(arguments)
-                    .current_dir(base)
-                    .stdin(std::process::Stdio::null())
-                    .output()
-                    .map_err(|error| format!("can't start `{program}`: {error}"))?;
-                if !output.status.success() {
-                    return Err(format!("`{program}` ended with {}", output.status));
-                }
-                String::from_utf8(output.stdout).map_err(|_| format!("what `{program}` printed is not UTF-8"))?
-            }
-        };
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        Ok(text.strip_suffix('\r').unwrap_or(text).into())
-    }
-}
-
-fn read_file(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))
 }
 
 /// Takes known secrets out of values, in the forms in which a server may echo them: as they are, in
@@ -288,8 +284,8 @@ mod tests {
         assert!(!error.contains("hunter2"), "{error}");
     }
 
-    #[test]
-    fn a_secret_comes_from_where_the_file_says_and_its_absence_is_explained() {
+    #[tokio::test]
+    async fn a_secret_comes_from_where_the_file_says_and_its_absence_is_explained() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("token"), "from-a-file\n").expect("written");
         let sources = BTreeMap::from([
@@ -300,14 +296,14 @@ mod tests {
             ("absent".to_owned(), SecretSource::Env("RIPCORD_TEST_ABSENT".into())),
         ]);
         let secrets = Secrets::new(sources, folder.path());
-        let get = |name: &str| {
-            let secret = secrets.get(&SecretRef(name.to_owned()));
+        let get = async |name: &str| {
+            let secret = secrets.get(&SecretRef(name.to_owned())).await;
             secret.map(|secret| secret.expose_secret().to_owned()).map_err(|error| error.to_string())
         };
-        assert_eq!(get("file").as_deref(), Ok("from-a-file"));
-        assert_eq!(get("command").as_deref(), Ok("from-a-program"));
+        assert_eq!(get("file").await.as_deref(), Ok("from-a-file"));
+        assert_eq!(get("command").await.as_deref(), Ok("from-a-program"));
         for name in ["short", "failing", "absent", "unnamed"] {
-            let error = get(name).expect_err(name);
+            let error = get(name).await.expect_err(name);
             assert!(error.contains(name), "{error}");
         }
     }

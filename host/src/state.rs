@@ -5,7 +5,17 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::journal::StorageError;
+/// Why a folder can't be the state directory.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{path}: {problem}: {remedy}")]
+pub struct UnusableState {
+    /// The folder.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do about it, in one line.
+    pub remedy: String,
+}
 
 /// The state directory: a folder that only its user can write.
 ///
@@ -22,7 +32,7 @@ impl StateDir {
     ///
     /// # Errors
     /// If there is no such folder and none can be made, or if others can write to it.
-    pub fn find() -> Result<Self, StorageError> {
+    pub fn find() -> Result<Self, UnusableState> {
         Self::open(locate(|variable| std::env::var_os(variable))?)
     }
 
@@ -30,15 +40,21 @@ impl StateDir {
     ///
     /// # Errors
     /// As [`StateDir::find`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
-        let failed = |path: &Path, problem| StorageError { path: path.display().to_string(), problem };
-        let unusable = |path: &Path, error: &io::Error| {
-            failed(path, format!("can't be made or read ({error}): set RIPCORD_STATE to a folder that you can write"))
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, UnusableState> {
+        let unusable = |path: &Path, error: &io::Error| UnusableState {
+            path: path.display().to_string(),
+            problem: match error.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "a file is in the way".to_owned(),
+                io::ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
+                io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+                _ => error.to_string(),
+            },
+            remedy: "set RIPCORD_STATE to a folder that you can write".to_owned(),
         };
         let path = std::path::absolute(path.as_ref()).map_err(|error| unusable(path.as_ref(), &error))?;
         make_private_folder(&path).map_err(|error| unusable(&path, &error))?;
         let found = std::fs::metadata(&path).map_err(|error| unusable(&path, &error))?;
-        check_private(&path, found.uid(), found.mode()).map_err(|problem| failed(&path, problem))?;
+        check_private(&path, found.uid(), found.mode())?;
         let state = Self { path };
         for folder in [state.locks(), state.spool(), state.components()] {
             make_private_folder(&folder).map_err(|error| unusable(&folder, &error))?;
@@ -66,6 +82,11 @@ impl StateDir {
         self.path.join("spool")
     }
 
+    /// The folder of what the previews of the last weeks have listed. All of it may be deleted at any time.
+    pub fn previews(&self) -> PathBuf {
+        self.path.join("previews")
+    }
+
     /// The folder of compiled plugins. All of it may be deleted at any time.
     pub fn components(&self) -> PathBuf {
         self.path.join("components")
@@ -78,7 +99,7 @@ pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-fn locate(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, StorageError> {
+fn locate(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, UnusableState> {
     let folder = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(state) = folder("RIPCORD_STATE") {
         return Ok(state);
@@ -89,30 +110,30 @@ fn locate(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Storag
     }
     match folder("HOME") {
         Some(home) => Ok(home.join(".local/state/ripcord")),
-        None => Err(StorageError {
+        None => Err(UnusableState {
             path: "$RIPCORD_STATE".to_owned(),
-            problem: "neither it nor $XDG_STATE_HOME nor $HOME is set, so there is no place for the journal: set \
-                      RIPCORD_STATE to a folder on a local disk that only you can write"
+            problem: "neither this nor $XDG_STATE_HOME nor $HOME is set, so there is no place for the journal"
                 .to_owned(),
+            remedy: "set RIPCORD_STATE to a folder on a local disk that only you can write".to_owned(),
         }),
     }
 }
 
 /// Whether a folder with this owner and these rights is its user's alone to write.
-fn check_private(path: &Path, owner: u32, mode: u32) -> Result<(), String> {
+fn check_private(path: &Path, owner: u32, mode: u32) -> Result<(), UnusableState> {
     let user = rustix::process::geteuid().as_raw();
+    let unusable = |problem, remedy| Err(UnusableState { path: path.display().to_string(), problem, remedy });
     if owner != user {
-        return Err(format!(
-            "belongs to user {owner}, and ripcord runs as user {user}: run it as its owner, or set RIPCORD_STATE to a \
-             folder of your own"
-        ));
+        return unusable(
+            format!("it belongs to user {owner}, and ripcord runs as user {user}"),
+            "run it as its owner, or set RIPCORD_STATE to a folder of your own".to_owned(),
+        );
     }
     if mode & 0o022 != 0 {
-        return Err(format!(
-            "others can write to it (mode {:04o}), and could slip in plugins or locks: `chmod go-w {}`",
-            mode & 0o7777,
-            path.display()
-        ));
+        return unusable(
+            format!("others can write to it (mode {:04o}), and could slip in plugins or locks", mode & 0o7777),
+            format!("`chmod go-w {}`", path.display()),
+        );
     }
     Ok(())
 }
@@ -158,7 +179,7 @@ mod tests {
             assert_eq!(opened.as_ref().is_err_and(|error| error.contains(&mends)), refused, "{mode:o}: {opened:?}");
         }
         let stranger = rustix::process::geteuid().as_raw() + 1;
-        assert!(check_private(root.path(), stranger, 0o700).unwrap_err().contains("RIPCORD_STATE"));
+        assert!(check_private(root.path(), stranger, 0o700).unwrap_err().remedy.contains("RIPCORD_STATE"));
     }
 
     #[test]

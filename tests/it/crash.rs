@@ -215,7 +215,7 @@ fn every_window(mutations: &[String]) -> Vec<(Window, u32, String)> {
 }
 
 /// The scripts without npm around them: of the time of all these cases, npm would take the half.
-fn world_without_npm() -> World {
+pub(crate) fn world_without_npm() -> World {
     let world = World::new();
     world.connector_plan();
     let operator = world.operator();

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ripcord::journal::RunOutcome;
+use ripcord::journal::{Event, Recorded, RunOutcome};
+use ripcord_tests::fault::Window;
 
 use crate::world::{World, in_parallel};
 
@@ -99,7 +100,7 @@ fn a_plugin_that_traps_when_it_is_asked_what_it_is_touches_nothing() {
 }
 
 /// Sixty calls of 20 ms each are more than the processor's time that the guest has, and none of it is
-/// the guest's.
+/// the guest's; nor is a sleep through WASI.
 #[test]
 fn time_in_host_calls_is_not_the_guests() {
     let world = World::new();
@@ -107,4 +108,53 @@ fn time_in_host_calls_is_not_the_guests() {
     let sleeps = vec!["{ sleep-ms = 20 }"; 60].join(", ");
     world.plan("patient", &format!("[[step]]\nid = \"do\"\nuse = \"steps\"\nwith = {{ apply = [{sleeps}] }}\n"));
     world.ripcord(&["run", "patient.toml", "--yes"]).expect(4);
+    world.plan("drowsy", "[[step]]\nid = \"do\"\nuse = \"hostile\"\nwith = { do = \"wasi-naps\" }\n");
+    world.ripcord(&["run", "drowsy.toml", "--yes"]).expect(4);
+}
+
+/// Several WASI timers polled at once: the earliest one ends the poll, each sleep stands in the journal
+/// once, and the guest sees the same when it is killed in between and taken up, and when it is replayed.
+#[test]
+fn timers_that_are_polled_together_end_in_their_order_live_and_replayed() {
+    let polls = serde_json::json!([
+        { "ready": [1], "after-ms": 100 },
+        { "ready": [0], "after-ms": 100 },
+        { "ready": [0, 2], "after-ms": 150 },
+        { "ready": [0], "after-ms": 600 },
+    ]);
+    for killed in [None, Some((Window::AfterEffect, 1)), Some((Window::DuringDelivery, 2))] {
+        let world = World::new();
+        world.allow(&world.service("[]", "[\"POST /**\"]"));
+        let bind = "{ service = \"service\" }";
+        world.plan(
+            "timers",
+            &format!("[[step]]\nid = \"wait\"\nuse = \"hostile\"\nbind = {bind}\nwith = {{ do = \"wasi-timers\" }}\n"),
+        );
+        let run = ["run", "timers.toml", "--yes"];
+        match killed {
+            None => drop(world.ripcord(&run).expect(0)),
+            Some((window, mutation)) => {
+                world.ripcord(&run).killed(window, mutation).expect_killed();
+                world.ripcord(&["resume", "last"]).run();
+            }
+        }
+        if killed.is_some_and(|(window, _)| window == Window::AfterEffect) {
+            let journal = world.journal();
+            let call = journal.state(&journal.last()).doubts().next().unwrap().0.to_string();
+            world.ripcord(&["resolve", "last", &call, "--happened"]).expect(0);
+            world.ripcord(&["resume", "last"]).expect(0);
+        }
+        let journal = world.journal();
+        let last = journal.last();
+        assert_eq!(journal.state(&last).receipt("wait").unwrap()["polls"], polls, "{killed:?}");
+        let slept = |recorded: Recorded| match recorded.event {
+            Event::SleepBegan { call, .. } => Some(call),
+            _ => None,
+        };
+        let sleeps: Vec<_> = journal.events(&last).into_iter().filter_map(slept).collect();
+        // This guest sleeps in its `reconcile`, too: that is another execution.
+        let applied = sleeps.iter().filter(|call| call.execution == sleeps[0].execution).count();
+        assert_eq!(applied, 3, "{killed:?}: {sleeps:?}");
+        world.ripcord(&["replay", "last"]).expect(0);
+    }
 }

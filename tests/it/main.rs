@@ -5,9 +5,17 @@
 
 mod cli;
 mod crash;
+mod docs;
+mod follow;
 mod hostile;
+mod interrupt;
+mod messages;
+mod notices;
 mod plans;
 mod preview;
+mod report;
 mod secrets;
+mod setup;
 mod side_by_side;
+mod telemetry;
 mod world;

@@ -206,3 +206,31 @@ fn receipts_reach_later_steps() {
     world.ripcord(RUN).expect(0);
     assert_eq!(posts(&world), ["from-200"]);
 }
+
+#[test]
+fn an_answer_behind_a_gate_s_expiry_is_refused_and_said_to_be_late() {
+    let world = world(&step("a", "gate = { ask = \"Go?\", expires = \"1s\" }", &["a1"]));
+    let approval = world.ripcord(&["preview", "plan.toml"]).expect(0).approval();
+    world.ripcord(&["run", "plan.toml", "--approved", &approval]).expect(4);
+    world.ripcord(&["approve", "last", "a"]).expect(2).says("has expired");
+    assert!(posts(&world).is_empty());
+}
+
+/// What was taken back stays so, and the rest is tried again as often as somebody asks.
+#[test]
+fn an_undo_that_failed_is_tried_again_from_where_it_got_stuck() {
+    let world = world(&step("a", "", &["a1", "a2", "a3"]));
+    world.ripcord(RUN).expect(0);
+    // The rules of the day decide, and one of the calls is not in them.
+    world.allow(&world.service("[\"GET /**\"]", "[\"POST /undo-a1\", \"POST /undo-a3\"]"));
+    for _ in 0..2 {
+        world.ripcord(&["undo", "last", "--yes"]).expect(3).says("POST /undo-a2").says("ripcord undo");
+        assert_eq!(posts(&world)[3..], ["undo-a3"]);
+    }
+    world.allow(&world.service("[\"GET /**\"]", "[\"POST /**\"]"));
+    world.ripcord(&["undo", "last", "--yes"]).expect(1);
+    assert_eq!(posts(&world)[3..], ["undo-a3", "undo-a2", "undo-a1"]);
+    world.ripcord(&["audit", "last"]).expect(0);
+    world.ripcord(&["replay", "last"]).expect(0);
+    world.ripcord(&["undo", "last", "--yes"]).expect(2).says("already taken back");
+}

@@ -1,9 +1,11 @@
 //! A preview cannot touch anything, and what was agreed to is exactly what was shown.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use crate::world::{World, guest};
+use crate::world::{World, guest, repository};
 
 const PREVIEW: &[&str] = &["preview", "connector.toml", "-p", "connector=facebook", "-p", "version=v1.4.2"];
 
@@ -33,6 +35,104 @@ fn a_preview_of_the_rollback_lists_all_of_it_and_touches_nothing() {
     }
     assert_eq!(world.touched(), before);
     assert!(world.journal().runs().is_empty());
+}
+
+/// Not a byte of the repository is another one, and no file of it was written: what a preview tells of
+/// the age of things, it reads.
+#[test]
+fn what_a_preview_tells_of_the_repository_leaves_no_trace_in_it() {
+    let world = World::new();
+    world.connector_plan();
+    // The copied index knows the times of other files: whatever looks like `git status` would bring it up
+    // to date.
+    let before = every_file(&world.repository.path);
+    let preview = world.ripcord(PREVIEW).expect(0);
+    for told in [
+        "1 commit behind HEAD (main)",
+        "(v1.4.2) \"First version\", Dev, 20",
+        "differs: src/lib/connectors/facebook.ts modified, +1 -1",
+        "\"Improve the facebook connector\", Dev, 20",
+    ] {
+        preview.says(told);
+    }
+    assert_eq!(every_file(&world.repository.path), before);
+}
+
+/// Two previews of one world are the same to the last byte, though each has a run's name of its own;
+/// and of another parameter only the lines are others that speak of it.
+#[test]
+fn a_preview_can_be_compared_with_another_one() {
+    let world = World::new();
+    world.connector_plan();
+    repository::git(&world.repository.path, &["tag", "v1.4.3", "v1.4.2"]);
+    let preview = |options: &[&str]| world.ripcord(&[PREVIEW, options].concat()).expect(0).stdout;
+    let (first, json) = (preview(&[]), preview(&["--json"]));
+    assert_eq!(preview(&[]), first);
+    assert_eq!(preview(&["--json"]), json);
+
+    let mut other = PREVIEW.to_vec();
+    other[5] = "version=v1.4.3";
+    let other = world.ripcord(&other).expect(0).stdout;
+    assert_eq!(first.lines().count(), other.lines().count(), "{first}\n{other}");
+    for (before, after) in first.lines().zip(other.lines()).filter(|(before, after)| before != after) {
+        let speaks_of_it = before.replace("v1.4.2", "v1.4.3") == after;
+        let names_it = |line: &str| line.contains("sha256:");
+        assert!(speaks_of_it || (names_it(before) && names_it(after)), "{before}\n{after}");
+    }
+}
+
+#[test]
+fn the_command_that_a_preview_ends_with_runs_exactly_that() {
+    let world = World::new();
+    world.connector_plan();
+    let preview = world.ripcord(PREVIEW).expect(0);
+    let command = preview.stdout.lines().last().unwrap().strip_prefix("ripcord ").unwrap().to_owned();
+    let arguments: Vec<&str> = command.split(' ').collect();
+    world.ripcord(&arguments).expect(0);
+    assert!(!world.touched().requests.is_empty());
+}
+
+/// The checks look at what is there now: a check that can't work is found out in daylight.
+#[test]
+fn the_verification_is_asked_what_it_says_before_anything_is_done() {
+    let world = World::new();
+    world.connector_plan();
+    let preview = world.ripcord(PREVIEW).expect(0);
+    preview.says("response.json.enabled == false does not hold").says("the command exited with 2, expected 0");
+    assert!(world.ledger.mutations().is_empty());
+
+    world.write("ripcord.toml", &world.operator().replace("\"-q\"", "\"-V\""));
+    world.ripcord(PREVIEW).expect(0).says("passes already: the command exited with 0");
+}
+
+#[test]
+fn what_is_not_reached_as_things_are_is_told_apart_and_stays_on_the_list() {
+    let world = World::new();
+    world.allow(&world.service(SOME_READS, ALL_METHODS));
+    world.plan(
+        "steps",
+        &format!(
+            "{}\n{}\n{}",
+            STEPS.replace("\"do\"", "\"first\""),
+            "[[step]]\nid = \"broken\"\nuse = \"steps\"\nbind = { service = \"service\" }\non-failure = \"undo\"\n\
+             with = { apply = [{ fail = { permanent = \"it is out of order\" } }] }",
+            STEPS.replace("\"do\"", "\"last\"").replace("POST", "PUT"),
+        ),
+    );
+    let preview = world.ripcord(&["preview", "steps.toml"]).expect(0);
+    for told in [
+        "A run would take back here what was done.",
+        "if first is taken back, as it is if things stay as they are:",
+        "NOT REACHED  as things are",
+        "1 more behind a step that fails as things are",
+        "FAILS        as things are now, at step broken: it is out of order",
+    ] {
+        preview.says(told);
+    }
+    let json = world.ripcord(&["preview", "steps.toml", "--json"]).expect(0).json().remove(0);
+    assert_eq!(json["listed"].as_array().unwrap().len(), 2, "{json:#}");
+    assert_eq!(json["changes"]["not-reached"], 1);
+    assert!(world.ledger.mutations().is_empty());
 }
 
 /// The guest tries every capability and every method, paths that are not in `read`, redirects, and
@@ -173,6 +273,21 @@ fn a_call_that_the_preview_did_not_list_stops_at_a_gate() {
         world.ripcord(&["resume", "last"]).expect(code);
         assert_eq!(world.ledger.mutations().len(), made, "{answer:?}");
     }
+}
+
+/// Each file and folder below a folder, with its bytes and the time of its last change.
+fn every_file(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    let mut files = BTreeMap::new();
+    for found in fs::read_dir(folder).unwrap() {
+        let path = found.unwrap().path();
+        let meta = fs::symlink_metadata(&path).unwrap();
+        let bytes = if meta.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        if meta.is_dir() {
+            files.extend(every_file(&path));
+        }
+        files.insert(path, (bytes, meta.modified().unwrap()));
+    }
+    files
 }
 
 const STEPS: &str = r#"

@@ -116,7 +116,7 @@ fn forms() -> [Vec<u8>; 5] {
     ]
 }
 
-fn assert_no_secret(what: &str, bytes: &[u8]) {
+pub(crate) fn assert_no_secret(what: &str, bytes: &[u8]) {
     for form in forms() {
         let found = bytes.windows(form.len()).position(|window| window == form);
         if let Some(at) = found {
@@ -126,7 +126,7 @@ fn assert_no_secret(what: &str, bytes: &[u8]) {
     }
 }
 
-fn assert_no_secret_below(folder: &Path) {
+pub(crate) fn assert_no_secret_below(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use ripcord::capability::{At, Call, Driver, Invocation, Prepared, Reply, Settlement};
+use ripcord::capability::{At, Call, Detail, Driver, Exactly, Invocation, Prepared, Reply, Settlement};
 use ripcord::failure::Failure;
 use ripcord::id::{Digest, RunId};
 use ripcord::journal::{
@@ -210,6 +210,18 @@ struct FaultyDriver {
 impl Driver for FaultyDriver {
     type Call = Call;
     type Reply = Reply;
+
+    fn place(&self) -> String {
+        self.driver.place()
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        self.driver.exactly(call)
+    }
+
+    async fn detail(&self, at: &At, call: &Call) -> Option<Detail> {
+        self.driver.detail(at, call).await
+    }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         self.driver.read(at, call).await

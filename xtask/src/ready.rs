@@ -18,8 +18,13 @@ const NEEDED: &[Needed] = &[
     Needed { probe: &["git", "--version"], package: "git" },
     Needed { probe: &["node", "--version"], package: "nodejs" },
     Needed { probe: &["npm", "--version"], package: "npm" },
+    // Network namespaces, clocks that are put back, and pseudo-terminals.
+    Needed { probe: &["ip", "-V"], package: "iproute2" },
+    Needed { probe: &["faketime", "--version"], package: "faketime" },
+    Needed { probe: &["script", "--version"], package: "bsdutils" },
     // Debian's own Python: another one in PATH does not see Debian's packages.
     Needed { probe: &["/usr/bin/python3", "-c", "import aiosmtpd"], package: "python3-aiosmtpd" },
+    Needed { probe: &["chromium", "--version"], package: "chromium" },
 ];
 
 /// What the benchmarks need besides.

@@ -1,8 +1,11 @@
 //! The capabilities: what the host can do for a plugin.
 //!
-//! Each one is a module with its call types, what tells a read from a mutation, its driver, and how
-//! a doubt is settled. A new one is its module, its WIT file, and its line in [`capabilities!`].
+//! Each one is a module with its call types, what tells a read from a mutation, its driver, how a
+//! doubt is settled and what `ripcord doctor` looks at. A new one is its module, its WIT file, and its
+//! line in [`capabilities!`].
 
+pub(crate) mod cause;
+mod detail;
 mod payload;
 mod rule;
 
@@ -18,14 +21,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::doctor::Exam;
 use crate::failure::Failure;
 use crate::id::{ExecutionId, RunId};
-use crate::secret::{Scrub, Scrubber, SecretError, Secrets};
+use crate::secret::{Scrub, Scrubber, SecretError, SecretRef, Secrets};
 
+pub use detail::{Capped, Changed, Detail, Exactly, Part, Version};
 pub use payload::Payload;
 pub use rule::{Rule, RuleError, Rules};
 
@@ -49,6 +55,7 @@ pub trait CapabilityCall: Debug + Clone + PartialEq + Serialize + DeserializeOwn
 }
 
 /// A configured target of the operator's: one table of `ripcord.toml`.
+#[async_trait]
 pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + Send + Sync {
     /// The calls that it takes.
     type Call: CapabilityCall;
@@ -72,6 +79,12 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
         Duration::ZERO
     }
 
+    /// The server behind it, by name or address, with its port; none if what it reaches is here, or is
+    /// not the host's to know.
+    fn server(&self) -> Option<(String, u16)> {
+        None
+    }
+
     /// What a run holds besides its target while it is bound to this connection: a working copy,
     /// a database. Two connections to one thing give one name. `base` is the folder of the operator's
     /// file: relative paths in it start there.
@@ -80,7 +93,18 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
     }
 
     /// Opens the driver. It resolves the secrets and reaches no network.
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
+    async fn open(
+        &self,
+        opening: &Opening,
+    ) -> Result<Arc<dyn Driver<Call = Self::Call, Reply = Self::Reply>>, OpenError>;
+
+    /// Tries the connection out for `ripcord doctor`: reachable, let in, allowed, new enough. What it
+    /// finds, it reports to `exam` as it goes. It changes nothing at the target: of what the target can
+    /// be asked, only what the operator's rules call a read.
+    ///
+    /// It may be dropped at any point, when its deadline passes; what blocks belongs on a thread of its
+    /// own. The connection's secrets have been tried before.
+    async fn examine(&self, exam: &Exam<'_>);
 }
 
 /// What carries the calls of one connection out: live or in a simulated world.
@@ -89,9 +113,23 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
 #[async_trait]
 pub trait Driver: Send + Sync {
     /// The calls that it takes.
-    type Call;
+    type Call: Sync;
     /// What it answers.
     type Reply;
+
+    /// Where the connection really leads, for people: a URL, a folder, a command line, whom it tells.
+    /// Holds no secret.
+    fn place(&self) -> String;
+
+    /// What a mutation sends, letter by letter, for people. It reaches nothing.
+    fn exactly(&self, call: &Self::Call) -> Exactly;
+
+    /// What a mutation would come upon now, for people. It reads at most, changes nothing that anybody
+    /// could ever see, and has nothing to say rather than an error.
+    async fn detail(&self, at: &At, call: &Self::Call) -> Option<Detail> {
+        let _ = (at, call);
+        None
+    }
 
     /// Carries out a call that changes nothing.
     async fn read(&self, at: &At, call: &Self::Call) -> Result<Self::Reply, Failure>;
@@ -258,6 +296,12 @@ macro_rules! capabilities {
             pub fn capability(&self) -> Capability {
                 match self { $(Self::$Variant(_) => Capability::$Variant),+ }
             }
+
+            /// Whether the target itself says that it has not done what it was asked for: a status that
+            /// is an error, a program that ended badly. What to make of it is the plugin's to decide.
+            pub fn reports_failure(&self) -> bool {
+                match self { $(Self::$Variant(reply) => reply.reports_failure()),+ }
+            }
         }
 
         impl Call {
@@ -294,7 +338,7 @@ macro_rules! capabilities {
         }
 
         /// The connections of the operator's file, by capability and name.
-        #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct Connections {
             $(
@@ -358,14 +402,31 @@ macro_rules! capabilities {
                 match self { $(Self::$Variant(connection) => connection.settles_within()),+ }
             }
 
+            /// See [`CapabilityConnection::server`].
+            pub fn server(&self) -> Option<(String, u16)> {
+                match self { $(Self::$Variant(connection) => connection.server()),+ }
+            }
+
             /// See [`CapabilityConnection::resources`].
             pub fn resources(&self, base: &Path) -> Vec<String> {
                 match self { $(Self::$Variant(connection) => connection.resources(base)),+ }
             }
 
+            /// The names of the secrets that it uses.
+            pub fn secrets(&self) -> Vec<String> {
+                let mut names = Vec::new();
+                secret_names(&serde_json::to_value(self).unwrap_or_default(), &mut names);
+                names
+            }
+
             /// See [`CapabilityConnection::open`].
-            pub fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
-                match self { $(Self::$Variant(connection) => connection.open(opening).map(AnyDriver::$Variant)),+ }
+            pub async fn open(&self, opening: &Opening) -> Result<AnyDriver, OpenError> {
+                match self { $(Self::$Variant(connection) => connection.open(opening).await.map(AnyDriver::$Variant)),+ }
+            }
+
+            /// See [`CapabilityConnection::examine`].
+            pub async fn examine(&self, exam: &Exam<'_>) {
+                match self { $(Self::$Variant(connection) => connection.examine(exam).await),+ }
             }
         }
 
@@ -379,6 +440,24 @@ macro_rules! capabilities {
         impl Driver for AnyDriver {
             type Call = Call;
             type Reply = Reply;
+
+            fn place(&self) -> String {
+                match self { $(Self::$Variant(driver) => driver.place()),+ }
+            }
+
+            fn exactly(&self, call: &Call) -> Exactly {
+                match (self, call) {
+                    $((Self::$Variant(driver), Call::$Variant(call)) => driver.exactly(call),)+
+                    _ => Exactly::new(call.summary()),
+                }
+            }
+
+            async fn detail(&self, at: &At, call: &Call) -> Option<Detail> {
+                match (self, call) {
+                    $((Self::$Variant(driver), Call::$Variant(call)) => driver.detail(at, call).await,)+
+                    _ => None,
+                }
+            }
 
             async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
                 match (self, call) {
@@ -422,9 +501,34 @@ capabilities! {
     notify => Notify,
 }
 
+impl Call {
+    /// Whether it goes on by itself when the host is gone, and what it did is found again.
+    pub fn outlives_its_host(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::Git(git::Call::Push { .. }))
+    }
+
+    /// The request, if it goes through `http`.
+    pub(crate) fn http(&self) -> Option<&http::Call> {
+        match self {
+            Self::Http(call) => Some(call),
+            _ => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Capability {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// Each `secret:NAME` below a value: a connection holds its secrets as [`SecretRef`]s only.
+fn secret_names(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::String(text) => names.extend(SecretRef::try_from(text.clone()).map(|secret| secret.name().to_owned())),
+        Value::Array(items) => items.iter().for_each(|item| secret_names(item, names)),
+        Value::Object(map) => map.values().for_each(|item| secret_names(item, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -3,7 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
+use crate::id::Digest;
 use crate::secret::{Scrub, Scrubber};
 
 /// Bytes. In JSON a string if they are UTF-8, else `{"base64": "…"}`.
@@ -32,6 +34,24 @@ impl Scrub for Payload {
     fn scrub(&mut self, scrubber: &Scrubber) {
         let Self(bytes) = self;
         bytes.scrub(scrubber);
+    }
+}
+
+impl Payload {
+    /// For people: a JSON value in lines of its own, any other text as it is, else only how much there
+    /// is of what.
+    pub fn in_words(&self) -> String {
+        let Self(bytes) = self;
+        // A number or a text alone is as readable as it is, and reads back as something else.
+        if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_slice::<Value>(bytes)
+            && let Ok(pretty) = serde_json::to_string_pretty(&value)
+        {
+            return pretty;
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => format!("{} bytes that are no text, {}", bytes.len(), Digest::of(bytes)),
+        }
     }
 }
 

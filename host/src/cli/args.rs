@@ -2,23 +2,41 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::id::{CallId, Digest};
+use crate::language::Language;
+use crate::report;
+use crate::telemetry::Format;
 
 /// Runs rollbacks: a written plan, one sandboxed WebAssembly component at a time, and proof of what
 /// was done.
 ///
 /// A rollback in four commands: `ripcord check PLAN`, `ripcord preview PLAN`, `ripcord run PLAN`,
 /// `ripcord report last`. After a crash: `ripcord resume last`.
+///
+/// Ctrl-C pauses a run at its next durable point: what only looks is given up, and a change that is under
+/// way is waited for. Ctrl-C again does not wait. `ripcord resume` goes on from either. A closed terminal,
+/// SIGTERM, and output that nobody reads any more pause too.
 #[derive(Debug, Parser)]
-#[command(name = "ripcord", version, max_term_width = 100)]
+#[command(name = "ripcord", version, max_term_width = 100, after_long_help = ENVIRONMENT)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
 }
+
+const ENVIRONMENT: &str = "\
+Environment:
+  RIPCORD_CONFIG, RIPCORD_STATE  as --config and --state
+  RIPCORD_LOG                    what ripcord logs to stderr: a level (error, warn, info, debug, trace, off),
+                                 or levels of modules, like warn,ripcord::pipeline=debug [default: warn]
+  NO_COLOR                       no colour
+  OTEL_EXPORTER_OTLP_ENDPOINT    sends a trace of each run to this OpenTelemetry collector (OTLP over HTTP);
+                                 the other OTEL_ variables mean what they usually mean";
 
 #[derive(Debug, Args)]
 pub(super) struct Global {
@@ -31,16 +49,33 @@ pub(super) struct Global {
     /// Print one JSON object a line on stdout
     #[arg(long, global = true)]
     pub json: bool,
+    /// How the lines of ripcord's own log look, which go to stderr as far as $RIPCORD_LOG says [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", hide_default_value = true, default_value = "text")]
+    pub log_format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// The whole story on this machine, with nothing to configure
     Demo(DemoOptions),
+    /// Write a ripcord.toml and a plan to start from
+    ///
+    /// Both are commented, and `ripcord check` finds nothing wrong with them as they are. No file is
+    /// ever overwritten.
+    Init(InitOptions),
     /// Find out everything that can be known without a network
     Check(PlanOptions),
+    /// Try each connection: is it there, does it let ripcord in, is it new enough
+    ///
+    /// Nothing is changed: services are asked by the operator's `read` rules only, programs are looked
+    /// for and not run, no mail is sent. Also looked at: that secrets can be had, the state directory's
+    /// rights, the room on its disk, the journal.
+    ///
+    /// Exits with 0 if nothing stands in the way of a rollback, and with 2 if something has to be put
+    /// right. Warnings, and what could not be tried, don't count.
+    Doctor(DoctorOptions),
     /// Show each call that a run would make, and make none that changes anything
-    Preview(PlanOptions),
+    Preview(PreviewOptions),
     /// Preview, ask, run, verify, report
     Run(RunOptions),
     /// Go on after a crash, a pause or an answer
@@ -57,12 +92,40 @@ pub(super) enum Command {
     Runs,
     /// Show a run, or follow it
     Show(ShowOptions),
-    /// Print the incident report
-    Report(RunName),
+    /// Write the incident report, and add to what is known of the incident
+    Report(ReportOptions),
     /// Check the hash chain of a run
     Audit(AuditOptions),
     /// Execute a run again, offline, and compare
     Replay(RunName),
+    /// Print the JSON Schema of a file, for editors
+    ///
+    /// An editor with taplo (in VS Code: Even Better TOML) completes a file and points at mistakes if the
+    /// file's first line names its schema:
+    ///
+    ///     ripcord schema plan > ripcord-plan.schema.json        #:schema ./ripcord-plan.schema.json
+    ///     ripcord schema operator > ripcord.schema.json         #:schema ./ripcord.schema.json
+    ///
+    /// The schema knows a file's shape. What depends on more than that, `ripcord check` says.
+    #[command(verbatim_doc_comment)]
+    Schema {
+        /// Of what
+        of: SchemaOf,
+    },
+    /// Print the completions for a shell
+    ///
+    /// Where to put them:
+    ///
+    ///     bash        ripcord completions bash > ~/.local/share/bash-completion/completions/ripcord
+    ///     zsh         ripcord completions zsh > a folder of $fpath, as _ripcord; then start a new shell
+    ///     fish        ripcord completions fish > ~/.config/fish/completions/ripcord.fish
+    ///     elvish      ripcord completions elvish >> ~/.config/elvish/rc.elv
+    ///     powershell  ripcord completions powershell >> $PROFILE
+    #[command(verbatim_doc_comment)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// For plugins' authors
     #[command(subcommand)]
     Plugin(Plugin),
@@ -75,6 +138,36 @@ pub(super) struct DemoOptions {
     pub keep: bool,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SchemaOf {
+    /// A plan
+    Plan,
+    /// The operator's file, ripcord.toml
+    Operator,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitOptions {
+    /// Where to write them [default: the current folder]
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// The plan to start from: `ripcord init --list` says which there are
+    #[arg(long, value_name = "NAME")]
+    pub from: Option<String>,
+    /// Your service's address, to be put in: http://localhost:3000
+    #[arg(long)]
+    pub url: Option<String>,
+    /// List the plans to start from, and write nothing
+    #[arg(long, conflicts_with_all = ["folder", "from", "url"])]
+    pub list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorOptions {
+    /// Try only the connections that this plan binds
+    pub plan: Option<PathBuf>,
+}
+
 #[derive(Debug, Args, Clone)]
 pub(super) struct PlanOptions {
     /// The plan's file
@@ -82,6 +175,15 @@ pub(super) struct PlanOptions {
     /// A parameter of the plan
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub params: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PreviewOptions {
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// Show whole what reads have answered
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Args)]
@@ -93,7 +195,49 @@ pub(super) struct RunOptions {
     pub yes: bool,
     /// Agree to exactly the preview of this name, as `ripcord preview` has printed it
     #[arg(long, value_name = "sha256:…")]
-    pub approved: Option<String>,
+    pub approved: Option<Digest>,
+    #[command(flatten)]
+    pub incident: IncidentOptions,
+    #[command(flatten)]
+    pub by: By,
+}
+
+/// What is known of the incident, for the report.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The incident, for the report")]
+pub(super) struct IncidentOptions {
+    /// What was observed; can be given more than once
+    #[arg(long = "symptom", value_name = "TEXT", value_parser = said)]
+    pub symptoms: Vec<String>,
+    /// How bad it is, in your words
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub severity: Option<String>,
+    /// Who or what is affected
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub scope: Option<String>,
+    /// When it began to fail: 17:45, "2026-11-22 17:45", 2026-11-22T17:45:00+01:00, or 25m (so long ago)
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// Who coordinates
+    #[arg(long, value_name = "NAME", value_parser = said)]
+    pub coordinator: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// What it is written as [default: what FILE's name says, else markdown]
+    #[arg(long, value_enum)]
+    pub format: Option<report::Format>,
+    /// Where it is written; a file that is there is replaced [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The language it is written in [default: the plan's]
+    #[arg(long, value_enum)]
+    pub language: Option<Language>,
+    #[command(flatten)]
+    pub incident: IncidentOptions,
     #[command(flatten)]
     pub by: By,
 }
@@ -170,7 +314,7 @@ pub(super) struct ResolveOptions {
 pub(super) struct ShowOptions {
     #[command(flatten)]
     pub run: RunName,
-    /// Go on printing what happens until the run ends
+    /// Go on showing what happens until the run ends, and end with its exit code. Ctrl-C ends only this
     #[arg(long)]
     pub follow: bool,
 }
@@ -198,4 +342,19 @@ fn parameter(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE, like -p version=v1.4.2".to_owned()),
     }
+}
+
+/// The longest text that somebody can say of an incident.
+const SAID_BYTES_MAX: usize = 4096;
+
+fn said(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it says nothing".to_owned()),
+        long if long.len() > SAID_BYTES_MAX => Err(format!("it is longer than {SAID_BYTES_MAX} bytes")),
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn since(text: &str) -> Result<Timestamp, report::SinceError> {
+    report::since(text, Timestamp::now(), &TimeZone::system())
 }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use super::args::{By, Global, PlanOptions, RunName};
 use super::exit::Fault;
 use super::output;
+use crate::capability::OpenError;
 use crate::component::Components;
+use crate::document::read_text;
 use crate::id::RunId;
 use crate::journal::{Event, HostAttached, Journal, RunLock, SqliteJournal};
 use crate::operator::{self, Operator};
 use crate::plan::Plan;
-use crate::runner::{AssembleError, Job, Seams, Sources, check, opening};
-use crate::state::StateDir;
+use crate::runner::{AssembleError, Job, Seams, Sources, Unopened, check, opening};
+use crate::state::{StateDir, UnusableState};
+use crate::telemetry::Log;
 
 /// Longer than any run stays open.
 const RECORDS_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
@@ -20,6 +23,7 @@ const RECORDS_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24
 pub(super) struct Context {
     pub global: Global,
     pub seams: Arc<dyn Seams>,
+    pub log: Log,
 }
 
 /// The files that a plan is made of.
@@ -31,15 +35,19 @@ pub(super) struct Files {
 }
 
 impl Context {
-    pub(super) fn new(global: Global, seams: Arc<dyn Seams>) -> Self {
-        Self { global, seams }
+    pub(super) fn new(global: Global, seams: Arc<dyn Seams>, log: Log) -> Self {
+        Self { global, seams, log }
     }
 
     pub(super) fn state(&self) -> Result<StateDir, Fault> {
-        Ok(match &self.global.state {
-            Some(path) => StateDir::open(path)?,
-            None => StateDir::find()?,
-        })
+        Ok(self.state_dir()?)
+    }
+
+    pub(super) fn state_dir(&self) -> Result<StateDir, UnusableState> {
+        match &self.global.state {
+            Some(path) => StateDir::open(path),
+            None => StateDir::find(),
+        }
     }
 
     pub(super) fn journal(&self, state: &StateDir) -> Result<Arc<dyn Journal>, Fault> {
@@ -47,7 +55,11 @@ impl Context {
     }
 
     pub(super) fn components(&self, state: &StateDir) -> Result<Components, Fault> {
-        Components::new(state.components()).map_err(|error| Fault::wrong(error.to_string()))
+        self.components_in(state.components())
+    }
+
+    pub(super) fn components_in(&self, cache: PathBuf) -> Result<Components, Fault> {
+        Components::new(cache).map_err(|error| Fault::wrong(error.to_string()))
     }
 
     pub(super) fn files(&self, options: &PlanOptions) -> Result<Files, Fault> {
@@ -58,8 +70,7 @@ impl Context {
         });
         let operator = self.operator(None)?;
         let path = &options.plan;
-        let plan_text = std::fs::read_to_string(path)
-            .map_err(|error| Fault::wrong(format!("can't read the plan {}: {error}", path.display())))?;
+        let plan_text = read_text("the plan", path)?;
         let plan = Plan::parse(&path.display().to_string(), &plan_text)?;
         let plan_path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Ok(Files { operator, plan, plan_path, plan_text })
@@ -87,17 +98,16 @@ impl Context {
             tracing::warn!(%error, "old records of programs can't be removed");
         }
         let opening = opening(sources.operator, &state.spool(), &program()?);
+        self.log.hide(opening.secrets.scrubber());
         let operator_path = sources.operator.path.clone();
+        let begins = sources.kept.is_none();
         let checked = check(components, sources).await?;
-        output::warnings(&checked.warnings);
-        checked.open(&opening, &self.seams).map_err(|error| {
-            let hint = match &error {
-                AssembleError::Open { connection, .. } => {
-                    Some(format!("see [{connection}] in {}", operator_path.display()))
-                }
-                AssembleError::Files(_) | AssembleError::Plugin { .. } => None,
-            };
-            Fault { hints: hint.into_iter().collect(), ..Fault::from(error) }
+        if begins {
+            output::warnings(&checked.warnings);
+        }
+        checked.open(&opening, &self.seams).await.map_err(|error| match error {
+            AssembleError::Open(unopened) => unusable(&unopened, &operator_path),
+            AssembleError::Files(diagnostics) => diagnostics.into(),
         })
     }
 
@@ -105,7 +115,8 @@ impl Context {
     pub(super) async fn run_id(&self, journal: &dyn Journal, name: &RunName) -> Result<RunId, Fault> {
         let runs = journal.runs().await?;
         if name.run == "last" {
-            return runs.first().cloned().ok_or_else(|| Fault::wrong("there is no run yet"));
+            let none = || Fault::wrong("there is no run yet").hint("begin one:  ripcord run PLAN");
+            return runs.first().cloned().ok_or_else(none);
         }
         if let Some(exact) = runs.iter().find(|run| run.as_str() == name.run) {
             return Ok(exact.clone());
@@ -116,7 +127,9 @@ impl Context {
             (None, _) => Err(Fault::wrong(format!("there is no run `{}`", name.run))
                 .hint("`ripcord runs` lists the runs that there are")),
             (Some(one), Some(other)) => {
-                Err(Fault::wrong(format!("`{}` is a part of more than one run's name: {one}, {other}, …", name.run)))
+                let more = if matching.next().is_some() { ", …" } else { "" };
+                let message = format!("`{}` is a part of more than one run's name: {one}, {other}{more}", name.run);
+                Err(Fault::wrong(message).hint("say more of the name; the last four letters tell runs apart"))
             }
         }
     }
@@ -126,6 +139,25 @@ impl Context {
             || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
         by.by.clone().or_else(user).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     }
+}
+
+/// Connections that can't be opened.
+fn unusable(unopened: &[Unopened], operator: &Path) -> Fault {
+    let message = match unopened {
+        [Unopened { connection, problem }] => format!("[{connection}] can't be used: {problem}"),
+        several => {
+            let lines = several.iter().map(|Unopened { connection, problem }| format!("\n  [{connection}]  {problem}"));
+            format!("{} connections can't be used:{}", several.len(), lines.collect::<String>())
+        }
+    };
+    let about_secrets = unopened.iter().any(|unopened| matches!(unopened.problem, OpenError::Secret(_)));
+    let fault = Fault::wrong(message);
+    let fault = if about_secrets {
+        fault.hint(format!("[secrets] in {} says where each secret comes from", operator.display()))
+    } else {
+        fault.hint(format!("see it in {}", operator.display()))
+    };
+    fault.hint("`ripcord doctor` tries all connections at once")
 }
 
 /// This program, absolute: it starts its own supervisors.

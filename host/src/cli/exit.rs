@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::journal::{AppendError, BeginError, LockError, ReadError, RunOutcome, StorageError};
+use crate::id::RunId;
+use crate::journal::{Altered, AppendError, BeginError, LockError, ReadError, RunOutcome, StorageError};
+use crate::machine::State;
 use crate::record::RecordError;
 use crate::runner::{AssembleError, BeginRunError, RunError, Stand};
+use crate::state::UnusableState;
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,8 @@ impl From<&Stand> for Exit {
 #[derive(Debug)]
 pub(super) struct Fault {
     pub what: What,
+    /// What it means for the rollback, in one sentence; empty if the message says it.
+    pub meaning: String,
     /// What to do next, one sentence each.
     pub hints: Vec<String>,
     pub exit: Exit,
@@ -59,7 +64,7 @@ pub(super) enum What {
 impl Fault {
     /// The files, the arguments or the machine are wrong; nothing was touched.
     pub(super) fn wrong(message: impl Into<String>) -> Self {
-        Self { what: What::Message(message.into()), hints: Vec::new(), exit: Exit::Wrong }
+        Self { what: What::Message(message.into()), meaning: String::new(), hints: Vec::new(), exit: Exit::Wrong }
     }
 
     /// A person is needed.
@@ -76,11 +81,32 @@ impl Fault {
         self.hints.push(hint.into());
         self
     }
+
+    /// This is what it means, unless something was said of that already.
+    pub(super) fn means(mut self, meaning: impl Into<String>) -> Self {
+        if self.meaning.is_empty() {
+            self.meaning = meaning.into();
+        }
+        self
+    }
+
+    /// Whatever it is, it has come before a run began.
+    pub(super) fn before_the_run(self) -> Self {
+        self.means("no run has begun, and nothing was touched")
+    }
+
+    /// It has come before anything of this run was changed; `again` goes on once it is put right.
+    pub(super) fn leaves(self, run: &RunId, again: &str) -> Self {
+        let can_be_put_right = self.exit == Exit::Wrong && self.meaning.is_empty();
+        let fault = self.means(format!("run {run} stays as it was"));
+        if can_be_put_right { fault.hint(format!("put that right; then  {again}")) } else { fault }
+    }
 }
 
 impl From<Diagnostics> for Fault {
     fn from(diagnostics: Diagnostics) -> Self {
-        Self { what: What::Diagnostics(diagnostics), hints: Vec::new(), exit: Exit::Wrong }
+        let what = What::Diagnostics(diagnostics);
+        Self { what, meaning: String::new(), hints: Vec::new(), exit: Exit::Wrong }
     }
 }
 
@@ -96,14 +122,25 @@ impl From<StorageError> for Fault {
     }
 }
 
+impl From<UnusableState> for Fault {
+    fn from(UnusableState { path, problem, remedy }: UnusableState) -> Self {
+        Self::wrong(format!("the state folder {path} can't be used: {problem}")).hint(remedy)
+    }
+}
+
 impl From<ReadError> for Fault {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Altered(_) => Self::faulty(error.to_string()),
+            ReadError::Altered(altered, _) => damaged(&altered),
             ReadError::NoSuchRun(_) => {
                 Self::wrong(error.to_string()).hint("`ripcord runs` lists the runs that there are")
             }
-            ReadError::NoSuchBlob(_) | ReadError::Storage(_) => Self::wrong(error.to_string()),
+            ReadError::NoSuchBlob(digest) => {
+                Self::faulty(format!("the plan or plugin {digest}, which this run is made of, is not in the journal"))
+                    .means("this run can't be gone on with, taken back or replayed from here; nothing was touched")
+                    .hint("look for a copy of the state folder from before; else finish the rollback by hand")
+            }
+            ReadError::Storage(_) => Self::wrong(error.to_string()),
         }
     }
 }
@@ -118,7 +155,7 @@ impl From<AssembleError> for Fault {
     fn from(error: AssembleError) -> Self {
         match error {
             AssembleError::Files(diagnostics) => diagnostics.into(),
-            AssembleError::Open { .. } | AssembleError::Plugin { .. } => Self::wrong(error.to_string()),
+            AssembleError::Open(_) => Self::wrong(error.to_string()),
         }
     }
 }
@@ -133,13 +170,25 @@ impl From<BeginRunError> for Fault {
     }
 }
 
+/// A record that is not what was written: what can still be believed, and what to do.
+fn damaged(altered: &Altered) -> Fault {
+    let fault = Fault::faulty(altered.to_string()).means(altered.sound_part());
+    let fault = match altered {
+        Altered::Blob { .. } | Altered::Missing { sequence: 1, .. } | Altered::Changed { sequence: 1, .. } => fault,
+        Altered::Missing { run, .. }
+        | Altered::Changed { run, .. }
+        | Altered::Surplus { run, .. }
+        | Altered::End { run, .. }
+        | Altered::TakenBack { run, .. } => fault.hint(format!("what can be believed:  ripcord show {run}")),
+    };
+    fault
+        .hint("keep a copy of the state folder as it is; then check its disk, and who can write to it")
+        .hint("nothing goes on from this record: finish the rollback by hand")
+}
+
 /// Another run holds what this one wants.
 pub(super) fn held(resource: &str, holder: &str) -> Fault {
-    let what = match resource.split_once(':') {
-        Some(("target", target)) => format!("target {target}"),
-        Some(("git", path)) => format!("working copy {path}"),
-        _ => resource.to_owned(),
-    };
+    let what = crate::present::words::resource(resource);
     Fault::wrong(format!("{what} is held by run {holder}, which has not ended"))
         .hint(format!("see what it is doing:  ripcord show {holder}"))
         .hint(format!("go on with it:  ripcord resume {holder}    or take it back:  ripcord abort {holder}"))
@@ -164,7 +213,7 @@ impl From<LockError> for Fault {
 }
 
 /// A run that began and can't go on: what it means for the rollback, and what to do.
-pub(super) fn broken_off(run: &str, error: RunError) -> Fault {
+pub(super) fn broken_off(run: &str, error: RunError, known: Option<&State>) -> Fault {
     let fault = match &error {
         RunError::Diverged(_) => Fault::halted(error.to_string())
             .hint("the plugin asked for something else than the first time; nothing was sent")
@@ -178,5 +227,10 @@ pub(super) fn broken_off(run: &str, error: RunError) -> Fault {
             Fault::halted(error.to_string()).hint(format!("see:  ripcord show {run}"))
         }
     };
+    let unknown = known.map(super::output::unknown).unwrap_or_default();
+    let unknown = unknown.iter().map(|(call, what)| {
+        format!("it is not recorded whether this has happened, and `ripcord resume` finds out: call {call}, {what}")
+    });
+    let fault = unknown.fold(fault, Fault::hint);
     fault.hint(format!("the state of the run:  ripcord show {run}"))
 }

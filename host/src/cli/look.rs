@@ -1,54 +1,69 @@
-//! `runs`, `show`, `report`, `audit`, `replay`: looking, without touching anything.
-
-use std::time::Duration;
+//! `runs`, `show`, `audit`, `replay`: looking, without touching anything.
 
 use super::args::{AuditOptions, RunName, ShowOptions};
 use super::context::Context;
 use super::exit::{Exit, Fault};
+use super::follow::follow;
 use super::output;
 use super::run::kept;
+use crate::id::{Digest, RunId};
+use crate::journal::{Head, Journal, ReadError, Recorded, RunLock, Sound};
+use crate::machine::State;
 use crate::plan::Plan;
-use crate::record::look;
+use crate::present::RunLine;
+use crate::record::{RecordError, look};
 use crate::runner::{self, offline};
-
-/// How often `show --follow` looks.
-const FOLLOW_EVERY: Duration = Duration::from_millis(300);
+use crate::state::StateDir;
 
 pub(super) async fn runs(context: &Context) -> Result<Exit, Fault> {
-    let journal = context.journal(&context.state()?)?;
-    let outlines = journal.outlines().await?;
-    output::runs(context, &outlines);
+    let state_dir = context.state()?;
+    let journal = context.journal(&state_dir)?;
+    let mut lines = Vec::new();
+    for outline in journal.outlines().await? {
+        lines.push(match RunLine::known(&outline) {
+            Some(line) => line,
+            None => line(&state_dir, journal.as_ref(), &outline.run).await?,
+        });
+    }
+    output::runs(context, &lines);
     Ok(Exit::Done)
+}
+
+/// A run that has not ended with its last event: how it stands is the fold of all of them.
+async fn line(state_dir: &StateDir, journal: &dyn Journal, run: &RunId) -> Result<RunLine, Fault> {
+    // Before the events are read: a run that ends in between is then seen to have ended.
+    let is_held = RunLock::is_held(state_dir, run)?;
+    Ok(match look(journal, run).await {
+        Ok((state, events, _)) => RunLine::of(run, &state, &events, is_held),
+        Err(error) => RunLine::damaged(run, &error.to_string()),
+    })
 }
 
 pub(super) async fn show(context: &Context, options: ShowOptions) -> Result<Exit, Fault> {
-    let journal = context.journal(&context.state()?)?;
+    let state_dir = context.state()?;
+    let journal = context.journal(&state_dir)?;
     let run = context.run_id(journal.as_ref(), &options.run).await?;
-    let (mut state, events, mut head) = look(journal.as_ref(), &run).await?;
-    if !options.follow {
-        output::run(context, &run, &state, &events, head);
-        return Ok(Exit::Done);
+    if options.follow {
+        return follow(context, &state_dir, journal.as_ref(), &run).await;
     }
-    let mut follower = output::Follower::new(context, &run);
-    follower.events(&events);
-    while state.ended.is_none() {
-        tokio::time::sleep(FOLLOW_EVERY).await;
-        let (events, moved) = journal.read(&run, Some(head)).await?;
-        head = moved;
-        for recorded in &events {
-            state.apply(recorded.at, &recorded.event).map_err(|error| Fault::faulty(error.to_string()))?;
+    match look(journal.as_ref(), &run).await {
+        Ok((state, events, head)) => output::run(context, &run, &state, &events, head),
+        Err(error) => {
+            sound_part(context, &run, &error);
+            return Err(error.into());
         }
-        follower.events(&events);
     }
     Ok(Exit::Done)
 }
 
-pub(super) async fn report(context: &Context, name: &RunName) -> Result<Exit, Fault> {
-    let journal = context.journal(&context.state()?)?;
-    let run = context.run_id(journal.as_ref(), name).await?;
-    let (state, events, head) = look(journal.as_ref(), &run).await?;
-    output::report(context, &run, &state, &events, head)?;
-    Ok(Exit::Done)
+/// Of a record that was altered, what was not: somebody has to finish that rollback by hand.
+fn sound_part(context: &Context, run: &RunId, error: &RecordError) {
+    let RecordError::Read(ReadError::Altered(_, Sound { events, head: Some(head) })) = error else { return };
+    let mut state = State::default();
+    let fits = |recorded: &Recorded| state.apply(recorded.at, &recorded.event).is_ok();
+    if !events.is_empty() && events.iter().all(fits) {
+        output::run(context, run, &state, events, *head);
+    }
 }
 
 /// Reading checks the chain; what is left is to compare its end with one kept elsewhere.
@@ -59,14 +74,31 @@ pub(super) async fn audit(context: &Context, options: AuditOptions) -> Result<Ex
     if let Some(kept) = &options.head
         && *kept != head.hash
     {
-        return Err(Fault::faulty(format!(
-            "the chain of run {run} is sound in itself, but ends with {}, not with {kept}",
-            head.hash
-        ))
-        .hint("either the head is of an earlier state of the run, or all of the run's record was written anew"));
+        return match place_of(journal.as_ref(), &run, *kept, head).await {
+            Some(place) => {
+                output::audited_since(context, &run, events.len(), head, place);
+                Ok(Exit::Done)
+            }
+            None => Err(Fault::faulty(format!("no event of run {run} has the hash {kept}: all events fit together, and are not those that were written"))
+                .means("nothing of this record can be believed: it was written anew, or the head is another run's")
+                .hint(format!("the head is of run {run}? Its report names both"))
+                .hint("keep a copy of the state folder as it is, and find out who can write to it")
+                .hint("what was really done, the services' own logs say")),
+        };
     }
     output::audited(context, &run, events.len(), head);
     Ok(Exit::Done)
+}
+
+/// The place of the event with this hash, if the chain leads from it to its end: a report may be older
+/// than the run's last events.
+async fn place_of(journal: &dyn Journal, run: &RunId, hash: Digest, end: Head) -> Option<u64> {
+    for sequence in (1..end.sequence).rev() {
+        if journal.read(run, Some(Head { sequence, hash })).await.is_ok() {
+            return Some(sequence);
+        }
+    }
+    None
 }
 
 pub(super) async fn replay(context: &Context, name: &RunName) -> Result<Exit, Fault> {

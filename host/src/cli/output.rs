@@ -1,36 +1,31 @@
 //! What goes to stdout (data) and to stderr (for people).
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Fault, What};
+use super::interrupt::Cause;
+use super::screen::{err, out};
 use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
-use crate::journal::{GateOpened, Head, Outline, Question, Recorded, RunOutcome};
+use crate::init::Starter;
+use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
 use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
-use crate::present::{self, Narrator, RunLine, Style, clean, live::Live};
-use crate::record::Listener;
-use crate::report;
-use crate::runner::{Checked, PreviewReport, Replayed, Stand};
+use crate::present::left::left_to_do;
+use crate::present::{self, Left, RunLine, Style, View, clean};
+use crate::report::{Format, Report};
+use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay};
 
 /// Without a terminal, and where the terminal does not say.
 const COLUMNS: usize = 100;
 
-/// A closed stdout or stderr is no reason to stop a rollback.
-fn out(text: &str) {
-    let _ = writeln!(anstream::stdout(), "{}", text.trim_end());
-}
-
-fn err(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", text.trim_end());
-}
-
-fn object(value: &Value) {
+pub(super) fn object(value: &Value) {
     out(&value.to_string());
 }
 
@@ -39,12 +34,12 @@ fn style_of(terminal: bool, columns: Option<u16>) -> Style {
     Style::new(colour, columns.filter(|&columns| columns > 0).map_or(COLUMNS, usize::from))
 }
 
-fn stdout_style() -> Style {
+pub(super) fn stdout_style() -> Style {
     let stdout = std::io::stdout();
     style_of(stdout.is_terminal(), rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col))
 }
 
-fn stderr_style() -> Style {
+pub(super) fn stderr_style() -> Style {
     let stderr = std::io::stderr();
     style_of(stderr.is_terminal(), rustix::termios::tcgetwinsize(&stderr).ok().map(|size| size.ws_col))
 }
@@ -60,8 +55,11 @@ pub(super) fn error(fault: &Fault) {
         What::Message(message) => err(&format!("error: {}", clean_lines(message))),
         What::Diagnostics(diagnostics) => err(&diagnostics.render(stderr_style().colour)),
     }
-    if !fault.hints.is_empty() {
+    if !fault.meaning.is_empty() || !fault.hints.is_empty() {
         err("");
+    }
+    if !fault.meaning.is_empty() {
+        err(&format!("note: {}", clean_lines(&fault.meaning)));
     }
     for hint in &fault.hints {
         err(&format!("hint: {}", clean_lines(hint)));
@@ -76,6 +74,7 @@ fn clean_lines(text: &str) -> String {
 pub(super) fn warnings(warnings: &[Diagnostic]) {
     for warning in warnings {
         err(&warning.render(stderr_style().colour));
+        err("");
     }
 }
 
@@ -100,45 +99,123 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
     ));
 }
 
-pub(super) fn preview(context: &Context, report: &PreviewReport) {
+pub(super) fn preview(context: &Context, report: &PreviewReport, verbose: bool, run: &str) {
     if context.global.json {
-        object(&present::preview_json(report));
+        object(&present::preview_json(report, Some(run)));
     } else {
-        out(&present::preview(report, &stdout_style()));
+        let (now, style) = read_as(std::io::stdout().is_terminal(), stdout_style());
+        out(&present::preview(report, &View { verbose, now, run: Some(run.to_owned()) }, &style));
     }
 }
 
 /// The preview that a run begins with: for the person who is asked.
 pub(super) fn preview_for_run(report: &PreviewReport) {
-    err(&present::preview(report, &stderr_style()));
+    let (now, style) = read_as(std::io::stderr().is_terminal(), stderr_style());
+    err(&present::preview(report, &View { now, ..View::default() }, &style));
+}
+
+/// On a terminal a preview is for somebody who is there now. Elsewhere it may be compared with another
+/// one, so nothing in it depends on the time and the place of reading, and each fact is one line: a word
+/// more would move the breaks of all that follows it.
+fn read_as(terminal: bool, style: Style) -> (Option<jiff::Timestamp>, Style) {
+    if terminal {
+        (Some(jiff::Timestamp::now()), style)
+    } else {
+        (None, Style { width: usize::MAX, zone: jiff::tz::TimeZone::UTC, ..style })
+    }
 }
 
 pub(super) fn began(run: &RunId) {
     err(&format!("\nrun {run} begins; if anything stops it:  ripcord resume {run}\n"));
 }
 
+/// What a run that is to pause waits for, and how not to wait.
+pub(super) fn pausing(run: &RunId, cause: Cause, under_way: Option<&UnderWay>) {
+    let Some(UnderWay { request, left }) = under_way else {
+        return err(&format!("{cause}: the run pauses at its next durable point; Ctrl-C again stops it at once"));
+    };
+    let left = present::rounded(*left);
+    let doing = clean(&present::request(request)).into_owned();
+    if request.call.outlives_its_host() {
+        err(&format!("{cause}: the run pauses when this has ended, in {left} at most: {doing}"));
+        err(&format!(
+            "Ctrl-C again does not wait: it goes on by itself, and  ripcord resume {run}  finds out how it ended"
+        ));
+    } else {
+        err(&format!("{cause}: the run pauses when this is answered, in {left} at most: {doing}"));
+        err(&format!("Ctrl-C again leaves it in doubt, and  ripcord resume {run}  finds out whether it happened"));
+    }
+}
+
 /// Where a run has got to, and what a person has to do.
 pub(super) fn stand(context: &Context, run: &RunId, stand: &Stand, state: &State) {
-    let (outcome, why) = match stand {
-        Stand::Ended(outcome, why) => (outcome.to_string(), why.clone()),
-        Stand::Asks(Question::DidItHappen { call, .. }) => {
-            ("waiting".to_owned(), format!("it is not known whether call {call} happened"))
-        }
-        Stand::AtGate(gate) => ("waiting".to_owned(), format!("gate {gate} has no answer yet")),
-        Stand::Paused => ("paused".to_owned(), "it was interrupted".to_owned()),
+    let why = match stand {
+        Stand::Ended(_, why) => why.clone(),
+        Stand::Asks(Question::DidItHappen { call, .. }) => format!("it is not known whether call {call} happened"),
+        Stand::AtGate(gate) => format!("gate {gate} has no answer yet"),
+        Stand::Paused => "it was interrupted".to_owned(),
+    };
+    told(context, run, stand, state, &why);
+}
+
+/// As [`stand`], for a run that has paused for this reason.
+pub(super) fn paused(context: &Context, run: &RunId, cause: Cause, state: &State) {
+    told(context, run, &Stand::Paused, state, &cause.to_string());
+}
+
+/// As [`stand`], for a run that no process carries.
+pub(super) fn left(context: &Context, run: &RunId, stand: &Stand, state: &State) {
+    told(context, run, stand, state, "no process carries it");
+}
+
+fn told(context: &Context, run: &RunId, stand: &Stand, state: &State, why: &str) {
+    let outcome = match stand {
+        Stand::Ended(outcome, _) => outcome.to_string(),
+        Stand::Asks(_) | Stand::AtGate(_) => "waiting".to_owned(),
+        Stand::Paused => "paused".to_owned(),
+    };
+    let unknown = match stand {
+        Stand::Paused => unknown(state),
+        Stand::Ended(..) | Stand::Asks(_) | Stand::AtGate(_) => Vec::new(),
     };
     if context.global.json {
         // The end of a run is its own event, and was printed when it was recorded.
         if !matches!(stand, Stand::Ended(..)) {
-            object(&json!({ "version": 1, "event": "run-stopped", "run": run, "state": outcome, "why": why }));
+            object(&json!({
+                "version": 1,
+                "event": "run-stopped",
+                "run": run,
+                "state": outcome,
+                "why": why,
+                "in-doubt": unknown.iter().map(|(call, what)| json!({ "call": call, "what": what })).collect::<Vec<_>>(),
+            }));
         }
     } else {
         out(&format!("run {run}: {outcome}"));
     }
-    err(&format!("\n{outcome}: {}", clean(&why)));
+    err(&format!("\n{outcome}: {}", clean(why)));
+    for (call, what) in &unknown {
+        err(&format!("in doubt: call {call}: {}; `ripcord resume` finds out whether it happened", clean(what)));
+    }
+    for hint in untold(run, state).iter().map(|hint| clean(hint)) {
+        err(&format!("hint: {hint}"));
+    }
     for hint in what_next(run, stand, state) {
         err(&format!("hint: {hint}"));
     }
+}
+
+/// The notices that have not reached anybody. They stop no rollback, but somebody has to know.
+fn untold(run: &RunId, state: &State) -> Vec<String> {
+    let left = left_to_do(state, run).into_iter();
+    left.filter(|left| matches!(left, Left::NotSent { .. } | Left::PerhapsSent { .. }))
+        .map(|left| left.words())
+        .collect()
+}
+
+/// The calls that may or may not have happened.
+pub(super) fn unknown(state: &State) -> Vec<(CallId, String)> {
+    state.doubts().map(|(call, mutation)| (call, present::request(&mutation.request))).collect()
 }
 
 fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
@@ -153,7 +230,7 @@ fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
                 next.push(format!("verify again:  ripcord resume {run}"));
             }
             next.push(if state.has_effects() {
-                format!("take back what it did:  ripcord undo {run}")
+                format!("take back what it did, or what is left of it:  ripcord undo {run}")
             } else {
                 "nothing was changed: put the cause right, and run the plan again".to_owned()
             });
@@ -172,22 +249,11 @@ fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
     }
 }
 
-pub(super) fn runs(context: &Context, outlines: &[Outline]) {
-    let lines: Vec<_> = outlines.iter().map(RunLine::from).collect();
+pub(super) fn runs(context: &Context, lines: &[RunLine]) {
     if !context.global.json {
-        return out(&present::runs(&lines, &stdout_style()));
+        return out(&present::runs(lines, &stdout_style()));
     }
-    for line in &lines {
-        object(&json!({
-            "version": 1,
-            "run": line.run,
-            "plan": line.plan,
-            "target": line.target,
-            "standing": line.standing,
-            "started": line.started,
-            "last": line.last,
-        }));
-    }
+    lines.iter().for_each(|line| object(&present::run_line_json(line)));
 }
 
 pub(super) fn run(context: &Context, run: &RunId, state: &State, events: &[Recorded], head: Head) {
@@ -198,20 +264,44 @@ pub(super) fn run(context: &Context, run: &RunId, state: &State, events: &[Recor
     }
 }
 
-pub(super) fn report(
-    context: &Context,
-    run: &RunId,
-    state: &State,
-    events: &[Recorded],
-    head: Head,
-) -> Result<(), Fault> {
-    let text = report::markdown(state, events, head, &stdout_style().zone)
-        .map_err(|error| Fault::faulty(format!("the report of run {run} can't be written: {error}")))?;
+/// The report: to a file, else to stdout. With `--json` stdout has one object a line.
+pub(super) fn report(context: &Context, report: &Report, format: Format, file: Option<&Path>) -> Result<(), Fault> {
+    let run = &report.run;
+    let written = report.write(format, &stdout_style().zone);
+    let text = written.map_err(|error| Fault::faulty(format!("the report of run {run}: {error}")))?;
+    let Some(file) = file else {
+        if context.global.json {
+            object(&json!(report));
+        } else {
+            out(&text);
+        }
+        return Ok(());
+    };
+    write_whole(file, &text).map_err(|error| {
+        Fault::wrong(format!("can't write the report to {}: {error}", file.display()))
+            .hint("the run is not affected; name another file with -o, or leave -o out to have it on stdout")
+    })?;
     if context.global.json {
-        object(&json!({ "version": 1, "event": "report", "run": run, "markdown": text }));
+        object(&json!({ "version": 1, "event": "report-written", "run": run, "file": file.display().to_string() }));
     } else {
-        out(&text);
+        err(&format!("the report of run {run} is in {}", file.display()));
     }
+    Ok(())
+}
+
+/// Never half a report, whatever happens in between.
+fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
+    // A pipe or a terminal can't be replaced.
+    if std::fs::metadata(file).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        return std::fs::write(file, text);
+    }
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut whole = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o644)).tempfile_in(folder)?;
+    whole.write_all(text.as_bytes())?;
+    whole.persist(file)?;
     Ok(())
 }
 
@@ -220,6 +310,25 @@ pub(super) fn audited(context: &Context, run: &RunId, events: usize, head: Head)
         object(&json!({ "version": 1, "event": "audited", "run": run, "events": events, "head": head.hash }));
     } else {
         out(&format!("run {run}: all {events} events are as they were written; head {}", head.hash));
+    }
+}
+
+/// As [`audited`], against a head that was kept when the run was shorter.
+pub(super) fn audited_since(context: &Context, run: &RunId, events: usize, head: Head, place: u64) {
+    if context.global.json {
+        object(&json!({
+            "version": 1,
+            "event": "audited",
+            "run": run,
+            "events": events,
+            "head": head.hash,
+            "kept-head-is-of": place,
+        }));
+    } else {
+        out(&format!(
+            "run {run}: all {events} events are as they were written; head {}; the head that was given is of event {place}",
+            head.hash
+        ));
     }
 }
 
@@ -240,6 +349,28 @@ pub(super) fn replayed(context: &Context, run: &RunId, replayed: &[Replayed]) {
     }
 }
 
+pub(super) fn starters(context: &Context, starters: &[Starter]) {
+    for Starter { name, about, .. } in starters {
+        if context.global.json {
+            object(&json!({ "version": 1, "name": name, "about": about }));
+        } else {
+            out(&format!("{name:<16} {about}"));
+        }
+    }
+}
+
+pub(super) fn written(context: &Context, files: &[PathBuf]) {
+    if context.global.json {
+        return object(&json!({ "version": 1, "event": "written", "files": files }));
+    }
+    files.iter().for_each(|file| out(&format!("wrote {}", file.display())));
+}
+
+/// A schema is made to be kept in a file, and people look into it.
+pub(super) fn schema(schema: &Value) {
+    out(&format!("{schema:#}"));
+}
+
 pub(super) fn manifest(context: &Context, manifest: &Manifest, digest: Digest) {
     if context.global.json {
         object(&json!({ "version": 1, "digest": digest, "manifest": manifest }));
@@ -256,101 +387,4 @@ pub(super) fn gate(run: &RunId, gate: &GateOpened) -> String {
 /// The question about a call.
 pub(super) fn doubt(run: &RunId, call: CallId, mutation: &Mutation, seen: &str) -> String {
     present::doubt(run, call, mutation, seen, &stderr_style())
-}
-
-/// Prints the events of a run that another process carries.
-pub(super) struct Follower {
-    run: RunId,
-    json: bool,
-    narrator: Narrator,
-}
-
-impl Follower {
-    pub(super) fn new(context: &Context, run: &RunId) -> Self {
-        Self { run: run.clone(), json: context.global.json, narrator: Narrator::new(stdout_style().zone) }
-    }
-
-    pub(super) fn events(&mut self, events: &[Recorded]) {
-        for recorded in events {
-            let line = self.narrator.line(recorded.at, &recorded.event);
-            match line {
-                _ if self.json => object(&present::event_json(&self.run, recorded)),
-                Some(line) => out(&line),
-                None => {}
-            }
-        }
-    }
-}
-
-/// Shows a run that this process carries: a live list of steps on a terminal, plain lines elsewhere.
-#[derive(Clone)]
-pub(super) struct Progress {
-    inner: Arc<Shown>,
-}
-
-struct Shown {
-    run: RunId,
-    json: bool,
-    live: Option<Live>,
-    narrator: Mutex<Narrator>,
-}
-
-impl Progress {
-    pub(super) fn new(context: &Context, run: &RunId, state: &State, events: &[Recorded]) -> Self {
-        let live = std::io::stderr().is_terminal().then(|| Live::new(&state.shape));
-        if let Some(live) = &live {
-            live.catch_up(events);
-        }
-        let mut narrator = Narrator::new(stderr_style().zone);
-        narrator.catch_up(events);
-        let json = context.global.json;
-        if json {
-            events.iter().for_each(|recorded| object(&present::event_json(run, recorded)));
-        }
-        Self { inner: Arc::new(Shown { run: run.clone(), json, live, narrator: Mutex::new(narrator) }) }
-    }
-
-    pub(super) fn listener(&self) -> Listener {
-        let shown = Arc::clone(&self.inner);
-        Arc::new(move |recorded| shown.event(recorded))
-    }
-
-    /// Takes the live list off the terminal until the guard is dropped.
-    pub(super) fn hide(&self) -> Hidden {
-        if let Some(live) = &self.inner.live {
-            live.hide();
-        }
-        Hidden(Arc::clone(&self.inner))
-    }
-
-    pub(super) fn finish(&self) {
-        if let Some(live) = &self.inner.live {
-            live.finish();
-        }
-    }
-}
-
-/// Brings the live list back when it is dropped.
-pub(super) struct Hidden(Arc<Shown>);
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        if let Some(live) = &self.0.live {
-            live.show();
-        }
-    }
-}
-
-impl Shown {
-    fn event(&self, recorded: &Recorded) {
-        if self.json {
-            object(&present::event_json(&self.run, recorded));
-        }
-        let line = self.narrator.lock().unwrap_or_else(PoisonError::into_inner).line(recorded.at, &recorded.event);
-        match (&self.live, line) {
-            (Some(live), _) => live.event(recorded.at, &recorded.event),
-            (None, Some(line)) => err(&line),
-            (None, None) => {}
-        }
-    }
 }

@@ -1,20 +1,34 @@
 //! `check`, `preview`, `run`, `resume`, `abort`, `undo`.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::args::{ByOptions, PlanOptions, RunName, RunOptions, UndoOptions};
+use super::args::{ByOptions, PlanOptions, PreviewOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
 use super::exit::{Exit, Fault, broken_off, held};
-use super::output::{self, Progress};
+use super::interrupt::{Interrupts, Wish};
+use super::output;
+use super::progress::Progress;
+use super::report::noted;
 use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
-use crate::journal::{BeginError, Blob, Event, Journal, LockError, RunLock, RunOutcome, RunStarted};
+use crate::journal::{BeginError, Blob, Event, Journal, LockError, Recorded, RunLock, RunOutcome, RunStarted};
+use crate::machine::State;
 use crate::plan::{Plan, resolve_params};
+use crate::present::clean;
 use crate::record::{Record, look};
-use crate::runner::{self, Job, PreviewReport, Runner, Sources, Stand};
+use crate::runner::{self, Agreement, Checks, Job, PreviewReport, RunError, Runner, Sources, Stand};
 use crate::state::StateDir;
+use crate::telemetry::Export;
+
+/// How long a run that is over waits for the collector of its trace.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
+/// The same for somebody who does not want to wait.
+const FLUSH_AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Everything that can be known without a network and without a secret.
 pub(super) async fn check(context: &Context, options: &PlanOptions) -> Result<Exit, Fault> {
@@ -30,17 +44,52 @@ pub(super) async fn check(context: &Context, options: &PlanOptions) -> Result<Ex
     Ok(Exit::Done)
 }
 
-pub(super) async fn preview(context: &Context, options: &PlanOptions) -> Result<Exit, Fault> {
-    let files = context.files(options)?;
+pub(super) async fn preview(context: &Context, options: &PreviewOptions) -> Result<Exit, Fault> {
+    let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
-    let job = context.job(&components, &state, sources(&files, options, None)).await?;
-    let report = previewed(context, &components, &job).await?;
-    output::preview(context, &report);
+    let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    let report = previewed(context, &components, &job, Checks::Asked).await?;
+    // For whoever runs it later, and finds that something is another one by then.
+    if let Err(error) = Agreement::of(&job, &report).keep(&state.previews(), report.digest()) {
+        tracing::warn!(%error, "what this preview lists can't be kept in {}", state.previews().display());
+    }
+    output::preview(context, &report, options.verbose, &run_exactly(context, &options.plan, &report));
     Ok(Exit::Done)
 }
 
+/// The command that runs exactly what was previewed, with the options that this one was given.
+fn run_exactly(context: &Context, options: &PlanOptions, report: &PreviewReport) -> String {
+    let mut words = vec!["ripcord".to_owned(), "run".to_owned(), options.plan.display().to_string()];
+    for (name, value) in &options.params {
+        words.extend(["-p".to_owned(), format!("{name}={value}")]);
+    }
+    for (option, path) in [("--config", &context.global.config), ("--state", &context.global.state)] {
+        words.extend(path.iter().flat_map(|path| [option.to_owned(), path.display().to_string()]));
+    }
+    words.extend(["--approved".to_owned(), report.digest().to_string()]);
+    crate::shell::line(words.iter().map(String::as_str))
+}
+
 pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, Fault> {
+    let Begun { components, journal, job, record, terminal, interrupts, lock: _lock } =
+        begin(context, options).await.map_err(Fault::before_the_run)?;
+    output::began(record.run());
+    drive(context, components, journal, job, record, terminal, interrupts).await
+}
+
+/// A run that has begun, in this process's hands.
+struct Begun {
+    components: Components,
+    journal: Arc<dyn Journal>,
+    job: Job,
+    record: Record,
+    terminal: Terminal,
+    interrupts: Interrupts,
+    lock: RunLock,
+}
+
+async fn begin(context: &Context, options: RunOptions) -> Result<Begun, Fault> {
     let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
@@ -48,21 +97,26 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
     let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
     refuse_if_held(&state, journal.as_ref(), &job).await?;
 
-    let report = previewed(context, &components, &job).await?;
+    let interrupts = Interrupts::listen();
+    // Where nobody is asked, nobody waits for what the checks say now.
+    let asks = !options.yes && terminal::is_interactive();
+    let checks = if asks { Checks::Asked } else { Checks::Listed };
+    let report = interrupts.before_the_run(previewed(context, &components, &job, checks)).await??;
     output::preview_for_run(&report);
     let by = context.by(&options.by);
-    agree(&report, &options)?;
+    interrupts.before_the_run(agree(&state, &job, &report, &options)).await??;
 
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
-    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), host(&lock)).await?;
-    output::began(&run);
-    drive(context, components, journal, job, record, Terminal::new(by, options.yes)).await
+    let noted = noted(options.incident, by.clone());
+    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
+    let terminal = Terminal::new(by, options.yes);
+    Ok(Begun { components, journal, job, record, terminal, interrupts, lock })
 }
 
 /// Goes on with a run.
 pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fault> {
-    let mut taken = take(context, name).await?.taken()?;
+    let mut taken = take(context, name, "resume").await?.taken()?;
     if let Some((outcome, why)) = taken.record.state().ended.clone() {
         if outcome != RunOutcome::Halted || !taken.record.state().can_verify_again() {
             let stand = Stand::Ended(outcome, why);
@@ -71,19 +125,19 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
             return Ok(Exit::from(&stand));
         }
         taken.hold().await?;
-        taken.attach().await?;
-        taken.record.commit(Event::VerificationRequested { by: taken.by.clone() }).await?;
-    } else {
-        taken.attach().await?;
     }
-    taken.drive(context, false).await
+    let interrupts = taken.attach().await?;
+    if taken.record.state().ended.is_some() {
+        taken.record.commit(Event::VerificationRequested { by: taken.by.clone() }).await?;
+    }
+    taken.drive(context, false, interrupts).await
 }
 
 /// Stops a run and takes back what it did; a running host does it itself.
 pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit, Fault> {
     let by = context.by(&options.by);
     let event = Event::AbortRequested { by };
-    let mut taken = match take(context, &options.run).await? {
+    let mut taken = match take(context, &options.run, "abort").await? {
         Taking::Taken(taken) => taken,
         Taking::Carried { run, pid, journal } => {
             append_as_person(journal.as_ref(), &run, event).await?;
@@ -94,41 +148,64 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
     };
     if let Some((outcome, _)) = &taken.record.state().ended {
         let run = taken.record.run();
-        return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop"))
-            .hint(format!("take back what it did:  ripcord undo {run}")));
+        return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop")).hint(
+            if taken.record.state().has_effects() {
+                format!("take back what it did:  ripcord undo {run}")
+            } else {
+                format!("there is nothing of it to take back; what it did:  ripcord show {run}")
+            },
+        ));
     }
-    taken.attach().await?;
+    let interrupts = taken.attach().await?;
     taken.record.commit(event).await?;
-    taken.drive(context, false).await
+    taken.drive(context, false, interrupts).await
 }
 
 /// Takes back what a finished run did.
 pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit, Fault> {
     let by = context.by(&options.by);
-    let mut taken = take(context, &options.run).await?.taken()?;
+    let mut taken = take(context, &options.run, "undo").await?.taken()?;
     let run = taken.record.run().clone();
     let state = taken.record.state();
     match &state.ended {
         None => {
             return Err(Fault::wrong(format!("run {run} has not ended"))
+                .hint(format!("go on with it:  ripcord resume {run}"))
                 .hint(format!("stop it and take it back:  ripcord abort {run}")));
         }
-        Some((RunOutcome::Undone, _)) => return Err(Fault::wrong(format!("run {run} was already taken back"))),
+        Some((RunOutcome::Undone, _)) => {
+            return Err(Fault::wrong(format!("run {run} was already taken back"))
+                .hint(format!("what was done, and what was taken back:  ripcord show {run}")));
+        }
         Some(_) if !state.has_effects() => {
             return Err(Fault {
                 exit: Exit::Unchanged,
                 ..Fault::wrong(format!("run {run} has changed nothing that could be taken back"))
+                    .hint(format!("what it did:  ripcord show {run}"))
             });
         }
         Some(_) => {}
     }
-    if !options.yes && !terminal::confirm(&format!("Take back what run {run} did?"))? {
-        return Err(Fault::wrong("nothing was done").hint("say yes at the prompt, or give --yes"));
+    let stays = || format!("run {run} stays as it was");
+    if !options.yes && !terminal::confirm(&question(&run, state)).await.map_err(|fault| fault.means(stays()))? {
+        return Err(Fault::wrong("nobody agreed to take it back")
+            .means(stays())
+            .hint("say yes at the prompt, or give --yes"));
     }
     taken.hold().await?;
-    taken.attach().await?;
+    let interrupts = taken.attach().await?;
     taken.record.commit(Event::UndoRequested { by }).await?;
-    taken.drive(context, options.yes).await
+    taken.drive(context, options.yes, interrupts).await
+}
+
+fn question(run: &RunId, state: &State) -> String {
+    let unknowable: Vec<_> = state.unknowable_undos().map(|mutation| mutation.request.call.summary()).collect();
+    let warning = if unknowable.is_empty() {
+        String::new()
+    } else {
+        format!("It may have happened, and is sent again: {}.\n", clean(&unknowable.join(", ")))
+    };
+    format!("{warning}Take back what run {run} did?")
 }
 
 /// A run that this process has taken over.
@@ -167,11 +244,22 @@ impl Taking {
 }
 
 /// Takes a run over: its lock, its plan and plugins as they were, the operator's file as it is today.
-async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
+/// `command` is what somebody asks again for once what is in the way was put right.
+async fn take(context: &Context, name: &RunName, command: &str) -> Result<Taking, Fault> {
     let state = context.state()?;
     let journal = context.journal(&state)?;
     let run = context.run_id(journal.as_ref(), name).await?;
-    let lock = match RunLock::acquire(&state, &run) {
+    let again = format!("ripcord {command} {run}");
+    take_over(context, &state, journal, &run).await.map_err(|fault| fault.leaves(&run, &again))
+}
+
+async fn take_over(
+    context: &Context,
+    state: &StateDir,
+    journal: Arc<dyn Journal>,
+    run: &RunId,
+) -> Result<Taking, Fault> {
+    let lock = match RunLock::acquire(state, run) {
         Ok(lock) => lock,
         Err(LockError::Locked { run, by }) => {
             let pid = by.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
@@ -179,8 +267,8 @@ async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
         }
         Err(error) => return Err(error.into()),
     };
-    let components = context.components(&state)?;
-    let (started, kept) = kept(journal.as_ref(), &run).await?;
+    let components = context.components(state)?;
+    let (started, kept) = kept(journal.as_ref(), run).await?;
     let operator = context.operator(Some(started.operator_path.as_ref()))?;
     let plan_text = String::from_utf8_lossy(&journal.blob(started.plan).await?).into_owned();
     let plan = Plan::parse(&started.plan_path, &plan_text)?;
@@ -193,10 +281,10 @@ async fn take(context: &Context, name: &RunName) -> Result<Taking, Fault> {
         operator: &operator,
         kept: Some(&kept),
     };
-    let mut job = context.job(&components, &state, sources).await?;
+    let mut job = context.job(&components, state, sources).await?;
     // What the guests were allowed is kept with the run.
     job.limits = started.limits.clone();
-    let record = Record::open(Arc::clone(&journal), &run).await?;
+    let record = Record::open(Arc::clone(&journal), run).await?;
     let by = context.by(&super::args::By { by: None });
     Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, lock })))
 }
@@ -217,14 +305,16 @@ pub(super) async fn kept(journal: &dyn Journal, run: &RunId) -> Result<(RunStart
 }
 
 impl Taken {
-    /// Records that this process carries the run from here on. Until then nothing of it has changed.
-    async fn attach(&mut self) -> Result<(), Fault> {
+    /// Records that this process carries the run from here on. Until then nothing of it has changed, and
+    /// Ctrl-C simply ends the process.
+    async fn attach(&mut self) -> Result<Interrupts, Fault> {
+        let interrupts = Interrupts::listen();
         self.record.commit(Event::HostAttached(host(&self.lock))).await?;
         if let Some(pid) = self.lock.taken_over_from() {
             let run = self.record.run();
             output::note(&format!("process {pid}, which carried run {run}, is gone; its lock was taken over"));
         }
-        Ok(())
+        Ok(interrupts)
     }
 
     /// A run that had ended has let go of its target.
@@ -236,9 +326,9 @@ impl Taken {
         }
     }
 
-    async fn drive(self, context: &Context, yes: bool) -> Result<Exit, Fault> {
+    async fn drive(self, context: &Context, yes: bool, interrupts: Interrupts) -> Result<Exit, Fault> {
         let Self { components, journal, record, job, by, lock: _lock } = self;
-        drive(context, components, journal, job, record, Terminal::new(by, yes)).await
+        drive(context, components, journal, job, record, Terminal::new(by, yes), interrupts).await
     }
 }
 
@@ -250,24 +340,83 @@ async fn drive(
     job: Job,
     mut record: Record,
     terminal: Terminal,
+    interrupts: Interrupts,
 ) -> Result<Exit, Fault> {
     let run = record.run().clone();
     let (state, events, _) = look(journal.as_ref(), &run).await?;
-    let progress = Progress::new(context, &run, &state, &events);
-    record.listen(progress.listener());
+    let progress = Progress::carrying(context, &run, &state, &events);
+    let export = export(&run, &job, &events).map(Arc::new);
+    let (shown, exported) = (progress.clone(), export.clone());
+    record.listen(Arc::new(move |recorded| {
+        shown.event(recorded);
+        exported.iter().for_each(|export| export.event(recorded));
+    }));
     let terminal = Arc::new(terminal.with(run.clone(), progress.clone()));
     let runner = Runner::new(components, Arc::new(job), record, terminal, Arc::clone(&context.seams));
-    terminal::pause_on_interrupt(runner.pause());
-    let stand = runner.drive().await;
+    let (stand, wish) = carried(&runner, &run, &interrupts).await;
     progress.finish();
-    let stand = stand.map_err(|error| broken_off(run.as_str(), error))?;
-    let (state, _, _) = look(journal.as_ref(), &run).await?;
-    output::stand(context, &run, &stand, &state);
+    drop(runner);
+    if let Some(export) = export {
+        export.finish(if wish == Wish::StopNow { FLUSH_AT_ONCE } else { FLUSH_WITHIN });
+    }
+    let known = look(journal.as_ref(), &run).await;
+    let stand = match stand {
+        Ok(stand) => stand,
+        Err(error) => return Err(broken_off(run.as_str(), error, known.ok().map(|(state, ..)| state).as_ref())),
+    };
+    let (state, _, _) = known?;
+    match (&stand, wish) {
+        (Stand::Paused, Wish::Pause(cause)) => output::paused(context, &run, cause, &state),
+        _ => output::stand(context, &run, &stand, &state),
+    }
     Ok(Exit::from(&stand))
 }
 
-async fn previewed(context: &Context, components: &Components, job: &Job) -> Result<PreviewReport, Fault> {
-    runner::preview(components, job, &context.seams).await.map_err(|error| Fault::wrong(error.to_string()))
+/// Carries a run as far as it goes, or as far as somebody lets it go.
+async fn carried(runner: &Runner, run: &RunId, interrupts: &Interrupts) -> (Result<Stand, RunError>, Wish) {
+    let mut wishes = interrupts.wishes();
+    let mut driven = pin!(runner.drive());
+    loop {
+        tokio::select! {
+            biased;
+            _ = wishes.changed() => {
+                let wish = *wishes.borrow_and_update();
+                match wish {
+                    Wish::GoOn => {}
+                    Wish::Pause(cause) => {
+                        output::pausing(run, cause, runner.under_way().as_ref());
+                        runner.pause().ask();
+                    }
+                    // What is under way is left as a crash would leave it.
+                    Wish::StopNow => return (Ok(Stand::Paused), wish),
+                }
+            }
+            stand = &mut driven => return (stand, *wishes.borrow()),
+        }
+    }
+}
+
+/// The export of the run's trace, if somebody wants it. It is no reason not to run.
+fn export(run: &RunId, job: &Job, events: &[Recorded]) -> Option<Export> {
+    match Export::from_env(run, job.servers()) {
+        Ok(export) => {
+            export.iter().for_each(|export| export.catch_up(events));
+            export
+        }
+        Err(error) => {
+            tracing::warn!("{error}");
+            None
+        }
+    }
+}
+
+async fn previewed(
+    context: &Context,
+    components: &Components,
+    job: &Job,
+    checks: Checks,
+) -> Result<PreviewReport, Fault> {
+    runner::preview(components, job, &context.seams, checks).await.map_err(|error| Fault::wrong(error.to_string()))
 }
 
 /// Early, so that nobody reads a preview for nothing. The journal decides when the run begins.
@@ -285,28 +434,41 @@ async fn refuse_if_held(state: &StateDir, journal: &dyn Journal, job: &Job) -> R
 }
 
 /// A person's agreement to exactly this preview.
-fn agree(report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
-    if options.yes {
+async fn agree(state: &StateDir, job: &Job, report: &PreviewReport, options: &RunOptions) -> Result<(), Fault> {
+    let digest = report.digest();
+    if options.yes || options.approved == Some(digest) {
         return Ok(());
     }
-    let digest = report.digest().to_string();
-    match &options.approved {
-        Some(approved) if *approved == digest => return Ok(()),
-        Some(_) => output::note(
-            "what was approved is not what a run would do now: the plan, a parameter, a plugin, a rule or the list of changes is another one",
-        ),
-        None => {}
-    }
-    if !terminal::is_interactive() {
-        let fault = match options.approved {
-            Some(_) => Fault::wrong("the approval does not fit, and nobody is here to ask; nothing was touched"),
-            None => Fault::wrong("nobody is here to agree to the preview; nothing was touched"),
+    let differs = options.approved.map(|approved| {
+        let then = Agreement::find(&state.previews(), approved);
+        let differences = then.map(|then| then.differences(&Agreement::of(job, report))).unwrap_or_default();
+        let differences = if differences.is_empty() {
+            vec![
+                "which part of it differs can't be said, because it was not previewed with this state folder: the \
+                 plan, a parameter, a plugin, the operator's file or the list of changes"
+                    .to_owned(),
+            ]
+        } else {
+            differences
         };
-        return Err(fault
-            .hint(format!("agree to exactly this preview with  --approved {digest}"))
-            .hint("or to whatever is listed with  --yes"));
+        format!("what was approved is not what a run would do now:\n  {}", differences.join("\n  "))
+    });
+    if terminal::is_interactive() {
+        if let Some(differs) = differs {
+            output::note(&clean_lines(&differs));
+        }
+        let agreed = terminal::confirm("Make these changes?").await?;
+        return if agreed { Ok(()) } else { Err(Fault::wrong("nobody agreed to the preview")) };
     }
-    if terminal::confirm("Make these changes?")? { Ok(()) } else { Err(Fault::wrong("nothing was touched")) }
+    let fault = Fault::wrong(differs.unwrap_or_else(|| "nobody is here to agree to the preview".to_owned()));
+    Err(fault
+        .hint(format!("agree to exactly this preview with  --approved {digest}"))
+        .hint("or to whatever is listed with  --yes"))
+}
+
+/// Values of parameters may be in it.
+fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
 fn sources<'a>(files: &'a Files, options: &'a PlanOptions, kept: Option<&'a BTreeMap<String, Blob>>) -> Sources<'a> {

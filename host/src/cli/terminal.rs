@@ -1,16 +1,18 @@
-//! The person at the terminal: prompts, and Ctrl-C.
+//! The person at the terminal: prompts.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 
 use super::exit::Fault;
-use super::output::{self, Progress};
+use super::output;
+use super::progress::Progress;
 use crate::id::{CallId, RunId};
 use crate::journal::{Answer, Behind, GateOpened, Verdict};
 use crate::machine::Mutation;
-use crate::runner::{DoubtAnswer, Pause, People};
+use crate::runner::{DoubtAnswer, People};
 
 /// Whether somebody can be asked.
 pub(super) fn is_interactive() -> bool {
@@ -18,11 +20,12 @@ pub(super) fn is_interactive() -> bool {
 }
 
 /// Asks a question with yes or no; no unless said.
-pub(super) fn confirm(question: &str) -> Result<bool, Fault> {
+pub(super) async fn confirm(question: &str) -> Result<bool, Fault> {
     if !is_interactive() {
-        return Err(Fault::wrong(format!("nobody is here to answer: {question} Nothing was done")).hint("give --yes"));
+        return Err(Fault::wrong(format!("nobody is here to answer: {question}")).hint("give --yes"));
     }
-    Ok(matches!(ask_blocking(&format!("{question} [y/N] ")).trim().to_lowercase().as_str(), "y" | "yes"))
+    let answer = ask(&format!("{question} [y/N] ")).await.unwrap_or_default();
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 fn prompt(text: &str) {
@@ -31,11 +34,30 @@ fn prompt(text: &str) {
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
-fn ask_blocking(question: &str) -> String {
+/// Asks for a line. Dropped (the question was answered elsewhere, the run is to pause), it leaves nothing
+/// behind that would take the next question's answer. None at the end of the input.
+async fn ask(question: &str) -> Option<String> {
+    let mut lines = lines().lock().await;
+    // What was typed before the question is no answer to it.
+    while lines.try_recv().is_ok() {}
     prompt(question);
-    let mut answer = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    answer
+    lines.recv().await
+}
+
+/// The one reader of standard input: a thread, because a read can't be taken back.
+fn lines() -> &'static Mutex<mpsc::UnboundedReceiver<String>> {
+    static LINES: OnceLock<Mutex<mpsc::UnboundedReceiver<String>>> = OnceLock::new();
+    LINES.get_or_init(|| {
+        let (sender, lines) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for line in std::io::stdin().lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Mutex::new(lines)
+    })
 }
 
 /// The person at the terminal, if there is one.
@@ -43,13 +65,12 @@ pub(super) struct Terminal {
     by: String,
     yes: bool,
     showing: Option<(RunId, Progress)>,
-    lines: Mutex<Option<mpsc::UnboundedReceiver<String>>>,
 }
 
 impl Terminal {
     /// `yes` agrees in advance to the plan's own gates, which the preview has shown.
     pub(super) fn new(by: String, yes: bool) -> Self {
-        Self { by, yes, showing: None, lines: Mutex::default() }
+        Self { by, yes, showing: None }
     }
 
     /// Somebody who is shown this run while it goes on.
@@ -57,33 +78,14 @@ impl Terminal {
         Self { showing: Some((run, progress)), ..self }
     }
 
-    /// Asks for a line. Dropped (the question was answered elsewhere, the run is to pause), it leaves
-    /// nothing behind that would take the next question's answer.
+    /// Asks for a line, if somebody is here.
     async fn ask(&self, text: String) -> Option<String> {
         if !is_interactive() {
             return None;
         }
         let _hidden = self.showing.as_ref().map(|(_, progress)| progress.hide());
-        let mut lines = self.lines.lock().await;
-        let lines = lines.get_or_insert_with(read_lines);
-        // What was typed before the question is no answer to it.
-        while lines.try_recv().is_ok() {}
-        prompt(&text);
-        lines.recv().await
+        ask(&text).await
     }
-}
-
-/// The one reader of standard input: a thread, because a read can't be taken back.
-fn read_lines() -> mpsc::UnboundedReceiver<String> {
-    let (sender, lines) = mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    lines
 }
 
 #[async_trait]
@@ -119,26 +121,5 @@ impl People for Terminal {
             };
             return Some(DoubtAnswer { verdict, by: self.by.clone() });
         }
-    }
-}
-
-/// The first Ctrl-C (or the end of the terminal) pauses at the next durable point; a second one ends
-/// the process at once, which is what the journal is for.
-pub(super) fn pause_on_interrupt(pause: Pause) {
-    use tokio::signal::unix::{SignalKind, signal};
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let Ok(mut signals) = signal(kind) else { continue };
-        let pause = pause.clone();
-        tokio::spawn(async move {
-            let mut asked = false;
-            while signals.recv().await.is_some() {
-                if asked {
-                    std::process::exit(3);
-                }
-                asked = true;
-                pause.ask();
-                output::note("pausing at the next point that can be resumed; once more to stop at once");
-            }
-        });
     }
 }

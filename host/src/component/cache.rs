@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 
 use super::contract::Pre;
+use super::refused;
 use crate::id::Digest;
 use crate::manifest::Manifest;
 
@@ -25,11 +26,14 @@ pub struct Component {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LoadError {
     /// It is not a component, or one that this machine can't run.
-    #[error("this is no component that ripcord can run: {0}")]
-    Invalid(String),
+    #[error("{0}")]
+    Invalid(Unfit),
     /// It is one, but not a plugin.
     #[error("{0}")]
-    NotAPlugin(String),
+    NotAPlugin(Unfit),
+    /// The engine itself can't be set up.
+    #[error("internal: {0}")]
+    Engine(String),
     /// The folder of compiled components can't be used.
     #[error("{}: {problem}", path.display())]
     Cache {
@@ -40,9 +44,27 @@ pub enum LoadError {
     },
 }
 
+/// What is wrong with a component.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct Unfit {
+    /// What it is, or is not.
+    pub problem: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
 impl LoadError {
+    /// What to do about it, unless the message says it.
+    pub fn remedy(&self) -> Option<&str> {
+        match self {
+            Self::Invalid(unfit) | Self::NotAPlugin(unfit) => Some(&unfit.remedy),
+            Self::Engine(_) | Self::Cache { .. } => None,
+        }
+    }
+
     pub(super) fn engine(error: wasmtime::Error) -> Self {
-        Self::Invalid(format!("{error:#}"))
+        Self::Engine(format!("{error:#}"))
     }
 
     fn cache(path: &Path, problem: impl std::fmt::Display) -> Self {
@@ -65,7 +87,8 @@ pub(super) fn load(
             return Ok(component);
         }
     }
-    let compiled = engine.precompile_component(bytes).map_err(LoadError::engine)?;
+    refused::check_header(bytes).map_err(LoadError::Invalid)?;
+    let compiled = engine.precompile_component(bytes).map_err(|error| LoadError::Invalid(refused::damaged(&error)))?;
     write(folder, &path, &compiled)?;
     deserialize(engine, &path).map_err(LoadError::engine)
 }
@@ -90,8 +113,14 @@ fn file_name(engine: &Engine, digest: Digest) -> String {
 
 fn write(folder: &Path, path: &Path, compiled: &[u8]) -> Result<(), LoadError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let failed =
-        |error: std::io::Error| LoadError::cache(folder, format!("can't keep a compiled plugin here: {error}"));
+    let failed = |error: std::io::Error| {
+        // The error itself names a temporary file, which says nothing to anybody.
+        let problem = match error.kind() {
+            std::io::ErrorKind::StorageFull => "the disk is full: make room on this file system".to_owned(),
+            kind => kind.to_string(),
+        };
+        LoadError::cache(folder, format!("a compiled plugin can't be kept there: {problem}"))
+    };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     check_folder(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;

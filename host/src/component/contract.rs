@@ -12,6 +12,7 @@ pub(super) use v0_1::{Pre, add_to_linker};
 
 use super::cache::{Component, LoadError};
 use super::guest::Guest;
+use super::refused;
 use crate::capability::Capability;
 use crate::id::Digest;
 
@@ -22,8 +23,12 @@ pub(super) fn inspect(
     compiled: Compiled,
     digest: Digest,
 ) -> Result<Component, LoadError> {
+    let kind = compiled.component_type();
+    let (imported, exported) = (kind.imports(engine), kind.exports(engine));
+    refused::check_contract(imported.map(|(name, _)| name), exported.map(|(name, _)| name))
+        .map_err(LoadError::NotAPlugin)?;
     let mut imports = Vec::new();
-    for (name, _) in compiled.component_type().imports(engine) {
+    for (name, _) in kind.imports(engine) {
         let interface = name.strip_prefix("ripcord:plugin/").and_then(|rest| rest.split('@').next());
         imports.extend(
             Capability::ALL.iter().filter(|capability| Some(capability.name()) == interface).map(ToString::to_string),

@@ -115,7 +115,7 @@ struct Budget {
     memory_bytes_max: u64,
     ticks: u64,
     ticks_max: u64,
-    /// When it began, and how much of the time since then was the host's.
+    /// When it began, and how much of the time since then was the host's, WASI's sleeps apart.
     began: Instant,
     hosted: Duration,
 }
@@ -154,8 +154,10 @@ impl Components {
         store.set_hostcall_fuel(usize::try_from(limits.value_bytes_max).unwrap_or(usize::MAX));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
-            let budget = &mut store.data_mut().budget;
-            budget.count_tick();
+            let guest = store.data_mut();
+            let napped = guest.time.napped();
+            let budget = &mut guest.budget;
+            budget.count_tick(napped);
             if budget.ticks > budget.ticks_max {
                 let limit = TICK * u32::try_from(budget.ticks_max).unwrap_or(u32::MAX);
                 let limit = humantime::format_duration(limit);
@@ -213,6 +215,11 @@ impl Returned {
 }
 
 /// A host's stop travels through the guest as an error; what else ends a guest is its own trap.
+/// What `describe` has returned is no manifest.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoManifest(pub(super) String);
+
 fn ended(error: wasmtime::Error, limits: &Limits) -> Ended {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return Ended::Stopped(stop.clone());
@@ -226,7 +233,10 @@ fn ended(error: wasmtime::Error, limits: &Limits) -> Ended {
             format!("it handed the host more than {} bytes at once (limits.value-bytes-max)", limits.value_bytes_max),
         )
         .into(),
-        None => Ended::Trapped(format!("it trapped: {error:#}")),
+        None => match error.downcast_ref::<NoManifest>() {
+            Some(why) => Ended::Trapped(why.to_string()),
+            None => Ended::Trapped(format!("it trapped: {error:#}")),
+        },
     }
 }
 
@@ -277,9 +287,10 @@ impl WasiView for Guest {
 impl Budget {
     /// Epochs pass during host calls as well, and are noticed when the guest goes on: a tick counts
     /// only if the guest itself has had that much time. (One that waits for the processor does not
-    /// use it, so that the time alone would say too much.)
-    fn count_tick(&mut self) {
-        let own = self.began.elapsed().saturating_sub(self.hosted);
+    /// use it, so that the time alone would say too much.) `napped` is what the host has slept for it
+    /// through WASI.
+    fn count_tick(&mut self, napped: Duration) {
+        let own = self.began.elapsed().saturating_sub(self.hosted).saturating_sub(napped);
         if u128::from(self.ticks) < own.as_millis() / TICK.as_millis() {
             self.ticks += 1;
         }

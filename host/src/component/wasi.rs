@@ -1,16 +1,17 @@
 //! WASI for the languages that need it, and empty: no files, no sockets, no environment. Its clocks,
 //! sleeps and randomness are the run's own, so that a replay sees the same.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::SeedableRng;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
@@ -51,12 +52,24 @@ pub(super) fn context(time: &VirtualTime, seed: [u8; 32]) -> WasiCtx {
 pub(super) struct VirtualTime {
     began: Timestamp,
     passed_ns: Arc<AtomicU64>,
+    /// How long the host has really slept for the guest.
+    napped_ns: Arc<AtomicU64>,
+    polled: Arc<Naps>,
+    /// Time has passed.
+    changed: Arc<Notify>,
     stop: watch::Sender<Option<Stop>>,
 }
 
 impl VirtualTime {
     pub(super) fn new(began: Timestamp) -> Self {
-        Self { began, passed_ns: Arc::default(), stop: watch::Sender::new(None) }
+        Self {
+            began,
+            passed_ns: Arc::default(),
+            napped_ns: Arc::default(),
+            polled: Arc::default(),
+            changed: Arc::default(),
+            stop: watch::Sender::new(None),
+        }
     }
 
     /// Ends when the pipeline has stopped a sleep: `wasi:io/poll` has no way to say so itself.
@@ -68,6 +81,11 @@ impl VirtualTime {
             // The sender lives in `self`; without it there is nobody left to stop.
             Ok(None) | Err(_) => std::future::pending().await,
         }
+    }
+
+    /// How long the host has really slept for the guest through WASI: none of it is the guest's own.
+    pub(super) fn napped(&self) -> Duration {
+        Duration::from_nanos(self.napped_ns.load(Ordering::Relaxed))
     }
 
     fn passed_ns(&self) -> u64 {
@@ -119,6 +137,9 @@ impl monotonic_clock::Host for Guest {
 }
 
 /// A sleep that goes through the pipeline, like the contract's own.
+///
+/// Of the naps that a guest polls together only the earliest sleeps: time passes for all of them at
+/// once, and each sleep is an entry in the journal.
 struct Nap {
     until_ns: u64,
     time: VirtualTime,
@@ -128,14 +149,43 @@ struct Nap {
 #[async_trait]
 impl Pollable for Nap {
     async fn ready(&mut self) {
-        let left = self.until_ns.saturating_sub(self.time.passed_ns());
-        if left == 0 {
-            return tokio::task::yield_now().await;
+        // At once, without a yield: a poll in which something is ready must begin no sleep.
+        if self.is_over() {
+            return;
         }
+        let polled = Polled::enter(&self.time.polled, self.until_ns);
+        // The whole list is polled once before any of its sleeps begins: by then all of its naps are
+        // in `polled`, and a poll in which something else was ready is over.
+        tokio::task::yield_now().await;
+        loop {
+            // Made before the look at the others, so that no change is missed.
+            let changed = self.time.changed.notified();
+            if self.is_over() {
+                return;
+            }
+            if polled.is_earliest() {
+                return self.sleep().await;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Nap {
+    fn is_over(&self) -> bool {
+        self.until_ns <= self.time.passed_ns()
+    }
+
+    async fn sleep(&self) {
+        let left = self.until_ns.saturating_sub(self.time.passed_ns());
+        let began = Instant::now();
         let slept = self.caller.lock().await.sleep(Duration::from_nanos(left)).await;
+        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.time.napped_ns.fetch_add(took, Ordering::Relaxed);
         match slept {
             Ok(()) => {
                 self.time.passed_ns.fetch_max(self.until_ns, Ordering::Relaxed);
+                self.time.changed.notify_waiters();
             }
             Err(stop) => {
                 self.time.stop.send_replace(Some(stop));
@@ -143,5 +193,34 @@ impl Pollable for Nap {
                 never.await;
             }
         }
+    }
+}
+
+/// The naps that are being polled: when each one ends, and which of several that end together it is.
+type Naps = StdMutex<BTreeSet<(u64, u64)>>;
+
+/// A nap's place among those that are polled with it, for as long as it is polled.
+struct Polled<'a> {
+    naps: &'a Naps,
+    place: (u64, u64),
+}
+
+impl<'a> Polled<'a> {
+    fn enter(naps: &'a Naps, until_ns: u64) -> Self {
+        let mut entered = naps.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = entered.iter().map(|(_, number)| number + 1).max().unwrap_or(0);
+        let place = (until_ns, number);
+        entered.insert(place);
+        Self { naps, place }
+    }
+
+    fn is_earliest(&self) -> bool {
+        self.naps.lock().unwrap_or_else(PoisonError::into_inner).first() == Some(&self.place)
+    }
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.naps.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
     }
 }

@@ -12,6 +12,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use crate::lab::{CONNECTOR, GOOD, Lab};
+use crate::shell::quoted;
 
 pub use story::{StoryError, story};
 
@@ -67,7 +68,7 @@ pub async fn demo(cli: &dyn Cli, say: Say<'_>, keep: bool, program: &str) -> u8 
         }
     } else if code == HELD {
         say("To try it by hand, keep all of this alive with `ripcord demo --keep`. For your own systems,\n\
-             begin with plans/genia-connector.toml and the README's `ripcord.toml`.");
+             begin with `ripcord init`; `ripcord init --from genia-connector` writes this very rollback.");
     }
     code
 }
@@ -84,6 +85,11 @@ pub fn things_to_try(lab: &Lab, program: &str) -> String {
 
     cd {folder}
     export RIPCORD_STATE=$PWD/state
+
+Read the report in a browser, and add what has come to light since.
+
+    {program} report last -o report.html
+    {program} report last -o report.html --since 25m --symptom 'posts pile up'
 
 Take the rollback back: the bad version is deployed again, the connector on, users get errors.
 
@@ -107,14 +113,4 @@ and never answers; so the run dies not knowing whether the connector is off. The
     {program} audit last",
         folder = quoted(&lab.folder().display().to_string()),
     )
-}
-
-/// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/+:@,=".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::{Cli, Say};
 use crate::lab::{ADMINISTRATORS, BAD, CONNECTOR, Condition, GOOD, Lab, LabError, Request, Snapshot, USERS};
+use crate::shell::quoted;
 
 /// Why the story could not be told to its end.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,16 @@ pub async fn story(lab: &Lab, cli: &dyn Cli, say: Say<'_>) -> Result<(), StoryEr
     teller.run(&broken).await?;
     teller.record().await
 }
+
+/// What somebody knows of the incident when the rollback begins.
+const KNOWN: &[&str] = &[
+    "--symptom",
+    "users get errors when they post to Facebook",
+    "--severity",
+    "SEV 2",
+    "--scope",
+    "everybody who posts to Facebook",
+];
 
 struct Teller<'a> {
     lab: &'a Lab,
@@ -92,8 +103,8 @@ impl Teller<'_> {
     }
 
     async fn run(&self, broken: &Snapshot) -> Result<(), StoryError> {
-        (self.say)("That is what is wanted. So it is done.");
-        let code = self.rehearsed("run", &["--yes"]).await;
+        (self.say)("That is what is wanted. So it is done, and what is known of the incident goes into its record.");
+        let code = self.rehearsed("run", &[&["--yes"], KNOWN].concat()).await;
         let after = self.lab.snapshot().await?;
         let mails = self.lab.mails();
 
@@ -151,7 +162,12 @@ impl Teller<'_> {
     }
 
     async fn ripcord(&self, arguments: &[&str]) -> u8 {
-        let shown = arguments.join(" ").replace(&format!("{}/", self.lab.folder().display()), "");
+        let shown = arguments
+            .iter()
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>()
+            .join(" ")
+            .replace(&format!("{}/", self.lab.folder().display()), "");
         (self.say)(&format!("$ ripcord {shown}"));
         let (operator, state) = (self.lab.operator().display().to_string(), self.lab.state().display().to_string());
         let whose = ["--config", &operator, "--state", &state];

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::capability::notify::{Channel, Mail};
 use crate::lab::{ADMINISTRATORS, USERS};
 use crate::operator::Operator;
 
@@ -83,7 +84,9 @@ impl ByHand<'_> {
 
     async fn tell(&self, address: &str) {
         let operator = Operator::load(&self.lab.operator()).unwrap();
-        let smtp = &operator.connections.notify["genia-users"].smtp;
+        let Channel::Mail(Mail { smtp, .. }) = &operator.connections.notify["genia-users"].channel else {
+            panic!("the lab's users are told by mail")
+        };
         let server =
             AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&smtp.host).port(smtp.port.unwrap()).build();
         let mailbox = |address: &str| address.parse::<Mailbox>().unwrap();
@@ -116,7 +119,8 @@ async fn a_rollback_that_is_one_ends_the_story_well() {
         commands,
         [
             "preview plan.toml -p connector=facebook -p version=v1.4.2",
-            "run plan.toml -p connector=facebook -p version=v1.4.2 --yes",
+            "run plan.toml -p connector=facebook -p version=v1.4.2 --yes --symptom users get errors when they post to \
+             Facebook --severity SEV 2 --scope everybody who posts to Facebook",
             "report last",
             "audit last",
         ]

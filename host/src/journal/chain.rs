@@ -7,14 +7,14 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Dated, Event, Head};
+use super::{Dated, Event, Harm, Head};
 use crate::id::{Digest, RunId};
 
 /// The record is not what was written: somebody or something other than ripcord changed it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Altered {
     /// There is a gap, or the end is gone.
-    #[error("run {run}: event {sequence} is missing from the journal. {}", advice(*sequence))]
+    #[error("run {run}: event {sequence} is missing from the journal")]
     Missing {
         /// The run.
         run: RunId,
@@ -22,23 +22,19 @@ pub enum Altered {
         sequence: u64,
     },
     /// The stored bytes and the stored hashes don't fit together.
-    #[error(
-        "run {run}: event {sequence} is not the one that was written: its text, its time, its hash or its place \
-         was changed. {}",
-        advice(*sequence)
-    )]
+    #[error("run {run}: event {sequence} is not the one that was written{}: {harm}", reads_as(kind.as_deref()))]
     Changed {
         /// The run.
         run: RunId,
         /// The first event that does not fit.
         sequence: u64,
+        /// What kind of event it says that it is, if it can be read.
+        kind: Option<String>,
+        /// What was done to it.
+        harm: Harm,
     },
     /// There are events that were never appended.
-    #[error(
-        "run {run}: the journal holds an event {sequence}, but the run's last is {}. {}",
-        end.sequence,
-        advice(*sequence)
-    )]
+    #[error("run {run}: the journal holds an event {sequence}, but the run's last is {}", end.sequence)]
     Surplus {
         /// The run.
         run: RunId,
@@ -48,10 +44,7 @@ pub enum Altered {
         end: Head,
     },
     /// All events fit together, but they are not the ones that the run's end was made of.
-    #[error(
-        "run {run}: the hash of its last event, {sequence}, is {found}, but {recorded} is recorded as the run's. {}",
-        advice(*sequence)
-    )]
+    #[error("run {run}: the hash of its last event, {sequence}, is {found}, but {recorded} is recorded as the run's")]
     End {
         /// The run.
         run: RunId,
@@ -64,10 +57,9 @@ pub enum Altered {
     },
     /// The run was longer, or another one, when it was last read.
     #[error(
-        "run {run}: it had reached event {} when it was last read, and is at event {} now. {}",
+        "run {run}: it had reached event {} when it was last read, and is at event {} now",
         known.sequence,
-        now.sequence,
-        advice(*sequence)
+        now.sequence
     )]
     TakenBack {
         /// The run.
@@ -80,10 +72,7 @@ pub enum Altered {
         now: Head,
     },
     /// The bytes behind a digest have another one.
-    #[error(
-        "the journal's copy of {digest} was changed: its digest is {found} now. A run that was made of it can't be \
-         resumed or replayed from this journal: keep a copy of the file, check the disk, and finish the rollback by hand"
-    )]
+    #[error("the journal's copy of {digest}, a plan or a plugin, was changed: its digest is {found} now")]
     Blob {
         /// What was asked for.
         digest: Digest,
@@ -92,11 +81,34 @@ pub enum Altered {
     },
 }
 
-fn advice(sequence: u64) -> String {
-    format!(
-        "Nothing from event {sequence} on can be trusted: keep a copy of the journal, check the disk and who can write \
-         to it, and finish this rollback by hand"
-    )
+impl Altered {
+    /// What can still be believed, in one sentence.
+    pub fn sound_part(&self) -> String {
+        match self {
+            Self::Missing { sequence, .. } | Self::Changed { sequence, .. } | Self::TakenBack { sequence, .. } => {
+                match sequence.saturating_sub(1) {
+                    0 => "no event of this run can be believed".to_owned(),
+                    1 => "event 1 is as it was written; nothing behind it can be believed".to_owned(),
+                    last => format!("events 1 to {last} are as they were written; nothing behind them can be believed"),
+                }
+            }
+            Self::Surplus { end, .. } => {
+                format!(
+                    "events 1 to {} are as they were written; what stands behind them was never recorded",
+                    end.sequence
+                )
+            }
+            Self::End { sequence, .. } => format!(
+                "events 1 to {sequence} fit together; compare  ripcord audit --head  with a report's to know whether \
+                 they are the ones that were written"
+            ),
+            Self::Blob { .. } => "the events of the runs that use it are as they were written".to_owned(),
+        }
+    }
+}
+
+fn reads_as(kind: Option<&str>) -> String {
+    kind.map_or_else(|| " (it can't be read any more)".to_owned(), |kind| format!(" (it reads `{kind}`)"))
 }
 
 /// An event as it is stored.
@@ -170,6 +182,11 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// The last link that was followed.
+    pub(super) fn at(&self) -> Head {
+        self.at
+    }
+
     /// Checks the next link.
     pub(super) fn follow(&mut self, claim: Claim<'_>) -> Result<(), Altered> {
         let (run, sequence) = (|| self.run.clone(), self.at.sequence + 1);
@@ -181,7 +198,7 @@ impl<'a> Follower<'a> {
         }
         let hash = hash(self.run, self.at.hash, sequence, claim.at, claim.event);
         if hash.0 != claim.hash {
-            return Err(Altered::Changed { run: run(), sequence });
+            return Err(Altered::Changed { run: run(), sequence, kind: None, harm: Harm::More });
         }
         self.at = Head { sequence, hash };
         Ok(())
@@ -200,7 +217,7 @@ impl<'a> Follower<'a> {
     }
 }
 
-fn hash(run: &RunId, previous: Digest, sequence: u64, at: &[u8], event: &[u8]) -> Digest {
+pub(super) fn hash(run: &RunId, previous: Digest, sequence: u64, at: &[u8], event: &[u8]) -> Digest {
     let mut hasher = Framed::new("ripcord journal 1: event");
     hasher.field(&previous.0);
     hasher.field(run.as_str().as_bytes());
@@ -286,7 +303,8 @@ mod tests {
     fn a_chain_belongs_to_its_run() {
         let (links, end) = extend(&run(), genesis(&run()), &[logged("a", 0)]).unwrap();
         let other = RunId::from("another".to_owned());
-        assert_eq!(follow(&other, &links, end), Err(Altered::Changed { run: other.clone(), sequence: 1 }));
+        let changed = Altered::Changed { run: other.clone(), sequence: 1, kind: None, harm: Harm::More };
+        assert_eq!(follow(&other, &links, end), Err(changed));
     }
 
     proptest! {

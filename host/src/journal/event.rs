@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Answer, GateId, GateOpened, Limits, Shape};
+use super::{Answer, GateId, GateOpened, IncidentNoted, Limits, Shape};
 use crate::capability::{Call, Capability, Repeat, Reply};
 use crate::failure::Failure;
 use crate::id::{CallId, Digest, ExecutionId, RunId};
+use crate::language::Language;
 
 /// One thing that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,6 +166,8 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// A person said something about the incident. It changes nothing in the run.
+    IncidentNoted(IncidentNoted),
     /// The run is in a known state.
     RunEnded {
         /// Which.
@@ -184,6 +187,7 @@ impl Event {
                 | Self::AbortRequested { .. }
                 | Self::UndoRequested { .. }
                 | Self::VerificationRequested { .. }
+                | Self::IncidentNoted(_)
         )
     }
 }
@@ -204,6 +208,12 @@ pub struct RunStarted {
     pub plan: Digest,
     /// The values of its parameters.
     pub params: BTreeMap<String, String>,
+    /// Who does what, by role, as the plan says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub people: BTreeMap<String, String>,
+    /// The language of its report.
+    #[serde(default)]
+    pub language: Language,
     /// What it rolls back; no other run may work on it at the same time.
     pub target: String,
     /// Where the operator's file was read. A run obeys the file of the day, not the one of its start.
@@ -269,6 +279,18 @@ pub enum Purpose {
     Reconcile(CallId),
     /// The check's `check`.
     Check(String),
+}
+
+impl Purpose {
+    /// The name of the export.
+    pub fn export(&self) -> &'static str {
+        match self {
+            Self::Apply(_) => "apply",
+            Self::Undo(_) => "undo",
+            Self::Reconcile(_) => "reconcile",
+            Self::Check(_) => "check",
+        }
+    }
 }
 
 /// A call with its way to the target.

@@ -4,10 +4,17 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::StorageError;
 use crate::id::RunId;
 use crate::state::StateDir;
+
+/// How long somebody who looks whether a lock is held may keep it from somebody who wants it.
+const LOOK_TAKES_MAX: Duration = Duration::from_millis(2);
+
+/// How many of them in a row.
+const LOOKERS_MAX: u32 = 10;
 
 /// The right to carry a run. Dropping it gives it back, and so does the end of the process, however
 /// it ends.
@@ -63,7 +70,7 @@ impl RunLock {
             ))
         };
         let mut file = open(&path).map_err(|error| unusable(&error))?;
-        let noted = match file.try_lock() {
+        let noted = match try_lock(&file) {
             Ok(()) => read_pid(&mut file).map_err(|error| unusable(&error))?,
             Err(TryLockError::WouldBlock) => {
                 let by = read_pid(&mut file).map_err(|error| unusable(&error))?;
@@ -73,6 +80,27 @@ impl RunLock {
         };
         note(&mut file, &format!("{}\n", std::process::id())).map_err(|error| unusable(&error))?;
         Ok(Self { file, taken_over_from: noted })
+    }
+
+    /// Whether a process carries the run right now. It only looks: whoever wants the lock meanwhile gets it.
+    ///
+    /// # Errors
+    /// If the lock's file can't be read.
+    pub fn is_held(state: &StateDir, run: &RunId) -> Result<bool, StorageError> {
+        let path = state.locks().join(format!("{run}.lock"));
+        let failed = |error: &io::Error| StorageError {
+            path: path.display().to_string(),
+            problem: format!("it can't be seen whether a process carries run {run} ({error})"),
+        };
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(&error)),
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) => Ok(false),
+                Err(TryLockError::WouldBlock) => Ok(true),
+                Err(TryLockError::Error(error)) => Err(failed(&error)),
+            },
+        }
     }
 
     /// The process that had the run and died with it.
@@ -87,6 +115,17 @@ impl Drop for RunLock {
         // believes that this one died. The lock itself ends when the file is closed.
         _ = note(&mut self.file, "");
     }
+}
+
+/// Who only looks ([`RunLock::is_held`]) has the lock for some microseconds: that is not carrying.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOOKERS_MAX {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK_TAKES_MAX),
+            tried => return tried,
+        }
+    }
+    file.try_lock()
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -4,6 +4,8 @@
 mod chain;
 mod event;
 mod gate;
+mod harm;
+mod incident;
 mod limits;
 mod lock;
 mod shape;
@@ -22,6 +24,8 @@ use crate::id::{Digest, RunId};
 pub use chain::Altered;
 pub use event::*;
 pub use gate::{Answer, Behind, GateId, GateOpened};
+pub use harm::Harm;
+pub use incident::IncidentNoted;
 pub use limits::Limits;
 pub use lock::{LockError, RunLock};
 pub use shape::{CheckShape, OnFailure, Shape, StepShape};
@@ -192,6 +196,21 @@ pub enum AppendError {
     Storage(#[from] StorageError),
 }
 
+/// What of an altered record is as it was written: the events before the first one that is not.
+#[derive(Debug, Clone, Default)]
+pub struct Sound {
+    /// From where the reading began on.
+    pub events: Vec<Recorded>,
+    /// The last of them.
+    pub head: Option<Head>,
+}
+
+impl From<Altered> for ReadError {
+    fn from(altered: Altered) -> Self {
+        Self::Altered(altered, Sound::default())
+    }
+}
+
 /// Why something can't be read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
@@ -202,8 +221,8 @@ pub enum ReadError {
     #[error("the journal does not have {0}")]
     NoSuchBlob(Digest),
     /// The record is not what was written.
-    #[error(transparent)]
-    Altered(#[from] Altered),
+    #[error("{0}")]
+    Altered(Altered, Sound),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -1,5 +1,6 @@
 //! A plan's skeleton, as a run keeps it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The skeleton of a plan: all that decides what comes next.
@@ -46,7 +47,7 @@ pub struct CheckShape {
 }
 
 /// What happens when a step has failed and nothing stands in for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// Keep what was done and ask a person.

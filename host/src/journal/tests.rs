@@ -77,7 +77,12 @@ fn samples() -> Vec<Event> {
         marker,
         assume: Some(Reply::Notify(notify::Reply::Sent)),
     };
-    let notice = notify::Call { subject: "s".into(), text: "t".into(), fields: vec![("k".into(), "v".into())] };
+    let notice = notify::Call {
+        subject: "s".into(),
+        text: "t".into(),
+        fields: vec![("k".into(), "v".into())],
+        ..notify::Call::default()
+    };
     let ends = [
         End::Returned(json!({ "version": 1.25 })),
         End::Returned(Value::Null),
@@ -145,6 +150,15 @@ fn samples() -> Vec<Event> {
     events.push(Event::AbortRequested { by: "Andrea".into() });
     events.push(Event::UndoRequested { by: "Andrea".into() });
     events.push(Event::VerificationRequested { by: "Andrea".into() });
+    events.push(Event::IncidentNoted(IncidentNoted {
+        by: "Andrea".into(),
+        symptoms: vec!["calls end without data".into()],
+        severity: Some("SEV1".into()),
+        scope: Some("all calls".into()),
+        since: Some(at),
+        coordinator: Some("Ana".into()),
+    }));
+    events.push(Event::IncidentNoted(IncidentNoted { by: "Andrea".into(), ..IncidentNoted::default() }));
     events.push(Event::RunEnded { outcome: RunOutcome::Verified, why: "all checks passed".into() });
     events
 }
@@ -167,6 +181,8 @@ fn run_started() -> RunStarted {
         plan_path: "plan.toml".into(),
         plan: Digest::of(b"plan"),
         params: BTreeMap::from([("application".into(), "u1".into())]),
+        people: BTreeMap::from([("coordinator".into(), "Ana".into())]),
+        language: crate::language::Language::Es,
         target: "coolify/asistente".into(),
         operator_path: "ripcord.toml".into(),
         plugins: BTreeMap::from([("redeploy".into(), Digest::of(b"plugin"))]),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::state::{Course, Execution, Fate, Gate, Made, Mutation, State};
 use crate::id::{CallId, ExecutionId};
-use crate::journal::{Answer, Behind, Event, RunOutcome, Settler, Verdict};
+use crate::journal::{Answer, Behind, End, Event, Purpose, RunOutcome, Settler, Verdict};
 
 /// An event that can't follow on what has been recorded: the journal is not one of ripcord's, or
 /// ripcord is broken. Nothing goes on from there.
@@ -23,6 +23,9 @@ impl State {
             return Err(Impossible(
                 if self.started { "a second start" } else { "an event before the start" }.to_owned(),
             ));
+        }
+        if let Event::IncidentNoted(_) = event {
+            return Ok(());
         }
         self.count_time(at, event);
         match event {
@@ -105,7 +108,7 @@ impl State {
                     self.unsettled.insert(*call, seen.clone());
                 }
             }
-            Event::Logged { .. } => {}
+            Event::Logged { .. } | Event::IncidentNoted(_) => {}
             Event::ExecutionEnded { execution, end } => {
                 // A doubt that outlives its execution is looked at afresh before the run may end.
                 self.unsettled.retain(|call, _| call.execution != *execution);
@@ -132,6 +135,7 @@ impl State {
             Event::UndoRequested { .. } => {
                 if self.ended.take_if(|(outcome, _)| *outcome != RunOutcome::Undone).is_some() {
                     self.course = Course::Back;
+                    self.try_undos_again();
                 }
             }
             Event::VerificationRequested { .. } => {
@@ -142,6 +146,23 @@ impl State {
             Event::RunEnded { outcome, why } => self.ended = Some((*outcome, why.clone())),
         }
         Ok(())
+    }
+
+    /// An undo that went wrong goes on where it got stuck: what it has taken back stays so, and a call
+    /// that somebody refused is asked about again.
+    fn try_undos_again(&mut self) {
+        let went_wrong = |execution: &Execution| {
+            matches!(execution.purpose, Purpose::Undo(_)) && !matches!(execution.end, None | Some(End::Returned(_)))
+        };
+        let again: Vec<_> =
+            self.executions.iter().filter(|(_, execution)| went_wrong(execution)).map(|(&id, _)| id).collect();
+        for id in &again {
+            self.executions.get_mut(id).into_iter().for_each(Execution::try_again);
+        }
+        self.gates.retain(|gate| match gate.opened.before {
+            Behind::Call(call) => !(again.contains(&call.execution) && gate.refused()),
+            Behind::Step(_) => true,
+        });
     }
 
     /// Whether an open gate holds the run up. One that was left open by an abort holds up nothing.

@@ -226,6 +226,9 @@ impl State {
                     None => return self.go_on(undo_id, undo, false),
                     Some(End::Returned(_)) => {}
                     Some(end) => {
+                        if let Some((ordinal, _)) = undo.doubts().next() {
+                            return self.settle(CallId { execution: undo_id, ordinal });
+                        }
                         return Next::End(
                             RunOutcome::Halted,
                             format!("taking back step {step} failed: {}", describe(end)),

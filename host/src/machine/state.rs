@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::capability::{Repeat, Reply};
+use crate::failure::Failure;
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
     Answer, Approval, Behind, CheckOutcome, End, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome, Shape,
@@ -139,7 +140,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn refused(&self) -> bool {
+    pub(super) fn refused(&self) -> bool {
         matches!(self.answer, Some((Answer::No | Answer::Expired, _)))
     }
 }
@@ -196,6 +197,29 @@ impl State {
         self.executions.iter().flat_map(|(&id, execution)| {
             execution.doubts().map(move |(ordinal, mutation)| (CallId { execution: id, ordinal }, mutation))
         })
+    }
+
+    /// The mutation whose answer is waited for: its intent is recorded, and nothing after it.
+    pub fn under_way(&self) -> Option<(CallId, &Mutation)> {
+        let open = self.executions.iter().filter(|(_, execution)| execution.end.is_none());
+        let last = open.filter_map(|(&id, execution)| Some((id, execution.calls.len().checked_sub(1)?)));
+        let mut mutations = last.filter_map(|(execution, last)| {
+            let call = CallId { execution, ordinal: u32::try_from(last).ok()? };
+            Some((call, self.mutation(call)?))
+        });
+        mutations.find(|(_, mutation)| mutation.fate == Fate::Open)
+    }
+
+    /// The mutations of failed undos of which nobody knows whether they happened. An undo that is asked for
+    /// again sends them again.
+    pub fn unknowable_undos(&self) -> impl Iterator<Item = &Mutation> {
+        let undos = self.executions.values().filter(|execution| {
+            matches!(execution.purpose, Purpose::Undo(_)) && !matches!(execution.end, Some(End::Returned(_)))
+        });
+        undos
+            .flat_map(Execution::mutations)
+            .map(|(_, mutation)| mutation)
+            .filter(|known| known.fate == Fate::Unknowable)
     }
 
     /// Whether a call may be sent again under the same address: whether its execution goes on.
@@ -267,9 +291,42 @@ impl Execution {
         self.effects().next().is_some()
     }
 
+    /// Opens it again, to go on where it got stuck: its calls are known up to the last mutation before
+    /// the first one that failed, and all others are made anew.
+    pub(super) fn try_again(&mut self) {
+        let stuck = self.calls.iter().position(Made::has_failed).unwrap_or(self.calls.len());
+        let done = self.calls[..stuck].iter().rposition(|made| matches!(made, Made::Mutation(_)));
+        self.calls.truncate(done.map_or(0, |last| last + 1));
+        for made in &mut self.calls {
+            if let Made::Mutation(mutation) = made {
+                mutation.doubted = 0;
+            }
+        }
+        self.end = None;
+        self.ended = None;
+        self.held_ms = 0;
+    }
+
     /// Its mutations that may have happened and have no reply.
     pub fn doubts(&self) -> impl Iterator<Item = (u32, &Mutation)> {
         self.mutations().filter(|(_, mutation)| mutation.is_in_doubt())
+    }
+}
+
+impl Made {
+    /// Whether it is a mutation that did not do what it was to do, as far as the host can tell.
+    fn has_failed(&self) -> bool {
+        match self {
+            Self::Mutation(mutation) => match &mutation.fate {
+                // A notice that has not gone out holds nothing up.
+                _ if mutation.request.call.is_notice() => false,
+                Fate::Answered(Ok(reply)) => reply.reports_failure(),
+                Fate::Answered(Err(_)) | Fate::Unknowable => true,
+                Fate::Open | Fate::Cleared | Fate::Repeating => false,
+            },
+            Self::Read { outcome, .. } => matches!(outcome, Err(Failure::Denied(_))),
+            Self::Clock(_) | Self::Sleep(_) => false,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub fn find(
         } else {
             let problem = if place.exists() { "is not a file" } else { "is not there" };
             let message = format!("the operator's file {} {problem}; {by} names it", place.display());
-            Err(Diagnostic::error(message).help("name another one, or write it; the README shows one").into())
+            Err(Diagnostic::error(message).help("name another one; `ripcord init` writes one").into())
         };
     }
     let home = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
@@ -34,7 +34,7 @@ pub fn find(
     places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
         let looked: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
         Diagnostic::error(format!("there is no operator's file; looked for {}", looked.join(" and ")))
-            .help("write one (the README shows one), or name it with --config or $RIPCORD_CONFIG")
+            .help("write one with `ripcord init`, or name it with --config or $RIPCORD_CONFIG")
             .into()
     })
 }

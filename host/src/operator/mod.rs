@@ -3,10 +3,11 @@
 
 mod find;
 mod mask;
+mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
@@ -14,14 +15,15 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::capability::{Capability, Connections};
+use crate::capability::{Capability, Connections, notify};
 use crate::diagnostic::{Diagnostic, Diagnostics, listed};
-use crate::document::{Document, Parsed, instead_of};
+use crate::document::{Document, Parsed, instead_of, read_text, segments};
 use crate::id::Digest;
 use crate::journal::Limits;
 use crate::secret::SecretSource;
 
 pub use find::find;
+pub(crate) use schema::OperatorFile;
 
 /// The operator's file, read and checked.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct Operator {
     pub base: PathBuf,
     /// What there is to work on.
     pub connections: Connections,
+    /// The connections' names, in the order of the file.
+    pub order: Vec<(Capability, String)>,
     /// Where the secrets come from.
     pub secrets: BTreeMap<String, SecretSource>,
     /// What a guest may use.
@@ -44,9 +48,7 @@ pub struct Operator {
 impl Operator {
     /// Reads and checks the file.
     pub fn load(path: &Path) -> Result<Self, Diagnostics> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Diagnostic::error(format!("can't read the operator's file {}: {error}", path.display()))
-        })?;
+        let text = read_text("the operator's file", path)?;
         Self::parse(&path.display().to_string(), &text)
     }
 
@@ -54,16 +56,24 @@ impl Operator {
     /// a secret in the wrong place.
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         let Parsed { document, table } = Document::parse(name, text, mask::mask).map_err(Diagnostics)?;
+        if table.contains_key("step") && table.contains_key("name") {
+            let mistaken = Diagnostic::error(format!("{name} is a plan, and no operator's file"));
+            let place = document.key(&segments!["step"]);
+            return Err(mistaken.at(place).help("name the operator's file; a plan is given without --config").into());
+        }
         let mut reader = Reader { document: &document, wrong: Vec::new() };
         let mut connections = DeTable::new();
-        let mut secrets = BTreeMap::new();
+        let (mut secrets, mut named) = (BTreeMap::new(), BTreeSet::new());
         let mut limits = Limits::default();
         let mut references = Vec::new();
 
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "limits" => limits = reader.limits(value).unwrap_or_default(),
-                "secrets" => secrets = reader.secrets(value),
+                "secrets" => {
+                    named = names_in(&value);
+                    secrets = reader.secrets(value);
+                }
                 capability if Capability::ALL.iter().any(|known| known.name() == capability) => {
                     secret_references(&value, &mut references);
                     let sound = reader.capability(capability, value);
@@ -77,7 +87,8 @@ impl Operator {
                 }
             }
         }
-        reader.secrets_are_named(&references, &secrets);
+        reader.secrets_are_named(&references, &named);
+        let order = in_order(&connections);
 
         let connections = Spanned::new(0..0, DeValue::Table(connections));
         // Whatever is wrong with a connection has been said by now, one by one.
@@ -98,7 +109,7 @@ impl Operator {
             _ => PathBuf::from("."),
         };
         let base = base.canonicalize().unwrap_or(base);
-        Ok(Self { path, base, connections, secrets, limits, text: Digest::of(text.as_bytes()), rules })
+        Ok(Self { path, base, connections, order, secrets, limits, text: Digest::of(text.as_bytes()), rules })
     }
 
     /// The digest of everything that decides what a connection points to and what may be done to
@@ -123,19 +134,23 @@ impl Reader<'_> {
             self.needs_a_name(capability, span.clone());
             return Spanned::new(span, DeValue::Table(DeTable::new()));
         };
+        // `[http]` with the settings of a connection below it: one mistake, not one for each setting.
+        if let Some((setting, _)) = table.iter().find(|(_, value)| !matches!(value.get_ref(), DeValue::Table(_))) {
+            self.needs_a_name(capability, setting.span());
+            return Spanned::new(span, DeValue::Table(DeTable::new()));
+        }
         let sound = table.into_iter().filter(|(name, connection)| self.is_sound(capability, name, connection));
         Spanned::new(span, DeValue::Table(sound.collect()))
     }
 
     fn is_sound(&mut self, capability: &str, name: &Spanned<DeString<'_>>, connection: &Spanned<DeValue<'_>>) -> bool {
-        if !matches!(connection.get_ref(), DeValue::Table(_)) {
-            self.needs_a_name(capability, name.span());
-            return false;
-        }
         if !is_name(name.get_ref()) {
             let message = format!("`{}` can't be the name of a connection", name.get_ref());
             let help = "write letters, digits, `-` and `_`, beginning with a letter";
             self.wrong.push(Diagnostic::error(message).at(self.document.place(name.span())).help(help));
+            return false;
+        }
+        if capability == Capability::Notify.name() && self.has_bad_templates(name.get_ref(), connection.get_ref()) {
             return false;
         }
         let alone = DeTable::from_iter([(name.clone(), connection.clone())]);
@@ -144,7 +159,31 @@ impl Reader<'_> {
         let alone = Spanned::new(name.span(), DeValue::Table(DeTable::from_iter([(key, alone)])));
         let before = self.wrong.len();
         let read = self.document.read::<Connections>(alone, &mut self.wrong);
+        for diagnostic in &mut self.wrong[before..] {
+            // What concerns more than one key is said of the whole connection; its words name the one.
+            if diagnostic.place.as_ref().is_some_and(|place| place.span.contains(&name.span().start))
+                && let Some(span) = spoken_of(&diagnostic.message, connection)
+            {
+                diagnostic.place = Some(self.document.place(span));
+            }
+        }
         read.is_some() && self.wrong.len() == before
+    }
+
+    /// What is wrong with the words of a notice stands where it is wrong, and not at the whole string.
+    fn has_bad_templates(&mut self, name: &str, connection: &DeValue<'_>) -> bool {
+        let templates = connection.get("template").and_then(|template| template.get_ref().as_table());
+        let mut found = false;
+        for (key, text) in templates.into_iter().flatten() {
+            let Some(text) = text.get_ref().as_str() else { continue };
+            for notify::Problem { at, message, help } in notify::problems(text) {
+                let path = segments!["notify", name, "template", key.get_ref().as_ref()];
+                let place = self.document.within(&path, text, at);
+                self.wrong.push(Diagnostic::error(message).at(place).help(help));
+                found = true;
+            }
+        }
+        found
     }
 
     fn needs_a_name(&mut self, capability: &str, span: std::ops::Range<usize>) {
@@ -198,20 +237,53 @@ impl Reader<'_> {
         secrets
     }
 
-    fn secrets_are_named(&mut self, references: &[Spanned<String>], secrets: &BTreeMap<String, SecretSource>) {
-        for reference in references.iter().filter(|reference| !secrets.contains_key(reference.get_ref().as_str())) {
+    fn secrets_are_named(&mut self, references: &[Spanned<String>], secrets: &BTreeSet<String>) {
+        for reference in references.iter().filter(|reference| !secrets.contains(reference.get_ref().as_str())) {
             let name = reference.get_ref();
-            let known: Vec<&str> = secrets.keys().map(String::as_str).collect();
+            let known: Vec<&str> = secrets.iter().map(String::as_str).collect();
             let mut diagnostic = Diagnostic::error(format!("no secret `{name}` under [secrets]"))
-                .at(self.document.place(reference.span()))
-                .help(format!("add to [secrets]:  {name} = {{ env = \"…\" }}"));
+                .at(self.document.place(reference.span()));
             if let Some(near) = crate::diagnostic::nearest(name, known.iter().copied()) {
-                diagnostic = diagnostic.help(format!("or did you mean `secret:{near}`?"));
+                diagnostic = diagnostic.help(format!("did you mean `secret:{near}`?"));
             } else if !known.is_empty() {
                 diagnostic = diagnostic.help(format!("there are {}", listed(known, "none")));
             }
-            self.wrong.push(diagnostic);
+            self.wrong.push(diagnostic.help(format!("or add to [secrets]:  {name} = {{ env = \"VARIABLE\" }}")));
         }
+    }
+}
+
+/// The names of the connections as they follow each other in the text.
+fn in_order(tables: &DeTable<'_>) -> Vec<(Capability, String)> {
+    let mut found = Vec::new();
+    for (key, value) in tables {
+        let capability = Capability::ALL.iter().find(|known| known.name() == key.get_ref().as_ref());
+        let (Some(&capability), DeValue::Table(table)) = (capability, value.get_ref()) else { continue };
+        found.extend(table.keys().map(|name| (name.span().start, (capability, name.get_ref().to_string()))));
+    }
+    found.sort();
+    found.into_iter().map(|(_, named)| named).collect()
+}
+
+/// The keys of a table, whatever they hold.
+fn names_in(value: &Spanned<DeValue<'_>>) -> BTreeSet<String> {
+    let table = value.get_ref().as_table();
+    table.into_iter().flat_map(|table| table.keys()).map(|name| name.get_ref().to_string()).collect()
+}
+
+/// The string below a value that a message repeats (`` `GET x` would never match ``), or the key that
+/// it begins with (`ca-file has no use`).
+fn spoken_of(message: &str, value: &Spanned<DeValue<'_>>) -> Option<std::ops::Range<usize>> {
+    let quoted = message.strip_prefix('`').and_then(|rest| rest.split('`').next());
+    let first = message.split([' ', '.', ':']).next().unwrap_or_default();
+    match value.get_ref() {
+        DeValue::String(text) => (quoted == Some(text.as_ref())).then(|| value.span()),
+        DeValue::Array(items) => items.iter().find_map(|item| spoken_of(message, item)),
+        DeValue::Table(table) => {
+            let key = table.keys().find(|key| key.get_ref() == first).map(Spanned::span);
+            key.or_else(|| table.values().find_map(|value| spoken_of(message, value)))
+        }
+        _ => None,
     }
 }
 

@@ -59,24 +59,24 @@ fn an_approval_is_bound_to_what_the_rules_say_not_to_how_they_are_written() {
 #[test]
 fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
     // A table that is nearly right, and one that this ripcord does not have
-    assert_snapshot!(wrong("[secret]\na = { env = \"A\" }"), @r#"
+    assert_snapshot!(wrong("[secret]\na = { env = \"A\" }"), @r"
     error: unknown table `secret`
      --> ripcord.toml:1:2
       |
     1 | [secret]
       |  ^^^^^^
-      |
-      = help: did you mean `secrets`?
-    "#);
-    assert_snapshot!(wrong("[docker.app]\nproject = \"app\""), @r#"
+
+    hint: did you mean `secrets`?
+    ");
+    assert_snapshot!(wrong("[docker.app]\nproject = \"app\""), @r"
     error: unknown table `docker`
      --> ripcord.toml:1:2
       |
     1 | [docker.app]
       |  ^^^^^^
-      |
-      = help: known here: `http`, `git`, `command`, `notify`, `secrets`, `limits`
-    "#);
+
+    hint: known here: `http`, `git`, `command`, `notify`, `secrets`, `limits`
+    ");
     // A connection without a name, and one with a name that can't be
     assert_snapshot!(wrong("[http]\nurl = \"https://x\""), @r#"
     error: a connection of `http` needs a name
@@ -84,8 +84,8 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
       |
     2 | url = "*********"
       | ^^^
-      |
-      = help: write its settings below `[http.NAME]`
+
+    hint: write its settings below `[http.NAME]`
     "#);
     assert_snapshot!(wrong("[http.\"a b\"]\nurl = \"https://x\""), @r#"
     error: `a b` can't be the name of a connection
@@ -93,8 +93,8 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
       |
     1 | [http."a b"]
       |       ^^^^^
-      |
-      = help: write letters, digits, `-` and `_`, beginning with a letter
+
+    hint: write letters, digits, `-` and `_`, beginning with a letter
     "#);
     // Keys, types and values
     assert_snapshot!(wrong("[limits]\nmemory-byte-max = 1\ncalls-max = \"many\""), @r#"
@@ -104,37 +104,55 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
     3 | calls-max = "****"
       |             ^^^^^^
     "#);
-    assert_snapshot!(wrong("[limits]\ncpu-ms-max = 0\nlog-lines-max = -1"), @r#"
+    assert_snapshot!(wrong("[limits]\ncpu-ms-max = 0\nlog-lines-max = -1"), @r"
     error: `cpu-ms-max` is 0: no plugin could run
      --> ripcord.toml:2:14
       |
     2 | cpu-ms-max = *
       |              ^
-      |
-      = help: leave it out for the default
+
+    hint: leave it out for the default
 
     error: expected a whole number that is not negative, and not so large, found a negative number
      --> ripcord.toml:3:17
       |
     3 | log-lines-max = **
       |                 ^^
-    "#);
+    ");
     assert_snapshot!(wrong("[secrets]\na = { enw = \"A\" }\nb = { command = [] }"), @r#"
     error: unknown key `enw`
      --> ripcord.toml:2:7
       |
     2 | a = { enw = "*" }
       |       ^^^
-      |
-      = help: did you mean `env`?
+
+    hint: did you mean `env`?
 
     error: `command` names no program
      --> ripcord.toml:3:5
       |
     3 | b = { command = [] }
       |     ^^^^^^^^^^^^^^^^
+
+    hint: write { command = ["PROGRAM", "ARGUMENT"] }
+    "#);
+    // A mistake in the words of a notice
+    assert_snapshot!(wrong("[notify.x]\nfile = \"n.jsonl\"\n[notify.x.template]\nsubject = \"Hola {{ sbject }}\"\ntext = \"\"\"\n{{ text }}\n{{ fields | shout }}\n\"\"\""), @r#"
+    error: a notice has no `sbject`
+     --> ripcord.toml:4:20
       |
-      = help: write { command = ["PROGRAM", "ARGUMENT"] }
+    4 | subject = "*****************"
+      |                    ^^^^^^
+      |
+      = help: did you mean `subject`?
+
+    error: this template can't be understood: filter shout is unknown
+     --> ripcord.toml:7:13
+      |
+    7 | ********************
+      |             ^^^^^
+      |
+      = help: write {{ subject }}, {{ text }}, or {% for field in fields %}{{ field.name }}: {{ field.value }}{% endfor %}
     "#);
     // A secret that nobody has named
     assert_snapshot!(wrong("[http.x]\nurl = \"https://x\"\nauth = { bearer = \"secret:coolfy\" }\n[secrets]\ncoolify = { env = \"C\" }"), @r#"
@@ -143,9 +161,9 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
       |
     3 | auth = { bearer = "secret:coolfy" }
       |                   ^^^^^^^^^^^^^^^
-      |
-      = help: add to [secrets]:  coolfy = { env = "…" }
-      = help: or did you mean `secret:coolify`?
+
+    hint: did you mean `secret:coolify`?
+    hint: or add to [secrets]:  coolfy = { env = "VARIABLE" }
     "#);
 }
 
@@ -157,8 +175,8 @@ fn a_secret_in_the_wrong_place_is_never_repeated() {
       |
     2 | api = "**************"
       |       ^^^^^^^^^^^^^^^^
-      |
-      = help: say where it comes from: { env = "VARIABLE" }, { file = "PATH" }, { credential = "NAME" } (systemd) or { command = ["PROGRAM", "ARGUMENT"] }
+
+    hint: say where it comes from: { env = "VARIABLE" }, { file = "PATH" }, { credential = "NAME" } (systemd) or { command = ["PROGRAM", "ARGUMENT"] }
     "#);
     assert_snapshot!(wrong(&format!("[secrets]\napi = {{ envv = \"{LITERAL}\" }} # was {LITERAL}")), @r#"
     error: unknown key `envv`
@@ -166,8 +184,8 @@ fn a_secret_in_the_wrong_place_is_never_repeated() {
       |
     2 | api = { envv = "**************" } # *** **************
       |         ^^^^
-      |
-      = help: did you mean `env`?
+
+    hint: did you mean `env`?
     "#);
     assert_snapshot!(wrong(&format!("[http.x]\nauth = {{ bearer = \"{LITERAL} }}")), @r#"
     error: this is not TOML: unclosed inline table, expected `}`
@@ -222,26 +240,26 @@ fn the_file_is_looked_for_where_it_was_named_then_here_then_at_home() {
         })
         .map_err(|error| error.render(false).replace(&folder.path().display().to_string(), "/tmp"))
     };
-    assert_snapshot!(look(None, None).unwrap_err(), @r#"
+    assert_snapshot!(look(None, None).unwrap_err(), @r"
     error: there is no operator's file; looked for /tmp/here/ripcord.toml and /tmp/home/ripcord/ripcord.toml
-     |
-     = help: write one (the README shows one), or name it with --config or $RIPCORD_CONFIG
-    "#);
+
+    hint: write one with `ripcord init`, or name it with --config or $RIPCORD_CONFIG
+    ");
     write(&at_home);
     assert_eq!(look(None, None), Ok(at_home));
     write(&here.join("ripcord.toml"));
     assert_eq!(look(None, None), Ok(here.join("ripcord.toml")));
     // What was named is not replaced by what happens to be there.
-    assert_snapshot!(look(None, Some(&named)).unwrap_err(), @r#"
+    assert_snapshot!(look(None, Some(&named)).unwrap_err(), @r"
     error: the operator's file /tmp/named.toml is not there; $RIPCORD_CONFIG names it
-     |
-     = help: name another one, or write it; the README shows one
-    "#);
+
+    hint: name another one; `ripcord init` writes one
+    ");
     write(&named);
     assert_eq!(look(None, Some(&named)), Ok(named.clone()));
-    assert_snapshot!(look(Some(Path::new("other.toml")), Some(&named)).unwrap_err(), @r#"
+    assert_snapshot!(look(Some(Path::new("other.toml")), Some(&named)).unwrap_err(), @r"
     error: the operator's file /tmp/here/other.toml is not there; --config names it
-     |
-     = help: name another one, or write it; the README shows one
-    "#);
+
+    hint: name another one; `ripcord init` writes one
+    ");
 }

@@ -72,7 +72,9 @@ impl Pipeline {
         // An intent of an earlier attempt is in the journal, and it is known that it had no effect.
         let mut intended = again.is_some();
         loop {
-            let prepared = within(deadline, granted.open.driver.prepare(&at, &request.call)).await;
+            let preparing = async { Ok(within(deadline, granted.open.driver.prepare(&at, &request.call)).await) };
+            let prepared = self.unless_interrupted(preparing).await?;
+            self.stop_if_interrupted()?;
             let prepared = prepared.unwrap_or_else(|| Err(Failure::transient(no_answer(&request, deadline))));
             let prepared = prepared.map_err(|mut failure| {
                 failure.scrub(&self.setting.scrubber);
@@ -216,10 +218,9 @@ impl Pipeline {
 
     /// The wait before another attempt. Nothing is under way, so a run that is to pause does it here.
     async fn pause(&self, delay: Duration) -> Result<(), Stop> {
-        let mut interrupt = self.setting.interrupt.clone();
         tokio::select! {
             () = tokio::time::sleep(delay) => Ok(()),
-            _ = interrupt.wait_for(|&wanted| wanted) => Err(Stop::Interrupted),
+            () = self.interruption() => Err(Stop::Interrupted),
         }
     }
 

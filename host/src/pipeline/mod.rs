@@ -30,7 +30,7 @@ use crate::record::{Record, RecordError};
 use crate::secret::{Scrub, Scrubber};
 
 pub use policy::{Bound, DynDriver, Grant, Open, Policy};
-pub use preview::{HOLE, Preview, Previewed};
+pub use preview::{Asked, Assumed, HOLE, Mutation, Preview, Previewed};
 pub use replay::Divergence;
 
 /// A sleep is never longer.
@@ -156,6 +156,23 @@ impl Pipeline {
         if *self.setting.interrupt.borrow() { Err(Stop::Interrupted) } else { Ok(()) }
     }
 
+    /// What has no effect is given up when the run is to stop: it is done again when the run goes on.
+    async fn unless_interrupted<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.interruption() => Err(Stop::Interrupted),
+        }
+    }
+
+    /// Comes when the run is to pause. In a preview and in a replay nobody is there to wish it: never.
+    async fn interruption(&self) {
+        let mut interrupt = self.setting.interrupt.clone();
+        if interrupt.wait_for(|&wanted| wanted).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     fn at(&self, call: CallId, deadline: Duration, repeat: &Repeat) -> At {
         At {
             run: self.setting.run.clone(),
@@ -178,8 +195,11 @@ impl Pipeline {
 #[async_trait]
 impl Caller for Pipeline {
     #[tracing::instrument(name = "call", skip_all, fields(
-        run = %self.setting.run, execution = %self.setting.execution, ordinal = self.ordinal,
-        role = invocation.role, capability = %invocation.call.capability(), operation = invocation.call.operation(),
+        ripcord.call = format_args!("{}.{}", self.setting.execution, self.ordinal), ripcord.role = invocation.role,
+        ripcord.capability = %invocation.call.capability(), ripcord.operation = invocation.call.operation(),
+        http.request.method = invocation.call.http().map(|call| &call.method),
+        url.path = invocation.call.http().map(|call| &call.path),
+        server.address, server.port,
     ))]
     async fn call(&mut self, invocation: Invocation) -> Result<Outcome, Stop> {
         let id = self.next_address()?;
@@ -199,12 +219,13 @@ impl Caller for Pipeline {
             Ok(granted) => granted,
             Err(denied) => return self.turn_away(id, request, denied, again.map(|(why, _)| why)).await,
         };
+        crate::telemetry::record_server(&granted.open.connection);
         match self.mode.clone() {
             Mode::Replay => Err(Stop::RecordEnds),
             Mode::Preview(preview) => self.preview(&preview, &granted, id, request, assume).await,
             Mode::Live(record) if granted.mutates => self.mutate(&record, &granted, id, request, assume, again).await,
             Mode::Live(record) => {
-                let (outcome, took) = self.read(&granted, id, &request).await?;
+                let (outcome, took) = self.unless_interrupted(self.read(&granted, id, &request)).await?;
                 let event = Event::Called { call: id, request, outcome: outcome.clone(), took_us: micros(took) };
                 record.lock().await.note(event)?;
                 Ok(outcome)
@@ -240,15 +261,15 @@ impl Caller for Pipeline {
                 until
             }
         };
-        let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+        // No longer than was asked for: the clock may have been put back since then.
+        let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default().min(duration);
         // A known sleep that is over is delivered like any known call, whatever anybody wishes.
         if left.is_zero() {
             return Ok(());
         }
-        let mut interrupt = self.setting.interrupt.clone();
         tokio::select! {
             () = tokio::time::sleep(left) => Ok(()),
-            _ = interrupt.wait_for(|&wanted| wanted) => Err(Stop::Interrupted),
+            () = self.interruption() => Err(Stop::Interrupted),
         }
     }
 
@@ -268,8 +289,12 @@ impl Caller for Pipeline {
             );
         }
         message.scrub(&self.setting.scrubber);
-        if let Mode::Live(record) = &self.mode {
-            record.lock().await.note(Event::Logged { execution: self.setting.execution, level, message })?;
+        match &self.mode {
+            Mode::Live(record) => {
+                record.lock().await.note(Event::Logged { execution: self.setting.execution, level, message })?;
+            }
+            Mode::Preview(preview) => preview.lock().await.says(level, message),
+            Mode::Replay => {}
         }
         Ok(())
     }
@@ -295,7 +320,7 @@ impl Pipeline {
         match (self.mode.clone(), again) {
             (Mode::Replay, _) => Err(Stop::RecordEnds),
             (Mode::Preview(preview), _) => {
-                preview.lock().await.denied(&request, &denied);
+                preview.lock().await.denied(request, &denied);
                 Ok(Err(denied))
             }
             (Mode::Live(record), None) => {

@@ -1,13 +1,19 @@
 //! The preview: reads are real, mutations are listed and turned away.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::policy::Granted;
 use super::{Pipeline, Stop};
-use crate::capability::Reply;
+use crate::capability::{Detail, Exactly, Repeat, Reply};
 use crate::failure::Failure;
 use crate::id::CallId;
-use crate::journal::{Listed, Outcome, Request};
+use crate::journal::{Level, Listed, Outcome, Request};
+use crate::secret::Scrub;
 
 /// What stands in a listed target for a value that the preview assumed.
 pub const HOLE: &str = "‹assumed›";
@@ -15,57 +21,132 @@ pub const HOLE: &str = "‹assumed›";
 /// Shorter strings of an assumed reply are no values that a later call could be recognised by.
 const HOLE_BYTES_MIN: usize = 6;
 
+/// How long a driver may look at what a mutation would come upon: it is a courtesy, and somebody
+/// waits.
+const DETAIL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What a preview has seen so far of one execution.
 #[derive(Debug, Clone, Default)]
 pub struct Preview {
-    /// The calls, in the order in which they were made.
+    /// What the guest did, in its order.
     pub calls: Vec<Previewed>,
     assumed: bool,
-    /// Values that only an assumed reply has: the holes.
-    values: Vec<String>,
+    holes: Vec<Hole>,
     /// What was asked and really answered so far: a value that stands here is no assumption.
     seen: String,
+    /// The connections that would be other ones by now than they are.
+    mutated: BTreeSet<String>,
 }
 
-/// A call in a preview.
+/// A value that a run will have another one of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Hole {
+    value: String,
+    /// What people read in its place: `‹assumed: commit id›`.
+    shown: String,
+}
+
+/// Something that a guest does in a preview.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Previewed {
-    /// It was carried out.
+    /// A call that was carried out.
     Read {
         /// The call.
-        request: Request,
-        /// It stands in the list only.
-        summary: String,
+        #[serde(flatten)]
+        asked: Asked,
+        /// What came of it.
+        #[serde(skip)]
+        outcome: Outcome,
+    },
+    /// A read behind an assumed reply, which would say nothing of what it will find: it was not sent.
+    NotSent {
+        /// The call.
+        #[serde(flatten)]
+        asked: Asked,
+        /// The reply that was given in its place.
+        assumed: Assumed,
     },
     /// It would be carried out.
-    Mutation {
-        /// The call.
-        request: Request,
-        /// In one line, with holes for what is assumed.
-        summary: String,
-        /// What an approval binds.
-        listed: Listed,
-        /// The reply that was given in its place.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        assumed: Option<Reply>,
-    },
+    Mutation(Box<Mutation>),
     /// It would be denied.
     Denied {
         /// The call.
-        request: Request,
+        #[serde(flatten)]
+        asked: Asked,
         /// Why, and what would allow it.
         why: String,
     },
+    /// A line that the guest logs: its own words for what it is about to do.
+    Says {
+        /// How much it matters.
+        level: Level,
+        /// The line.
+        message: String,
+    },
+}
+
+/// A call of a guest in a preview.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Asked {
+    /// The call as the guest made it.
+    #[serde(skip)]
+    pub request: Request,
+    /// The same for readers: values that a run will have others of are holes.
+    #[serde(rename = "request")]
+    pub shown: Value,
+    /// In one line, with holes.
+    pub summary: String,
+}
+
+/// A reply that nobody has given.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Assumed {
+    /// With holes.
+    pub shown: Value,
+    /// As the guest got it.
+    #[serde(skip)]
+    pub reply: Reply,
+}
+
+/// A mutation in a preview.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Mutation {
+    /// The call.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// What an approval binds.
+    pub listed: Listed,
+    /// What would leave, with holes.
+    pub exactly: Exactly,
+    /// What it would come upon as things are now; nothing where that is not known, or another one by
+    /// then, because an earlier mutation works on the same connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
+    /// What the host may do if its reply is lost.
+    pub repeat: Repeat,
+    /// The longest that an attempt may take.
+    #[serde(rename = "deadline-ms", serialize_with = "milliseconds")]
+    pub deadline: Duration,
+    /// The reply that was given in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assumed: Option<Assumed>,
 }
 
 impl Previewed {
+    /// The mutation that this is, if it is one.
+    pub fn mutation(&self) -> Option<&Mutation> {
+        match self {
+            Self::Mutation(mutation) => Some(mutation),
+            Self::Read { .. } | Self::NotSent { .. } | Self::Denied { .. } | Self::Says { .. } => None,
+        }
+    }
+
     /// What an approval binds of it; nothing, unless it is a mutation.
     pub fn listed(&self) -> Option<&Listed> {
-        match self {
-            Self::Mutation { listed, .. } => Some(listed),
-            Self::Read { .. } | Self::Denied { .. } => None,
-        }
+        self.mutation().map(|mutation| &mutation.listed)
     }
 }
 
@@ -75,23 +156,10 @@ impl Preview {
         Self { calls: Vec::new(), ..other.clone() }
     }
 
-    pub(super) fn denied(&mut self, request: &Request, failure: &Failure) {
-        self.calls.push(Previewed::Denied { request: request.clone(), why: failure.problem().message.clone() });
-    }
-
-    fn list(&mut self, request: Request, assumed: Option<Reply>) {
-        let listed = Listed {
-            connection: request.connection.clone(),
-            operation: request.call.operation().to_owned(),
-            target: self.punch(request.call.target()),
-        };
-        let summary = self.punch(request.call.summary());
-        self.calls.push(Previewed::Mutation { request, summary, listed, assumed });
-    }
-
-    /// A value that a run will have another one of: the preview's own name.
-    pub fn guesses(&mut self, value: &str) {
-        self.values.push(value.to_owned());
+    /// A value that a run will have another one of: the preview's own name. `name` is what people read
+    /// in its place.
+    pub fn guesses(&mut self, value: &str, name: &str) {
+        self.holes.push(Hole { value: value.to_owned(), shown: format!("‹{name}›") });
     }
 
     /// From now on these values are taken for known, as those of a configuration are.
@@ -102,19 +170,68 @@ impl Preview {
         self.seen.push('\n');
     }
 
-    fn assume(&mut self, reply: &Reply) {
-        self.assumed = true;
-        let mut values = Vec::new();
-        collect(&serde_json::to_value(reply).unwrap_or_default(), &mut values);
-        self.values.extend(values.into_iter().filter(|value| !self.seen.contains(value.as_str())));
-        // Longest first, so that no value leaves the tail of a longer one behind.
-        self.values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        self.values.dedup();
+    /// The text for people, with a hole for each value that a run will have another one of.
+    pub fn show(&self, text: String) -> String {
+        let values = self.holes.iter().map(|hole| hole.value.as_str());
+        // In one go: what stands in place of one value must not be taken for another.
+        let matcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(values);
+        match matcher {
+            Ok(matcher) if matcher.is_match(&text) => {
+                let shown: Vec<&str> = self.holes.iter().map(|hole| hole.shown.as_str()).collect();
+                matcher.replace_all(&text, &shown)
+            }
+            _ => text,
+        }
     }
 
-    /// The text with a hole for each assumed value.
+    pub(super) fn denied(&mut self, request: Request, failure: &Failure) {
+        let why = self.show(failure.problem().message.clone());
+        let asked = self.asked(request);
+        self.calls.push(Previewed::Denied { asked, why });
+    }
+
+    pub(super) fn says(&mut self, level: Level, message: String) {
+        let message = self.show(message);
+        self.calls.push(Previewed::Says { level, message });
+    }
+
+    fn asked(&self, request: Request) -> Asked {
+        Asked { shown: self.show_value(&request), summary: self.show(request.call.summary()), request }
+    }
+
+    fn assumed(&self, reply: Reply) -> Assumed {
+        Assumed { shown: self.show_value(&reply), reply }
+    }
+
+    fn show_value(&self, value: &impl serde::Serialize) -> Value {
+        let mut value = serde_json::to_value(value).unwrap_or_default();
+        self.show_in(&mut value);
+        value
+    }
+
+    fn show_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.show(std::mem::take(text)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.show_in(item)),
+            Value::Object(map) => map.values_mut().for_each(|item| self.show_in(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn assume(&mut self, reply: &Reply) {
+        self.assumed = true;
+        let mut holes = Vec::new();
+        collect(&serde_json::to_value(reply).unwrap_or_default(), "", &mut holes);
+        self.holes.extend(holes.into_iter().filter(|hole| !self.seen.contains(hole.value.as_str())));
+        // Longest first, so that no value leaves the tail of a longer one behind. The first name of a
+        // value stays.
+        self.holes.sort_by(|a, b| b.value.len().cmp(&a.value.len()).then_with(|| a.value.cmp(&b.value)));
+        self.holes.dedup_by(|later, first| later.value == first.value);
+    }
+
+    /// The text that an approval binds: a hole is a hole, whatever stands in it.
     fn punch(&self, text: String) -> String {
-        self.values.iter().fold(text, |text, value| text.replace(value, HOLE))
+        self.holes.iter().fold(text, |text, hole| text.replace(&hole.value, HOLE))
     }
 }
 
@@ -130,44 +247,97 @@ impl Pipeline {
         let mut preview = preview.lock().await;
         preview.knows(&request);
         if granted.mutates {
-            let summary = request.call.summary();
             // Nobody reads a notice's reply to decide anything.
             let assume = if request.call.is_notice() {
                 Some(Reply::Notify(crate::capability::notify::Reply::Sent))
             } else {
                 assume
             };
-            preview.list(request, assume.clone());
-            let reply =
-                assume.ok_or_else(|| Stop::PreviewEnds(format!("what follows depends on the reply to {summary}")))?;
-            preview.assume(&reply);
-            return Ok(Ok(reply));
+            let mutation = self.foresee(&mut preview, granted, id, request, assume.clone()).await;
+            let summary = mutation.asked.summary.clone();
+            preview.calls.push(Previewed::Mutation(Box::new(mutation)));
+            return match assume {
+                Some(reply) => Ok(Ok(reply)),
+                None => Err(Stop::PreviewEnds(format!("what follows depends on the reply to {summary}"))),
+            };
         }
-        let summary = request.call.summary();
+        let asked = preview.asked(request);
         if let (true, Some(reply)) = (preview.assumed, assume) {
             preview.assume(&reply);
+            let assumed = preview.assumed(reply.clone());
+            preview.calls.push(Previewed::NotSent { asked, assumed });
             return Ok(Ok(reply));
         }
-        let (outcome, _) = self.read(granted, id, &request).await?;
+        let (outcome, _) = self.read(granted, id, &asked.request).await?;
         preview.knows(&outcome);
-        preview.calls.push(Previewed::Read { request, summary });
+        preview.calls.push(Previewed::Read { asked, outcome: outcome.clone() });
         Ok(outcome)
+    }
+
+    /// All that can be said of a mutation that is not made.
+    async fn foresee(
+        &self,
+        preview: &mut Preview,
+        granted: &Granted,
+        id: CallId,
+        request: Request,
+        assume: Option<Reply>,
+    ) -> Mutation {
+        let Granted { open, repeat, .. } = granted;
+        let deadline = open.connection.deadline(&request.call);
+        let mut exactly = open.driver.exactly(&request.call);
+        exactly.scrub(&self.setting.scrubber);
+        let mut detail = None;
+        if preview.mutated.insert(request.connection.clone()) {
+            let at = self.at(id, deadline, repeat);
+            let looked = tokio::time::timeout(DETAIL_TIMEOUT, open.driver.detail(&at, &request.call)).await;
+            detail = looked.ok().flatten();
+            detail.scrub(&self.setting.scrubber);
+        }
+        let listed = Listed {
+            connection: request.connection.clone(),
+            operation: request.call.operation().to_owned(),
+            target: preview.punch(request.call.target()),
+        };
+        let repeat = match repeat {
+            Repeat::Keyed(key) => Repeat::Keyed(preview.show(key.clone())),
+            other => other.clone(),
+        };
+        let exactly = exactly.map(|text| preview.show(text));
+        let asked = preview.asked(request);
+        let assumed = assume.map(|reply| {
+            preview.assume(&reply);
+            preview.assumed(reply)
+        });
+        Mutation { asked, listed, exactly, detail, repeat, deadline, assumed }
     }
 }
 
-fn collect(value: &serde_json::Value, values: &mut Vec<String>) {
-    use serde_json::Value;
+/// The strings of a reply, each under the name of the field that it stands in.
+fn collect(value: &Value, field: &str, holes: &mut Vec<Hole>) {
     match value {
         // A body is a text to the host, and most often JSON to the guest.
         Value::String(text) => match serde_json::from_str(text) {
-            Ok(inner @ (Value::Array(_) | Value::Object(_))) => collect(&inner, values),
-            _ if text.len() >= HOLE_BYTES_MIN => values.push(text.clone()),
+            Ok(inner @ (Value::Array(_) | Value::Object(_))) => collect(&inner, field, holes),
+            _ if text.len() >= HOLE_BYTES_MIN => {
+                let name = if is_object_id(text) { "commit id" } else { field };
+                holes.push(Hole { value: text.clone(), shown: format!("‹assumed: {name}›") });
+            }
             _ => {}
         },
-        Value::Array(items) => items.iter().for_each(|item| collect(item, values)),
-        Value::Object(map) => map.values().for_each(|item| collect(item, values)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, field, holes)),
+        Value::Object(map) => map.iter().for_each(|(field, item)| collect(item, field, holes)),
         _ => {}
     }
+}
+
+/// Whether a text looks like what git names a commit by.
+fn is_object_id(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Whether a text is the listed one, with something without white space in each hole.

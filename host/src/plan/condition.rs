@@ -8,6 +8,8 @@ use cel::common::ast::{Expr, IdedExpr};
 use cel::{Context, Program, Value as Cel};
 use serde_json::{Map, Value};
 
+use crate::diagnostic::{listed, nearest};
+
 /// The longest condition. It bounds what parsing costs, and with [`NESTING_MAX`] what evaluating
 /// costs.
 const TEXT_BYTES_MAX: usize = 2_000;
@@ -97,7 +99,13 @@ impl Condition {
             Ok(Cel::Bool(holds)) => Ok(holds),
             Ok(other) => Err(error(format!("it gives a value of type {}", other.type_of()))),
             Err(cel::ExecutionError::NoSuchKey(key)) => Err(error(format!("there is no `{key}`"))),
-            Err(cel::ExecutionError::UndeclaredReference(name)) => Err(error(format!("there is no `{name}`"))),
+            Err(cel::ExecutionError::UndeclaredReference(name)) => {
+                let known = || variables.keys().map(String::as_str);
+                Err(error(match nearest(&name, known()) {
+                    Some(near) => format!("there is no `{name}`; did you mean `{near}`?"),
+                    None => format!("there is no `{name}`; there are {}", listed(known(), "none")),
+                }))
+            }
             Err(cel::ExecutionError::NoSuchOverload(it)) => {
                 // Operators are called `_<_` there.
                 let function = it.function().replace('_', "");
@@ -142,9 +150,17 @@ fn offset(text: &str, (line, column): (isize, isize)) -> usize {
     text.floor_char_boundary((start + column).min(text.len()))
 }
 
+/// The parser's words, without the list of all tokens that there are.
 fn in_words(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    line.strip_prefix("Syntax error: ").unwrap_or(line).to_owned()
+    let line = line.strip_prefix("Syntax error: ").unwrap_or(line);
+    let quoted = || line.split('\'').nth(1).unwrap_or_default().trim();
+    match line {
+        _ if line.contains("'<EOF>'") => "it ends too early".to_owned(),
+        _ if line.starts_with("token recognition error") => format!("`{}` means nothing here", quoted()),
+        _ if line.contains(" expecting ") => format!("`{}` does not fit here", quoted()),
+        _ => line.to_owned(),
+    }
 }
 
 /// How deep macros over lists stand inside one another.

@@ -20,16 +20,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::document::Document;
+use crate::diagnostic::Place;
+use crate::document::{Document, segments};
 use crate::id::Digest;
 use crate::journal::{CheckShape, OnFailure, Shape, StepShape};
+use crate::language::Language;
+use crate::schema::DurationText;
 
 pub use condition::{Condition, ConditionError};
 pub use config::check_config;
 pub use params::resolve_params;
+pub(crate) use raw::Head as PlanFile;
 pub use template::{RenderError, RunFacts, Scope, StepFacts, render};
 pub use validate::validate;
 
@@ -55,6 +60,8 @@ pub struct Plan {
     pub target: String,
     /// How long a run may take, gates not counted. 1 hour if not said.
     pub timeout: Duration,
+    /// The language of its report. English if not said.
+    pub language: Language,
     /// What a run has to be told.
     pub params: BTreeMap<String, Param>,
     /// Who does what, by role.
@@ -67,7 +74,7 @@ pub struct Plan {
 }
 
 /// A parameter of a plan.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Param {
     /// What to give, for people.
@@ -78,6 +85,7 @@ pub struct Param {
     pub default: Option<String>,
     /// What the whole value has to match.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub pattern: Option<Pattern>,
 }
 
@@ -151,24 +159,37 @@ pub enum Uses {
 }
 
 /// A point where a person must say yes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Gate {
     /// The question: a template.
     pub ask: String,
     /// After how long no answer counts as no; never if not said.
     #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
     pub expires: Option<Duration>,
 }
 
+impl Gate {
+    /// The question in words. One whose template can't be filled in is asked as it stands in the plan.
+    pub fn question(&self, scope: &Scope) -> String {
+        match render(&self.ask.clone().into(), scope) {
+            Ok(Value::String(ask)) => ask,
+            Ok(_) | Err(_) => self.ask.clone(),
+        }
+    }
+}
+
 /// How often the host tries one call.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retry {
     /// All attempts together, the first among them: 1 to 10.
+    #[schemars(range(min = 1, max = 10))]
     pub attempts: u32,
     /// How long to wait before the second attempt; doubled each time.
     #[serde(with = "crate::duration")]
+    #[schemars(with = "DurationText")]
     pub backoff: Duration,
 }
 
@@ -221,6 +242,15 @@ impl Plan {
     /// The step with this id.
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Where it names the plugin of a step or a check.
+    pub(crate) fn place_of_plugin(&self, id: &str) -> Place {
+        let (list, index) = match self.steps.iter().position(|step| step.id == id) {
+            Some(index) => ("step", index),
+            None => ("verify", self.verify.iter().position(|check| check.id == id).unwrap_or_default()),
+        };
+        self.document.value(&segments![list, index, "use"])
     }
 
     /// The check with this id.

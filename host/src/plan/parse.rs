@@ -14,6 +14,7 @@ use super::outline::{Outline, OutlinedStep};
 use super::raw::{Head, RawCheck, RawStep};
 use super::references::{Known, Unknown};
 use super::{Check, Param, Plan, Step, Uses, template};
+use crate::capability::Capability;
 use crate::diagnostic::{Diagnostic, Diagnostics, listed, nearest};
 use crate::document::{Document, Parsed, Segment, json, segments};
 use crate::id::Digest;
@@ -45,6 +46,12 @@ impl Plan {
     /// A component without a digest is looked for, to say what its digest is; nothing else is read.
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
         let Parsed { document, table } = Document::parse(name, text, |text, _| text.to_owned()).map_err(Diagnostics)?;
+        if let Some(it) = operators_table(&table) {
+            let mistaken =
+                Diagnostic::error(format!("{name} is no plan: it has a table `{it}`, as an operator's file has"));
+            let help = "name the plan; the operator's file is given with  --config";
+            return Err(mistaken.at(document.key(&segments![it])).help(help).into());
+        }
         let outline = Outline::of(&table);
         let folder = Path::new(name).parent().unwrap_or(Path::new("")).to_owned();
         let mut reader = Reader { document: &document, outline: &outline, folder, wrong: Vec::new() };
@@ -61,10 +68,17 @@ impl Plan {
         let Some(head) = head.filter(|_| wrong.is_empty()) else {
             return Err(Diagnostics::sorted(wrong));
         };
-        let Head { name, description, target, timeout, .. } = head;
+        let Head { name, description, target, timeout, language, .. } = head;
         let timeout = timeout.unwrap_or(HOUR);
-        Ok(Self { name, description, target, timeout, params, people, steps, verify, document })
+        Ok(Self { name, description, target, timeout, language, params, people, steps, verify, document })
     }
+}
+
+/// The table by which one sees that a file without any step is the operator's.
+fn operators_table(table: &DeTable<'_>) -> Option<&'static str> {
+    let capabilities = Capability::ALL.iter().map(|capability| capability.name());
+    let mut tables = capabilities.chain(["secrets", "limits"]).filter(|name| table.contains_key(*name));
+    tables.next().filter(|_| !table.contains_key("step") && !table.contains_key("name"))
 }
 
 /// Reads the parts and notes what is wrong with them.
@@ -370,8 +384,13 @@ impl Reader<'_> {
     fn in_range(&mut self, at: &[Segment], duration: Option<Duration>, range: RangeInclusive<Duration>) {
         let Some(duration) = duration.filter(|duration| !range.contains(duration)) else { return };
         let words = |duration: &Duration| humantime::format_duration(*duration).to_string();
-        let message = format!("{} is out of range", words(&duration));
-        self.note(at, message, format!("write {} to {}", words(range.start()), words(range.end())));
+        let key = at.last().map(|segment| match segment {
+            Segment::Key(key) => format!("`{key}`"),
+            Segment::Index(index) => format!("number {index}"),
+        });
+        let wrong = if duration < *range.start() { "short" } else { "long" };
+        let message = format!("{} is too {wrong}", key.unwrap_or_default());
+        self.note(at, message, format!("it may be {} to {}", words(range.start()), words(range.end())));
     }
 
     fn note(&mut self, at: &[Segment], message: String, help: String) {

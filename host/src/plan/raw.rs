@@ -1,74 +1,153 @@
-//! The plan's parts as they stand in the file, before anything is checked.
+//! The plan's parts as they stand in the file, before anything is checked. They are also what the
+//! file's JSON Schema is made of.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Gate, Retry};
+use super::{Gate, Param, Retry};
 use crate::journal::OnFailure;
+use crate::language::Language;
+use crate::schema::{DurationText, Id};
 
-#[derive(Deserialize)]
+/// A plan of ripcord's: what a rollback consists of.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(title = "ripcord plan", rename = "Plan", extend("required" = ["name", "target", "step"]))]
 #[expect(dead_code, reason = "the parts are known here, and read one by one")]
-pub(super) struct Head {
+pub(crate) struct Head {
+    /// What it is called.
+    #[schemars(pattern(r"\S"))]
     pub(super) name: String,
+    /// What it is for.
     #[serde(default)]
     pub(super) description: Option<String>,
+    /// What it rolls back: a template that may use `params`. No two runs work on one target at a time.
+    #[schemars(pattern(r"\S"))]
     pub(super) target: String,
+    /// How long a run may take, gates not counted. 1 hour if not said.
     #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
     pub(super) timeout: Option<Duration>,
+    /// What happens when a step and its fallbacks have failed, unless the step says otherwise.
     #[serde(default)]
     pub(super) on_failure: OnFailure,
+    /// The language of its reports: `en` (the default) or `es`.
     #[serde(default)]
+    pub(super) language: Language,
+    /// What a run has to be told: `-p NAME=VALUE`.
+    #[serde(default)]
+    #[schemars(schema_with = "params_schema")]
     pub(super) params: IgnoredAny,
+    /// Who does what, by role.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub(super) people: IgnoredAny,
+    /// What is done, in this order.
     #[serde(default)]
+    #[schemars(with = "Vec<RawStep>")]
     pub(super) step: IgnoredAny,
+    /// What has to hold afterwards.
     #[serde(default)]
+    #[schemars(with = "Vec<RawCheck>")]
     pub(super) verify: IgnoredAny,
 }
 
-#[derive(Deserialize)]
+/// A step: one use of a plugin that does something.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Step")]
 #[expect(dead_code, reason = "`with` is known here, and read as JSON")]
 pub(super) struct RawStep {
+    /// Its name, unique among steps and checks.
+    #[schemars(with = "Id")]
     pub(super) id: String,
+    /// The plugin: a bundled one's name, or `PATH.wasm@sha256:…`.
+    #[schemars(schema_with = "use_schema")]
     pub(super) r#use: String,
+    /// The step that it stands in for: it runs only if that one ended without success.
     #[serde(default)]
     pub(super) fallback: Option<String>,
+    /// The connection behind each role of the plugin.
     #[serde(default)]
     pub(super) bind: BTreeMap<String, String>,
+    /// The plugin's configuration. Texts in it may be templates.
     #[serde(default)]
+    #[schemars(schema_with = "with_schema")]
     pub(super) with: IgnoredAny,
+    /// The question that a person has to answer with yes before it.
     #[serde(default)]
     pub(super) gate: Option<Gate>,
+    /// How long it may take; as long as the plan if not said.
     #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
     pub(super) timeout: Option<Duration>,
+    /// How often the host tries a call that certainly did not happen, or may be repeated.
     #[serde(default)]
     pub(super) retry: Retry,
+    /// What happens when it and its fallbacks have failed; as the plan says if not said.
     #[serde(default)]
     pub(super) on_failure: Option<OnFailure>,
 }
 
-#[derive(Deserialize)]
+/// A check of the verification: one use of a plugin that observes.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Check")]
 #[expect(dead_code, reason = "`with` is known here, and read as JSON")]
 pub(super) struct RawCheck {
+    /// Its name, unique among steps and checks.
+    #[schemars(with = "Id")]
     pub(super) id: String,
+    /// The plugin: a bundled one's name, or `PATH.wasm@sha256:…`.
+    #[schemars(schema_with = "use_schema")]
     pub(super) r#use: String,
+    /// The connection behind each role of the plugin.
     #[serde(default)]
     pub(super) bind: BTreeMap<String, String>,
+    /// The plugin's configuration. Texts in it may be templates.
     #[serde(default)]
+    #[schemars(schema_with = "with_schema")]
     pub(super) with: IgnoredAny,
+    /// What has to hold for the check's evidence, besides its own verdict: a condition in CEL.
     #[serde(default)]
     pub(super) expect: Option<String>,
+    /// For how long it is tried again while it does not pass; once if not said.
     #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
     pub(super) within: Option<Duration>,
+    /// How long to wait between two tries. 5 seconds if not said.
     #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
     pub(super) every: Option<Duration>,
+    /// How long one try may take.
     #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
     pub(super) timeout: Option<Duration>,
+}
+
+fn params_schema(generator: &mut SchemaGenerator) -> Schema {
+    let param = generator.subschema_for::<Param>();
+    json_schema!({
+        "type": "object",
+        "additionalProperties": param,
+        "propertyNames": { "pattern": "^[a-z][a-z0-9_]*$" },
+    })
+}
+
+fn use_schema(_: &mut SchemaGenerator) -> Schema {
+    let bundled: Vec<&str> = crate::component::bundled_names().collect();
+    json_schema!({
+        "type": "string",
+        "pattern": "^[a-z][a-z0-9-]*$|@sha256:[0-9A-Fa-f]{64}$",
+        "examples": bundled,
+    })
+}
+
+/// What may stand in it, the plugin says; `ripcord check` compares the two.
+fn with_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
 }

@@ -1,21 +1,178 @@
-//! How the steps and checks of a run stand, each in a mark and a few words.
+//! How the steps and checks of a run stand.
+
+use serde::{Deserialize, Serialize};
 
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{Answer, Behind, CheckOutcome, End, GateId, Purpose, Shape};
+use crate::language::Language;
 use crate::machine::{Course, Execution, State, describe};
 
 use super::page::Span;
 use super::time::{between, duration};
 
-/// How a step or a check stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stand {
-    pub(crate) mark: Mark,
-    pub(crate) words: String,
+/// How a step or a check stands. Durations are as a person reads them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum UnitState {
+    /// A step has done its part.
+    Done {
+        /// How long it took.
+        took: String,
+    },
+    /// A step has found everything as it should be.
+    NothingToChange {
+        /// How long it took.
+        took: String,
+    },
+    /// A step was taken back.
+    TakenBack {
+        /// How long taking it back took.
+        took: String,
+    },
+    /// A step could not be taken back.
+    TakingBackFailed {
+        /// How long the attempt took.
+        took: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// A step is being taken back.
+    BeingTakenBack,
+    /// A step has ended with a call in doubt.
+    InDoubt {
+        /// How long it took.
+        took: String,
+        /// What that means.
+        why: String,
+    },
+    /// A step has failed, and what it did stays done.
+    FailedAndStays {
+        /// How long it took.
+        took: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// A step has failed, and has changed nothing.
+    FailedUnchanged {
+        /// How long it took.
+        took: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// A step waits for somebody to say what became of a call.
+    WaitsForWord,
+    /// A step waits for somebody to agree to a call that was not previewed.
+    WaitsAtCall,
+    /// A step is under way.
+    UnderWay,
+    /// A step waits for a yes before it begins.
+    WaitsForYes,
+    /// Somebody said no to a step.
+    Refused {
+        /// Who.
+        by: String,
+    },
+    /// Nobody has said yes to a step in time.
+    Expired,
+    /// A fallback that is not needed.
+    NotNeeded {
+        /// The step that it stands in for.
+        of: String,
+    },
+    /// A fallback that begins if its step fails.
+    OnlyIf {
+        /// The step that it stands in for.
+        of: String,
+    },
+    /// A step that did not get its turn.
+    NotBegun,
+    /// A step that has yet to begin.
+    ToDo,
+    /// A check that did not get its turn.
+    NotChecked,
+    /// A check that has yet to begin.
+    ToBeChecked,
+    /// A check is under way.
+    Checking {
+        /// Which try it is.
+        at_try: AtTry,
+    },
+    /// A check found what was expected.
+    Passed {
+        /// Which try it was.
+        at_try: AtTry,
+        /// What it found.
+        summary: String,
+    },
+    /// A check found something else.
+    Failed {
+        /// Which try it was.
+        at_try: AtTry,
+        /// What it found.
+        summary: String,
+    },
+    /// A check found nothing that says anything.
+    Inconclusive {
+        /// Which try it was.
+        at_try: AtTry,
+        /// What it found.
+        summary: String,
+    },
+    /// A check broke off.
+    BrokeOff {
+        /// Why.
+        why: String,
+    },
 }
 
-/// The same in one character.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which try of a check it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum AtTry {
+    /// The first, which needs no mention.
+    First,
+    /// A later one.
+    Again {
+        /// From 2.
+        number: usize,
+    },
+}
+
+impl UnitState {
+    /// In English, for the terminal.
+    pub(crate) fn words(&self) -> String {
+        Language::En.say("stand", self)
+    }
+
+    /// The same in one character.
+    pub(crate) fn mark(&self) -> Mark {
+        match self {
+            Self::Done { .. } | Self::NothingToChange { .. } | Self::Passed { .. } => Mark::Good,
+            Self::TakenBack { .. } => Mark::Back,
+            Self::BeingTakenBack | Self::UnderWay | Self::Checking { .. } => Mark::Running,
+            Self::WaitsForWord | Self::WaitsAtCall | Self::WaitsForYes => Mark::Asking,
+            Self::NotNeeded { .. }
+            | Self::OnlyIf { .. }
+            | Self::NotBegun
+            | Self::ToDo
+            | Self::NotChecked
+            | Self::ToBeChecked => Mark::Waiting,
+            Self::TakingBackFailed { .. }
+            | Self::InDoubt { .. }
+            | Self::FailedAndStays { .. }
+            | Self::FailedUnchanged { .. }
+            | Self::Refused { .. }
+            | Self::Expired
+            | Self::Failed { .. }
+            | Self::Inconclusive { .. }
+            | Self::BrokeOff { .. } => Mark::Bad,
+        }
+    }
+}
+
+/// A [`UnitState`] in one character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Mark {
     Waiting,
     Running,
@@ -56,83 +213,74 @@ pub(crate) fn units(shape: &Shape) -> impl Iterator<Item = &str> {
 }
 
 /// How a step or check stands.
-pub(crate) fn stand(state: &State, unit: &str) -> Stand {
+pub(crate) fn stand(state: &State, unit: &str) -> UnitState {
     match state.step(unit) {
         Some(_) => step(state, unit),
         None => check(state, unit),
     }
 }
 
-fn step(state: &State, id: &str) -> Stand {
-    let say = |mark, words: String| Stand { mark, words };
+fn step(state: &State, id: &str) -> UnitState {
     let Some((application, execution)) = state.application(id) else {
         return not_begun(state, id);
     };
     if let Some(undo) = last(state, |purpose| *purpose == Purpose::Undo(application)) {
         return match (&undo.end, took(undo)) {
-            (Some(End::Returned(_)), took) => say(Mark::Back, format!("taken back in {took}")),
-            (Some(end), took) => say(Mark::Bad, format!("taking back FAILED after {took}: {}", describe(end))),
-            (None, _) => say(Mark::Running, "is being taken back".to_owned()),
+            (Some(End::Returned(_)), took) => UnitState::TakenBack { took },
+            (Some(end), took) => UnitState::TakingBackFailed { took, why: describe(end) },
+            (None, _) => UnitState::BeingTakenBack,
         };
     }
     let took = took(execution);
     match &execution.end {
-        Some(End::Returned(_)) if execution.mutations().next().is_none() => {
-            say(Mark::Good, format!("done in {took}; there was nothing to change"))
-        }
-        Some(End::Returned(_)) => say(Mark::Good, format!("done in {took}")),
-        Some(End::InDoubt) => say(Mark::Bad, format!("IN DOUBT after {took}: {}", describe(&End::InDoubt))),
-        Some(end) => {
-            let changed = if execution.has_effects() { "what it did stays done" } else { "it has changed nothing" };
-            say(Mark::Bad, format!("FAILED after {took}: {}; {changed}", describe(end)))
-        }
-        None if execution.doubts().any(|(ordinal, _)| is_asked(state, application, ordinal)) => {
-            say(Mark::Asking, "WAITS for a person to say what became of a call".to_owned())
-        }
-        None if is_gated(state, application) => {
-            say(Mark::Asking, "WAITS for a person: a call is not on the preview's list".to_owned())
-        }
-        None => say(Mark::Running, "under way".to_owned()),
+        Some(End::Returned(_)) if execution.mutations().next().is_none() => UnitState::NothingToChange { took },
+        Some(End::Returned(_)) => UnitState::Done { took },
+        Some(end @ End::InDoubt) => UnitState::InDoubt { took, why: describe(end) },
+        Some(end) if execution.has_effects() => UnitState::FailedAndStays { took, why: describe(end) },
+        Some(end) => UnitState::FailedUnchanged { took, why: describe(end) },
+        None if execution.doubts().any(|(ordinal, _)| is_asked(state, application, ordinal)) => UnitState::WaitsForWord,
+        None if is_gated(state, application) => UnitState::WaitsAtCall,
+        None => UnitState::UnderWay,
     }
 }
 
-fn not_begun(state: &State, id: &str) -> Stand {
-    let say = |mark, words: &str| Stand { mark, words: words.to_owned() };
+fn not_begun(state: &State, id: &str) -> UnitState {
     match state.gate(&GateId(id.to_owned())).map(|gate| &gate.answer) {
-        Some(None) if state.ended.is_none() => return say(Mark::Asking, "WAITS for a person to say yes"),
-        Some(Some((Answer::No, by))) => {
-            return Stand { mark: Mark::Bad, words: format!("refused by {by}, not begun") };
-        }
-        Some(Some((Answer::Expired, _))) => return say(Mark::Bad, "nobody said yes in time, not begun"),
+        Some(None) if state.ended.is_none() => return UnitState::WaitsForYes,
+        Some(Some((Answer::No, by))) => return UnitState::Refused { by: by.clone() },
+        Some(Some((Answer::Expired, _))) => return UnitState::Expired,
         _ => {}
     }
-    let fallback = state.step(id).and_then(|step| step.fallback.as_deref());
-    let needed = fallback.is_none_or(|of| !matches!(end_of(state, of), Some(End::Returned(_))));
+    let fallback = state.step(id).and_then(|step| step.fallback.clone());
+    let is_needed = |of: &String| !matches!(end_of(state, of), Some(End::Returned(_)));
     match fallback {
-        Some(of) if !needed => Stand { mark: Mark::Waiting, words: format!("not needed: {of} has done it") },
-        _ if state.ended.is_some() || state.course == Course::Back => say(Mark::Waiting, "not begun"),
-        Some(of) => Stand { mark: Mark::Waiting, words: format!("only if {of} fails") },
-        None => say(Mark::Waiting, "to do"),
+        Some(of) if !is_needed(&of) => UnitState::NotNeeded { of },
+        _ if state.ended.is_some() || state.course == Course::Back => UnitState::NotBegun,
+        Some(of) => UnitState::OnlyIf { of },
+        None => UnitState::ToDo,
     }
 }
 
-fn check(state: &State, id: &str) -> Stand {
+fn check(state: &State, id: &str) -> UnitState {
     let is_this = |purpose: &Purpose| matches!(purpose, Purpose::Check(check) if check == id);
     let tries = state.executions.values().filter(|execution| is_this(&execution.purpose)).count();
     let Some(last) = last(state, is_this) else {
-        let words = if state.ended.is_some() || state.course == Course::Back { "not checked" } else { "to be checked" };
-        return Stand { mark: Mark::Waiting, words: words.to_owned() };
+        let is_over = state.ended.is_some() || state.course == Course::Back;
+        return if is_over { UnitState::NotChecked } else { UnitState::ToBeChecked };
     };
-    let at_try = if tries > 1 { format!(" at try {tries}") } else { String::new() };
+    let at_try = if tries > 1 { AtTry::Again { number: tries } } else { AtTry::First };
     match (&last.judged, &last.end) {
-        (Some((outcome, summary)), _) => Stand {
-            mark: if *outcome == CheckOutcome::Pass { Mark::Good } else { Mark::Bad },
-            words: format!("{}{at_try}: {summary}", super::words::check(*outcome)),
-        },
+        (Some((outcome, summary)), _) => {
+            let summary = summary.clone();
+            match outcome {
+                CheckOutcome::Pass => UnitState::Passed { at_try, summary },
+                CheckOutcome::Fail => UnitState::Failed { at_try, summary },
+                CheckOutcome::Inconclusive => UnitState::Inconclusive { at_try, summary },
+            }
+        }
         // What the host makes of it comes with the next event.
-        (None, Some(End::Returned(_))) => Stand { mark: Mark::Running, words: format!("is checked{at_try}") },
-        (None, Some(end)) => Stand { mark: Mark::Bad, words: format!("could NOT be observed: {}", describe(end)) },
-        (None, None) => Stand { mark: Mark::Running, words: format!("is checked{at_try}") },
+        (None, Some(End::Returned(_)) | None) => UnitState::Checking { at_try },
+        (None, Some(end)) => UnitState::BrokeOff { why: describe(end) },
     }
 }
 

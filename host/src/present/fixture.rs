@@ -13,6 +13,7 @@ use super::Style;
 use crate::capability::{Call, Payload, Repeat, Reply, command, git, http, notify};
 use crate::id::{CallId, Digest, ExecutionId, RunId};
 use crate::journal::*;
+use crate::language::Language;
 use crate::machine::State;
 use crate::process::Ending;
 
@@ -52,7 +53,7 @@ pub(crate) fn notice(channel: &str) -> Request {
     let call = notify::Call {
         subject: "Conector facebook desactivado temporalmente".into(),
         text: "Hemos detectado un problema con el conector facebook.\n\nEstamos investigando la causa.\n".into(),
-        fields: vec![],
+        ..notify::Call::default()
     };
     Request { role: channel.into(), connection: format!("notify.genia-{channel}"), call: Call::Notify(call) }
 }
@@ -194,6 +195,80 @@ pub(crate) fn undone() -> Vec<Recorded> {
     tape.events
 }
 
+/// What a browser must not take for its own.
+pub(crate) const SCRIPT: &str = "<script>alert(1)</script><img src=x onerror=alert(2)> \"' & @iris";
+
+/// Somebody knows what failed, and says more of it later; the run is verified at the second try.
+pub(crate) fn verified() -> Vec<Recorded> {
+    let mut tape = Tape::default();
+    tape.after(0, Event::RunStarted(Box::new(started())));
+    let said = IncidentNoted {
+        by: "Iris".into(),
+        symptoms: vec!["Publishing to Facebook fails".into(), format!("users see {SCRIPT}")],
+        severity: Some("SEV 2".into()),
+        since: Some(at(-18 * 60_000)),
+        ..IncidentNoted::default()
+    };
+    tape.after(0, Event::IncidentNoted(said));
+    tape.after(1, Event::HostAttached(host(4242, None)));
+    tape.began(1, Purpose::Apply("disable".into()));
+    tape.read(call(1, 0), http("GET", "/connectors/facebook"), status(503, SCRIPT));
+    let (execution, message) = (ExecutionId(1), format!("the administration does not say how it is: {SCRIPT}"));
+    tape.after(1, Event::Logged { execution, level: Level::Warn, message });
+    tape.mutation(call(1, 1), http("POST", "/connectors/facebook/disable"), status(200, ""), 34);
+    tape.mutation(call(1, 2), restore(), moved(), 4);
+    tape.mutation(call(1, 3), program("build"), exit(0, ""), 61_000);
+    tape.after(1, Event::SleepBegan { call: call(1, 4), until: at(tape.now + 2_000) });
+    tape.after(2_000, Event::ExecutionEnded { execution: ExecutionId(1), end: End::Returned(json!({})) });
+    let opened = gate();
+    tape.after(2, Event::GateOpened(opened.clone()));
+    tape.after(20_000, Event::GateAnswered { gate: opened.gate, answer: Answer::Yes, by: "Andrea".into() });
+    tape.began(2, Purpose::Apply("tell".into()));
+    tape.mutation(call(2, 0), notice("users"), Ok(Reply::Notify(notify::Reply::Sent)), 310);
+    let perhaps = notify::Reply::PerhapsSent("the connection was cut after DATA".into());
+    tape.mutation(call(2, 1), notice("administrators"), Ok(Reply::Notify(perhaps)), 95);
+    tape.ended(2, End::Returned(json!({})));
+    for (execution, code, outcome) in [(3, 1, CheckOutcome::Fail), (4, 0, CheckOutcome::Pass)] {
+        tape.began(execution, Purpose::Check("staging-works".into()));
+        let output =
+            if code == 0 { String::new() } else { format!("FAIL feed.test.ts\n  expected 200, got 500\n{SCRIPT}") };
+        tape.read(call(execution, 0), program("smoke"), exit(code, &output));
+        let evidence = json!({ "command": { "exit": code, "stderr": output, "stdout": "" } });
+        tape.ended(execution, End::Returned(json!({ "outcome": "pass", "evidence": evidence })));
+        let (execution, summary) = (ExecutionId(execution), format!("the command exited with {code}"));
+        tape.after(4_000, Event::Judged { execution, outcome, summary });
+    }
+    let why = "all steps and checks have passed".to_owned();
+    tape.after(1, Event::RunEnded { outcome: RunOutcome::Verified, why });
+    let said = IncidentNoted {
+        by: "Luis".into(),
+        symptoms: vec!["Scheduled posts pile up".into()],
+        severity: Some("SEV 1".into()),
+        scope: Some("everybody who publishes to Facebook".into()),
+        coordinator: Some("Marta Vidal".into()),
+        ..IncidentNoted::default()
+    };
+    tape.after(3_600_000, Event::IncidentNoted(said));
+    tape.events
+}
+
+/// A step is done, and somebody says no to the next.
+pub(crate) fn refused() -> Vec<Recorded> {
+    let mut tape = Tape::default();
+    tape.after(0, Event::RunStarted(Box::new(RunStarted { language: Language::Es, ..started() })));
+    tape.after(1, Event::HostAttached(host(4242, None)));
+    tape.began(1, Purpose::Apply("disable".into()));
+    tape.mutation(call(1, 0), http("POST", "/connectors/facebook/disable"), status(200, ""), 34);
+    tape.mutation(call(1, 1), restore(), moved(), 4);
+    tape.ended(1, End::Returned(json!({})));
+    let opened = gate();
+    tape.after(2, Event::GateOpened(opened.clone()));
+    tape.after(20_000, Event::GateAnswered { gate: opened.gate, answer: Answer::No, by: "Andrea".into() });
+    let why = "the gate before step tell was refused by Andrea".to_owned();
+    tape.after(1, Event::RunEnded { outcome: RunOutcome::Halted, why });
+    tape.events
+}
+
 /// The same run up to the check that failed.
 pub(crate) fn failed_check() -> Vec<Recorded> {
     let mut events = undone();
@@ -244,6 +319,8 @@ fn started() -> RunStarted {
         plan_path: "plans/genia-connector.toml".into(),
         plan: Digest::of(b"plan"),
         params: BTreeMap::from([("connector".into(), "facebook".into()), ("version".into(), "v1.4.2".into())]),
+        people: BTreeMap::from([("coordinator".into(), "Ana Ferrer".into()), ("analysis".into(), "".into())]),
+        language: Language::En,
         target: "genia/connectors/facebook".into(),
         operator_path: "/etc/ripcord.toml".into(),
         plugins: BTreeMap::new(),

@@ -1,74 +1,202 @@
 //! What is left for people to do in a run.
 
-use crate::capability::{Reply, notify};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::capability::{Call, Reply, git, notify};
 use crate::id::{CallId, ExecutionId, RunId};
 use crate::journal::{End, Purpose, RunOutcome};
+use crate::language::Language;
 use crate::machine::{Fate, Made, State};
 
-use super::words;
+use super::words::{self, Before};
 
-/// What is left to do, most urgent first, one sentence each, with the command if there is one.
-pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<String> {
+/// Something that a person has to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Left {
+    /// Answer a gate.
+    Gate {
+        /// The run.
+        run: RunId,
+        /// The gate.
+        gate: String,
+        /// What stands behind it.
+        before: Before,
+        /// What is asked.
+        ask: String,
+    },
+    /// Find out what became of a call.
+    Doubt {
+        /// The run.
+        run: RunId,
+        /// The call's address.
+        call: String,
+        /// What was asked for.
+        request: String,
+    },
+    /// Go on with a run that may have been cut off.
+    CutOff {
+        /// The run.
+        run: RunId,
+    },
+    /// Go on once all of that is answered.
+    ThenResume {
+        /// The run.
+        run: RunId,
+    },
+    /// Take back what was done, or go on by hand.
+    CanUndo {
+        /// The run.
+        run: RunId,
+        /// The steps whose changes are still there.
+        steps: Vec<String>,
+    },
+    /// Go on by hand.
+    CannotUndo {
+        /// The steps whose changes are still there.
+        steps: Vec<String>,
+    },
+    /// Look what became of a call that nobody could find out about.
+    Unknowable {
+        /// The call's address.
+        call: String,
+        /// Where to look.
+        connection: String,
+        /// What was asked for.
+        request: String,
+    },
+    /// Tell people what a notice should have told them.
+    NotSent {
+        /// The notice.
+        request: String,
+        /// Why it has not gone out.
+        why: String,
+    },
+    /// Ask people whether a notice has reached them.
+    PerhapsSent {
+        /// The notice.
+        request: String,
+        /// Why that is not known.
+        why: String,
+    },
+    /// Commit what was changed in a working copy.
+    Uncommitted {
+        /// The working copy's connection.
+        connection: String,
+        /// What was changed and not committed.
+        paths: Vec<String>,
+    },
+    /// Push what was committed.
+    Unpushed {
+        /// The working copy's connection.
+        connection: String,
+        /// The commit that no push has taken along.
+        head: String,
+    },
+}
+
+impl Left {
+    /// In English, for the terminal.
+    pub(crate) fn words(&self) -> String {
+        Language::En.say("left", self)
+    }
+}
+
+/// What is left to do, most urgent first.
+pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
     let mut left = Vec::new();
-    for gate in state.gates.iter().filter(|gate| gate.answer.is_none() && state.ended.is_none()) {
-        let name = &gate.opened.gate;
-        left.push(format!(
-            "Answer the gate before {}: {} `ripcord approve {run} {name}` says yes, `ripcord approve {run} {name} --no` \
-             says no.",
-            words::behind(&gate.opened.before),
-            gate.opened.ask
-        ));
-    }
-    for (call, mutation) in state.doubts().filter(|(call, _)| state.seen(*call).is_some()) {
-        left.push(format!(
-            "Find out whether this happened: {}. Then `ripcord resolve {run} {call}` with `--happened`, \
-             `--did-not-happen` or `--unknowable`.",
-            words::request(&mutation.request)
-        ));
-    }
+    let is_over = state.ended.is_some();
+    let open_gates = state.gates.iter().filter(|gate| gate.answer.is_none() && !is_over);
+    left.extend(open_gates.map(|gate| Left::Gate {
+        run: run.clone(),
+        gate: gate.opened.gate.to_string(),
+        before: Before::from(&gate.opened.before),
+        ask: gate.opened.ask.clone(),
+    }));
+    let doubts = state.doubts().filter(|(call, _)| state.seen(*call).is_some());
+    left.extend(doubts.map(|(call, mutation)| Left::Doubt {
+        run: run.clone(),
+        call: call.to_string(),
+        request: words::request(&mutation.request),
+    }));
     match &state.ended {
-        None if left.is_empty() => left.push(format!(
-            "The run has not ended. If no process carries it any more, `ripcord resume {run}` goes on where it stopped."
-        )),
-        None => left.push(format!("Then `ripcord resume {run}`, unless a process still carries the run.")),
-        Some((RunOutcome::Halted, _)) => halted(state, run, &mut left),
+        None if left.is_empty() => left.push(Left::CutOff { run: run.clone() }),
+        None => left.push(Left::ThenResume { run: run.clone() }),
+        Some((RunOutcome::Halted, _)) => left.extend(halted(state, run)),
         Some(_) => {}
     }
     for (call, made) in calls(state) {
         let Made::Mutation(mutation) = made else { continue };
         let request = words::request(&mutation.request);
         match &mutation.fate {
-            Fate::Unknowable => left.push(format!(
-                "Look at {} yourself: nobody knows whether call {call} happened ({request}).",
-                mutation.request.connection
-            )),
+            Fate::Unknowable => {
+                let connection = mutation.request.connection.clone();
+                left.push(Left::Unknowable { call: call.to_string(), connection, request });
+            }
             Fate::Answered(Ok(Reply::Notify(notify::Reply::NotSent(why)))) => {
-                left.push(format!("Tell them yourself, the notice has not gone out: {request} ({why})."));
+                left.push(Left::NotSent { request, why: why.clone() });
             }
             Fate::Answered(Ok(Reply::Notify(notify::Reply::PerhapsSent(why)))) => {
-                left.push(format!("Ask whether the notice has arrived: {request} ({why})."));
+                left.push(Left::PerhapsSent { request, why: why.clone() });
             }
             Fate::Answered(Err(failure)) if mutation.request.call.is_notice() => {
-                left.push(format!("Tell them yourself, the notice has not gone out: {request} ({failure})."));
+                left.push(Left::NotSent { request, why: failure.to_string() });
             }
             _ => {}
         }
     }
+    left.extend(working_copies(state));
     left
 }
 
-fn halted(state: &State, run: &RunId, left: &mut Vec<String>) {
+fn halted(state: &State, run: &RunId) -> Option<Left> {
     let remaining = remaining(state);
-    if remaining.is_empty() {
-        return;
-    }
     let can_undo = remaining.iter().all(|step| state.step(step).is_some_and(|step| step.can_undo));
-    let steps = remaining.join(", ");
-    left.push(if can_undo {
-        format!("What was done is still done ({steps}). `ripcord undo {run}` takes it back; else go on by hand.")
-    } else {
-        format!("What was done is still done ({steps}), and not all of it can be taken back by ripcord.")
+    let steps: Vec<_> = remaining.into_iter().map(str::to_owned).collect();
+    match can_undo {
+        _ if steps.is_empty() => None,
+        true => Some(Left::CanUndo { run: run.clone(), steps }),
+        false => Some(Left::CannotUndo { steps }),
+    }
+}
+
+/// What was changed in working copies and has gone no further.
+fn working_copies(state: &State) -> Vec<Left> {
+    let mut uncommitted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut unpushed: BTreeMap<&str, &str> = BTreeMap::new();
+    for (id, execution) in &state.executions {
+        // What was taken back is not there any more, and how it was taken back leaves nothing to do.
+        if matches!(execution.purpose, Purpose::Undo(_)) || is_undone(state, *id) {
+            continue;
+        }
+        for (_, mutation) in execution.effects() {
+            let connection = mutation.request.connection.as_str();
+            match (&mutation.request.call, &mutation.fate) {
+                (Call::Git(git::Call::Push { .. }), Fate::Answered(Ok(_))) => {
+                    unpushed.remove(connection);
+                }
+                (Call::Git(git::Call::Restore { .. }), Fate::Answered(Ok(Reply::Git(git::Reply::Moved(moved))))) => {
+                    uncommitted.entry(connection).or_default().extend(moved.changed.iter().map(String::as_str));
+                }
+                (Call::Git(_), Fate::Answered(Ok(Reply::Git(git::Reply::Moved(moved))))) => {
+                    uncommitted.remove(connection);
+                    if moved.head != moved.previous {
+                        unpushed.insert(connection, &moved.head);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let uncommitted = uncommitted.into_iter().filter(|(_, paths)| !paths.is_empty()).map(|(connection, paths)| {
+        Left::Uncommitted { connection: connection.to_owned(), paths: paths.into_iter().map(str::to_owned).collect() }
     });
+    let unpushed = unpushed
+        .into_iter()
+        .map(|(connection, head)| Left::Unpushed { connection: connection.to_owned(), head: head.to_owned() });
+    uncommitted.chain(unpushed).collect()
 }
 
 /// The steps that have changed something that was not taken back, in their order.

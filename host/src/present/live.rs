@@ -88,6 +88,11 @@ impl Live {
         board.draw_all();
     }
 
+    /// Lets somebody write lines that stay, above what is drawn.
+    pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.progress.suspend(write)
+    }
+
     /// Leaves the lines as they are now and stops moving.
     pub fn finish(&self) {
         for bar in self.board().bars.values() {
@@ -183,12 +188,12 @@ impl Board {
 
     fn row(&self, unit: &str) -> (Mark, String) {
         let stand = stand(&self.state, unit);
-        let doing = self.doing.get(unit).filter(|doing| stand.mark == Mark::Running && !doing.is_empty());
+        let doing = self.doing.get(unit).filter(|doing| stand.mark() == Mark::Running && !doing.is_empty());
         let words = match doing {
-            Some(doing) => format!("{}: {doing}", stand.words),
-            None => stand.words,
+            Some(doing) => format!("{}: {doing}", stand.words()),
+            None => stand.words(),
         };
-        (stand.mark, format!("{}  {}", pad(&clean(unit), self.columns), clean(&words)))
+        (stand.mark(), format!("{}  {}", pad(&clean(unit), self.columns), clean(&words)))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod ask;
 pub(crate) mod board;
+mod doctor;
 mod json;
 pub(crate) mod left;
 pub mod live;
@@ -30,14 +31,18 @@ mod tests;
 use jiff::tz::TimeZone;
 
 pub use ask::{doubt, gate};
-pub use json::{event_json, preview_json};
+pub use board::{AtTry, UnitState};
+pub use doctor::{diagnosis, examined, finding_json};
+pub use json::{event_json, preview_json, run_line_json};
+pub use left::Left;
 pub use narrate::Narrator;
 pub use plugin::manifest;
-pub use preview::preview;
+pub use preview::{View, preview};
 pub use replayed::replayed;
-pub use runs::{RunLine, Standing, runs};
+pub use runs::{Holder, RunLine, Standing, WaitsFor, runs};
 pub use show::run;
 pub use text::clean;
+pub use words::{Before, Came, Found, FoundBy, Said, request, rounded};
 
 /// How a text is to look.
 #[derive(Debug, Clone)]

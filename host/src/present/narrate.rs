@@ -135,6 +135,7 @@ impl Narrator {
             Event::AbortRequested { by } => (run(), format!("{by} asks to stop and to take back what was done")),
             Event::UndoRequested { by } => (run(), format!("{by} asks to take back what was done")),
             Event::VerificationRequested { by } => (run(), format!("{by} asks to verify again")),
+            Event::IncidentNoted(noted) => (run(), words::noted(noted, &self.zone)),
             Event::RunEnded { outcome, why } => (run(), format!("{}: {why}", outcome.to_string().to_uppercase())),
         })
     }

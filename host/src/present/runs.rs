@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use crate::id::RunId;
-use crate::journal::{Event, Outline, RunOutcome};
+use crate::id::{CallId, RunId};
+use crate::journal::{Event, GateId, Outline, Recorded, RunOutcome};
+use crate::machine::{Next, State};
 
 use super::Style;
 use super::page::{Page, Span};
 use super::text::{clean, pad, shorten, width};
-use super::time::{between, duration, minute};
+use super::time::minute;
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,22 +22,23 @@ pub struct RunLine {
     pub target: String,
     /// How it stands.
     pub standing: Standing,
+    /// Since when it stands so, if that can be read.
+    pub since: Option<Timestamp>,
+    /// The process that carries it.
+    pub held_by: Option<Holder>,
     /// When it began, if that can be read.
     pub started: Option<Timestamp>,
     /// When its last event was recorded.
     pub last: Option<Timestamp>,
 }
 
-/// How a run stands, as far as a list can tell.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// It is in a known state.
     Ended(RunOutcome),
-    /// It waits for a person's answer: about a call, or at a gate.
-    Waits,
-    /// It has not ended. Whether a process carries it is not looked at.
-    Open,
+    /// It waits for a person's answer.
+    Waits(WaitsFor),
     /// It has not ended, and a process carries it.
     Running,
     /// It has not ended, and no process carries it: `ripcord resume` goes on.
@@ -45,39 +47,111 @@ pub enum Standing {
     Damaged(String),
 }
 
-impl From<&Outline> for RunLine {
-    fn from(outline: &Outline) -> Self {
-        let run = outline.run.clone();
-        let (first, last) = match &outline.ends {
-            Ok(ends) => ends,
-            Err(error) => {
-                let standing = Standing::Damaged(error.to_string());
-                return Self { run, plan: String::new(), target: String::new(), standing, started: None, last: None };
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// A yes or a no at this gate.
+    Gate(GateId),
+    /// Whether this call has happened.
+    Call(CallId),
+}
+
+/// A process that carries a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// The machine's name.
+    pub machine: String,
+}
+
+impl RunLine {
+    /// What can be said of a run from its two ends alone: that it has ended with its last event, or that it
+    /// is damaged. For all others the events between are needed: [`RunLine::of`].
+    pub fn known(outline: &Outline) -> Option<Self> {
+        match &outline.ends {
+            Err(error) => Some(Self::damaged(&outline.run, &error.to_string())),
+            Ok((first, Recorded { at, event: Event::RunEnded { outcome, .. }, .. })) => {
+                let standing = Standing::Ended(*outcome);
+                Some(Self { since: Some(*at), last: Some(*at), standing, ..Self::begun(&outline.run, first) })
             }
+            Ok(_) => None,
+        }
+    }
+
+    /// A run from all of its events, and whether a process carries it.
+    pub fn of(run: &RunId, state: &State, events: &[Recorded], is_held: bool) -> Self {
+        let Some((first, last)) = events.first().zip(events.last()) else {
+            return Self::damaged(run, "it has no events");
         };
+        let (standing, since) = standing(state, events, is_held);
+        let holder = events.iter().rev().find_map(|recorded| match &recorded.event {
+            Event::HostAttached(host) => Some(Holder { pid: host.pid, machine: host.machine.clone() }),
+            _ => None,
+        });
+        let held_by = holder.filter(|_| is_held && state.ended.is_none());
+        Self {
+            standing,
+            since: Some(since.unwrap_or(last.at)),
+            held_by,
+            last: Some(last.at),
+            ..Self::begun(run, first)
+        }
+    }
+
+    /// A run whose record can't be read.
+    pub fn damaged(run: &RunId, why: &str) -> Self {
+        Self {
+            run: run.clone(),
+            plan: String::new(),
+            target: String::new(),
+            standing: Standing::Damaged(why.to_owned()),
+            since: None,
+            held_by: None,
+            started: None,
+            last: None,
+        }
+    }
+
+    fn begun(run: &RunId, first: &Recorded) -> Self {
         let (plan, target) = match &first.event {
             Event::RunStarted(start) => (start.plan_name.clone(), start.target.clone()),
             _ => Default::default(),
         };
-        let standing = match &last.event {
-            Event::RunEnded { outcome, .. } => Standing::Ended(*outcome),
-            Event::Halted { .. } | Event::GateOpened(_) => Standing::Waits,
-            _ => Standing::Open,
-        };
-        Self { run, plan, target, standing, started: Some(first.at), last: Some(last.at) }
+        Self { plan, target, started: Some(first.at), ..Self::damaged(run, "") }
     }
-}
 
-impl RunLine {
     fn standing(&self) -> String {
         match &self.standing {
             Standing::Ended(outcome) => outcome.to_string(),
-            Standing::Waits => "waits for a person".to_owned(),
-            Standing::Open => "not ended".to_owned(),
+            Standing::Waits(WaitsFor::Gate(gate)) => format!("at gate {gate}"),
+            Standing::Waits(WaitsFor::Call(call)) => format!("asks about {call}"),
             Standing::Running => "running".to_owned(),
             Standing::CutOff => "cut off".to_owned(),
             Standing::Damaged(why) => format!("DAMAGED: {why}"),
         }
+    }
+}
+
+/// How a run stands, and since when if that is not since its last event.
+fn standing(state: &State, events: &[Recorded], is_held: bool) -> (Standing, Option<Timestamp>) {
+    let since = |wanted: &dyn Fn(&Event) -> bool| {
+        events.iter().rev().find(|recorded| wanted(&recorded.event)).map(|recorded| recorded.at)
+    };
+    if let Some((outcome, _)) = &state.ended {
+        return (Standing::Ended(*outcome), since(&|event| matches!(event, Event::RunEnded { .. })));
+    }
+    if let Some(call) = state.halted_on {
+        return (Standing::Waits(WaitsFor::Call(call)), since(&|event| matches!(event, Event::Halted { .. })));
+    }
+    match state.next() {
+        Next::AwaitGate(gate) => {
+            let opened = since(&|event| matches!(event, Event::GateOpened(opened) if opened.gate == gate));
+            (Standing::Waits(WaitsFor::Gate(gate)), opened)
+        }
+        _ if is_held => (Standing::Running, since(&|event| matches!(event, Event::HostAttached(_)))),
+        // Nothing was heard of it since its last event.
+        _ => (Standing::CutOff, None),
     }
 }
 
@@ -94,7 +168,7 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
     }
     let mut sorted: Vec<_> = lines.iter().collect();
     sorted.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run)));
-    let head = ["RUN", "PLAN", "TARGET", "STATE", "STARTED", "TOOK"].map(str::to_owned);
+    let head = ["RUN", "PLAN", "TARGET", "STATE", "SINCE", "PROCESS"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head).chain(sorted.into_iter().map(|line| row(line, style))).collect();
     let columns = columns(&rows, style.width);
     for (index, row) in rows.iter().enumerate() {
@@ -108,12 +182,13 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
 }
 
 fn row(line: &RunLine, style: &Style) -> [String; 6] {
-    let took = match (line.started, line.last, &line.standing) {
-        (Some(started), Some(last), Standing::Ended(_)) => duration(between(started, last)),
-        _ => String::new(),
+    let since = line.since.map(|at| minute(at, &style.zone)).unwrap_or_default();
+    let held_by = match (&line.held_by, &line.standing) {
+        (Some(holder), _) => holder.pid.to_string(),
+        (None, Standing::Waits(_) | Standing::CutOff) => "none".to_owned(),
+        (None, _) => String::new(),
     };
-    let started = line.started.map(|at| minute(at, &style.zone)).unwrap_or_default();
-    [line.run.to_string(), line.plan.clone(), line.target.clone(), line.standing(), started, took]
+    [line.run.to_string(), line.plan.clone(), line.target.clone(), line.standing(), since, held_by]
         .map(|cell| clean(&cell).into_owned())
 }
 

@@ -27,7 +27,7 @@ pub fn run(state: &State, events: &[Recorded], head: Head, style: &Style) -> Str
     if !left.is_empty() {
         page.gap();
         page.line(0, &[Span::Title("Left to do")]);
-        left.iter().for_each(|line| page.labelled(2, Span::Plain("- "), line));
+        left.iter().for_each(|item| page.labelled(2, Span::Plain("- "), &item.words()));
     }
     page.gap();
     page.line(0, &[Span::Dim(&format!("{} events, the last of them is {}", head.sequence, head.hash))]);
@@ -76,8 +76,8 @@ fn show_unit(page: &mut Page<'_>, state: &State, story: &Story<'_>, unit: &str) 
     let stand = stand(state, unit);
     let columns = units(&state.shape).map(width).max().unwrap_or(0);
     page.gap();
-    let mark = stand.mark.text();
-    page.labelled(0, Span::Title(&format!("{mark} {}  ", pad(unit, columns))), &stand.words);
+    let mark = stand.mark().text();
+    page.labelled(0, Span::Title(&format!("{mark} {}  ", pad(unit, columns))), &stand.words());
     let of_unit = |id: &ExecutionId| unit_of(state, *id) == Some(unit);
     let executions: Vec<_> = state.executions.iter().filter(|(id, _)| of_unit(id)).collect();
     // Of a check that was tried often, the last try says it all.

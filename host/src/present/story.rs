@@ -11,7 +11,7 @@ use crate::journal::{Event, HostAttached, Level, Recorded, RunStarted, Settler, 
 pub(crate) struct Story<'a> {
     /// Its beginning, and when that was.
     pub(crate) started: Option<(Timestamp, &'a RunStarted)>,
-    /// Its last event.
+    /// Its last event that says something of the run.
     pub(crate) last: Option<Timestamp>,
     /// When it last got into a known state.
     pub(crate) ended: Option<Timestamp>,
@@ -49,7 +49,9 @@ impl<'a> Story<'a> {
             log: Vec::new(),
         };
         for Recorded { at, event, .. } in events {
-            story.last = Some(*at);
+            if !matches!(event, Event::IncidentNoted(_)) {
+                story.last = Some(*at);
+            }
             story.add(*at, event);
         }
         story
@@ -91,7 +93,8 @@ impl<'a> Story<'a> {
             | Event::ExecutionEnded { .. }
             | Event::Judged { .. }
             | Event::Halted { .. }
-            | Event::AbortRequested { .. } => {}
+            | Event::AbortRequested { .. }
+            | Event::IncidentNoted(_) => {}
         }
     }
 

@@ -7,94 +7,10 @@ use serde_json::json;
 
 use super::fixture::{self, EVIL, at, call, failed_check, fold, halted, head, run_id, style, undone};
 use super::*;
-use crate::capability::{Reply, git, http};
 use crate::id::{Digest, ExecutionId};
-use crate::journal::{Event, Listed, Outline, ReadError, Recorded, Request, RunOutcome};
+use crate::journal::{Event, Outline, ReadError, Recorded, RunOutcome};
 use crate::manifest::{Access, Kind, Manifest, Role};
-use crate::pipeline::{HOLE, Previewed};
-use crate::runner::{Branch, BranchEnd, PreviewReport, Replayed, When};
-
-fn mutation(request: Request, target: &str, assumed: Option<Reply>) -> Previewed {
-    let listed = Listed {
-        connection: request.connection.clone(),
-        operation: request.call.operation().to_owned(),
-        target: target.to_owned(),
-    };
-    Previewed::Mutation { summary: request.call.summary(), request, listed, assumed }
-}
-
-fn read(request: Request) -> Previewed {
-    Previewed::Read { summary: request.call.summary(), request }
-}
-
-fn report() -> PreviewReport {
-    let disable = "/connectors/facebook/disable";
-    let ok = Reply::Http(http::Reply { status: 200, headers: vec![], body: "".into() });
-    let mut patch = fixture::http("PATCH", "/connectors/facebook");
-    if let crate::capability::Call::Http(call) = &mut patch.call {
-        call.body = Some(r#"{"reason":"rollback"}"#.into());
-    }
-    let push = git::Call::Push { revision: "0000000".into(), branch: "main".into(), lease: None };
-    let code = "src/lib/connectors/facebook.ts";
-    let branch = |step: &str, title: &str, when, calls| Branch {
-        step: step.into(),
-        title: title.into(),
-        when,
-        gate: None,
-        calls,
-        end: BranchEnd::Whole,
-    };
-    let first = branch(
-        "disable",
-        "Roll one connector back",
-        When::Always,
-        vec![
-            read(fixture::git(git::Call::Resolve { revision: "v1.4.2".into() })),
-            read(fixture::http("GET", "/connectors/facebook")),
-            mutation(fixture::http("POST", disable), disable, Some(ok)),
-            mutation(patch, "/connectors/facebook", None),
-            mutation(fixture::restore(), &format!("{code} from 9c1f0d2"), None),
-            mutation(fixture::git(push), &format!("main to {HOLE}"), None),
-            mutation(fixture::program("build"), "", None),
-        ],
-    );
-    let end = BranchEnd::Open("what follows depends on the reply to run".into());
-    let enable = "/connectors/facebook/enable";
-    let back = vec![mutation(fixture::http("POST", enable), enable, None)];
-    let why = "no rule of [http.genia-admin] allows DELETE /connectors/facebook\nallow it in ripcord.toml with\n    \
-               write = [\"DELETE /connectors/facebook\"]";
-    let by_hand = Branch {
-        gate: Some("Did disabling fail, and is somebody at the console?".into()),
-        end: BranchEnd::Fails("denied: no rule of [http.genia-admin] allows DELETE /connectors/facebook".into()),
-        ..branch(
-            "by-hand",
-            "Delete a connector",
-            When::InsteadOf("disable".into()),
-            vec![Previewed::Denied { request: fixture::http("DELETE", "/connectors/facebook"), why: why.into() }],
-        )
-    };
-    let subject = "Conector facebook desactivado temporalmente";
-    let tell = Branch {
-        gate: Some("Tell all users that facebook is off?".into()),
-        ..branch(
-            "tell",
-            "Tell people",
-            When::Always,
-            vec![
-                mutation(fixture::notice("users"), subject, None),
-                mutation(fixture::notice("administrators"), subject, None),
-            ],
-        )
-    };
-    let branches =
-        vec![Branch { end, ..first }, branch("disable", "Roll one connector back", When::Undone, back), by_hand, tell];
-    PreviewReport {
-        plan: "genia-connector".into(),
-        target: "genia/connectors/facebook".into(),
-        binding: Digest::of(b"binding"),
-        branches,
-    }
-}
+use crate::runner::Replayed;
 
 fn narrated(events: &[Recorded]) -> String {
     let mut narrator = Narrator::new(TimeZone::UTC);
@@ -112,18 +28,36 @@ fn asked() -> String {
 }
 
 fn outlines() -> Vec<RunLine> {
-    let ends = |events: Vec<Recorded>| (events[0].clone(), events.last().unwrap().clone());
-    let outline = |name: &str, ends| RunLine::from(&Outline { run: name.to_owned().into(), ends });
+    let known = |name: &str, ends| RunLine::known(&Outline { run: name.to_owned().into(), ends }).unwrap();
+    let (undone, halted) = (undone(), halted());
+    let of =
+        |name: &str, events: &[Recorded], is_held| RunLine::of(&name.to_owned().into(), &fold(events), events, is_held);
     let altered = ReadError::NoSuchRun("20261120-030000-bbbb".to_owned().into());
     vec![
-        outline("20261120-030000-bbbb", Err(altered)),
-        outline("20261122-180312-k7qm", Ok(ends(undone()))),
+        known("20261120-030000-bbbb", Err(altered)),
+        known("20261122-180312-k7qm", Ok((undone[0].clone(), undone.last().unwrap().clone()))),
         RunLine {
             target: "東京/コネクタ/一つのとても長い名前の対象".into(),
             started: Some(at(86_400_000)),
-            ..outline("20261123-180312-cccc", Ok(ends(halted())))
+            ..of("20261123-180312-cccc", &halted, true)
         },
+        of("20261123-190000-dddd", &halted[..6], false),
+        of("20261123-200000-eeee", &halted[..6], true),
     ]
+}
+
+/// A person's word that comes just after the end changes nothing about it.
+#[test]
+fn a_run_that_has_ended_is_listed_as_ended_whatever_people_write_behind_it() {
+    let mut events = undone();
+    let ended = outlines().remove(1);
+    let last = events.last().unwrap().clone();
+    let late = Event::AbortRequested { by: "ada".into() };
+    events.push(Recorded { sequence: last.sequence + 1, at: at(3_600_000), event: late });
+    let outline = Outline { run: run_id(), ends: Ok((events[0].clone(), events.last().unwrap().clone())) };
+    assert_eq!(RunLine::known(&outline), None, "all of its events have to be looked at");
+    let line = RunLine::of(&run_id(), &fold(&events), &events, false);
+    assert_eq!((line.standing, line.since), (ended.standing, ended.since));
 }
 
 fn inspected() -> String {
@@ -171,15 +105,10 @@ fn compared() -> String {
 fn everything(style: &Style) -> Vec<String> {
     let (events, halted) = (undone(), halted());
     let state = fold(&halted);
-    let mut evil = report();
-    evil.target = EVIL.to_owned();
-    evil.branches[0].title = EVIL.to_owned();
-    evil.branches[0].end = BranchEnd::Fails(EVIL.to_owned());
-    evil.branches[2].gate = Some(EVIL.to_owned());
     let opened = crate::journal::GateOpened { ask: EVIL.to_owned(), ..fixture::gate() };
     let lines = vec![RunLine { target: EVIL.to_owned(), ..outlines().remove(1) }];
     vec![
-        preview(&evil, style),
+        super::preview::tests::evil(style),
         narrated(&events),
         narrated(&halted),
         run(&fold(&events), &events, head(&events), style),
@@ -187,7 +116,9 @@ fn everything(style: &Style) -> Vec<String> {
         doubt(&run_id(), call(1, 3), state.mutation(call(1, 3)).unwrap(), EVIL, style),
         gate(&run_id(), &opened, style),
         runs(&lines, style),
-        crate::report::markdown(&fold(&events), &events, head(&events), &style.zone).unwrap(),
+        crate::report::Report::of(&fold(&events), &events, head(&events), None)
+            .write(crate::report::Format::Markdown, &style.zone)
+            .unwrap(),
     ]
 }
 
@@ -228,11 +159,6 @@ fn objects_for_programs_have_a_version_and_name_their_run() {
         assert_eq!(object["run"], json!(run_id()));
         assert_eq!(serde_json::from_value::<Recorded>(object).unwrap(), *recorded);
     }
-    let preview = preview_json(&report());
-    assert_eq!(preview["version"], 1);
-    assert_eq!(preview["approval"], json!(report().digest()));
-    assert_eq!(preview["changes"]["always"], 7);
-    assert_eq!(preview["changes"]["only-if"], 1);
 }
 
 #[test]
@@ -331,60 +257,6 @@ fn progress_follows_a_run_through_all_its_turns() {
 
 #[test]
 fn this_is_what_people_read() {
-    insta::assert_snapshot!(preview(&report(), &style()), @r##"
-    Preview of genia-connector on genia/connectors/facebook
-
-    Nothing has been changed. What is marked `reads` was really read just now; what is marked CHANGES is
-    what a run would do.
-
-    disable: Roll one connector back
-         reads    resolve v1.4.2 in git.genia
-         reads    GET /connectors/facebook on http.genia-admin
-       1 CHANGES  sends POST /connectors/facebook/disable to http.genia-admin
-                  exactly: POST · /connectors/facebook/disable · http.genia-admin
-                  assumed reply: 200
-       2 CHANGES  sends PATCH /connectors/facebook to http.genia-admin
-                  exactly: PATCH · /connectors/facebook · http.genia-admin
-                  with body: {"reason":"rollback"}
-       3 CHANGES  restores src/lib/connectors/facebook.ts from 9c1f0d2 in the working copy git.genia
-                  exactly: restore · src/lib/connectors/facebook.ts from 9c1f0d2 · git.genia
-       4 CHANGES  moves the remote branch main to ‹assumed› from git.genia
-                  exactly: push · main to ‹assumed› · git.genia
-       5 CHANGES  runs the program command.genia-build
-                  exactly: run · command.genia-build
-         UNKNOWN  the preview could not see further: what follows depends on the reply to run
-
-      if disable is taken back:
-         6 CHANGES  sends POST /connectors/facebook/enable to http.genia-admin
-                    exactly: POST · /connectors/facebook/enable · http.genia-admin
-
-      if disable fails: by-hand: Delete a connector
-           ASKS     Did disabling fail, and is somebody at the console?
-           DENIED   DELETE /connectors/facebook on http.genia-admin
-                    no rule of [http.genia-admin] allows DELETE /connectors/facebook
-                    allow it in ripcord.toml with
-                        write = ["DELETE /connectors/facebook"]
-           FAILS    as things are now: denied: no rule of [http.genia-admin] allows DELETE
-                    /connectors/facebook
-
-    tell: Tell people
-         ASKS     Tell all users that facebook is off?
-       7 CHANGES  tells people through notify.genia-users: "Conector facebook desactivado temporalmente"
-                  exactly: send · Conector facebook desactivado temporalmente · notify.genia-users
-                  text: Hemos detectado un problema con el conector facebook.
-
-                        Estamos investigando la causa.
-       8 CHANGES  tells people through notify.genia-administrators: "Conector facebook desactivado temporalmente"
-                  exactly: send · Conector facebook desactivado temporalmente · notify.genia-administrators
-                  the same text as 7
-
-    At least 7 changes on 5 connections (command.genia-build, git.genia, http.genia-admin,
-    notify.genia-administrators, notify.genia-users) in any case, 1 more only if a step fails or is
-    taken back.
-    ‹assumed› stands for a value that is known only once the changes before it are made.
-    A change that is not on this list is not made without asking first.
-    approval: sha256:8e6870f5973c90660875c78356260a83a03740884a3c7ed6a5da4f0407dfba70
-    "##);
     insta::assert_snapshot!(narrated(&undone()), @r##"
     18:03:12  run            20261122-180312-k7qm begins: genia-connector on genia/connectors/facebook, approved by Andrea
     18:03:12  disable        begins
@@ -513,6 +385,8 @@ fn this_is_what_people_read() {
         go on by hand.
       - Tell them yourself, the notice has not gone out: send "Conector facebook desactivado
         temporalmente" through notify.genia-administrators (mail.example.org: 550 no such user).
+      - Commit what was restored in git.genia, it is only in the working copy:
+        src/lib/connectors/facebook.ts.
 
     35 events, the last of them is sha256:9f2e6d33a3717ee826353a404ba4618d1aeeb6879ad7936bce8ed5f46814924d
     "##);
@@ -585,10 +459,12 @@ fn this_is_what_people_read() {
       no       ripcord approve 20261122-180312-k7qm tell --no
     "##);
     insta::assert_snapshot!(runs(&outlines(), &style()), @r##"
-    RUN                   PLAN             TARGET             STATE              STARTED           TOOK
-    20261123-180312-cccc  genia-connector  東京/コネクタ/一…  waits for a pers…  2026-11-23 18:03
-    20261122-180312-k7qm  genia-connector  genia/connectors…  undone             2026-11-22 18:03  3m 2s
-    20261120-030000-bbbb                                      DAMAGED: there i…
+    RUN                   PLAN             TARGET            STATE             SINCE             PROCESS
+    20261123-180312-cccc  genia-connector  東京/コネクタ/…   asks about 1.3    2026-11-22 18:03  4242
+    20261123-200000-eeee  genia-connector  genia/connector…  running           2026-11-22 18:03  4242
+    20261123-190000-dddd  genia-connector  genia/connector…  cut off           2026-11-22 18:03  none
+    20261122-180312-k7qm  genia-connector  genia/connector…  undone            2026-11-22 18:06
+    20261120-030000-bbbb                                     DAMAGED: there …
     "##);
     insta::assert_snapshot!(inspected(), @r##"
     connector-disable 0.1.0: Roll one connector back

@@ -56,15 +56,18 @@ pub(super) fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept.chain(['…']).collect())
 }
 
-/// A clean text in lines of at most these columns. It breaks at spaces only: a path or a command
-/// that is longer stays whole, to be copied.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+/// A clean text in lines of at most these columns, of which the first may have fewer. It breaks at
+/// spaces only: a path or a command that is longer stays whole, to be copied.
+pub(super) fn wrap(text: &str, first: usize, columns: usize) -> Vec<String> {
     let indent = " ".repeat(text.len() - text.trim_start_matches(' ').len());
     let mut lines = vec![indent.clone()];
     for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let limit = if lines.len() == 1 { first } else { columns };
         match lines.last_mut() {
-            Some(line) if *line == indent => line.push_str(word),
-            Some(line) if width(line) + 1 + width(word) <= columns => {
+            Some(line) if *line == indent && (limit == columns || width(line) + width(word) <= limit) => {
+                line.push_str(word);
+            }
+            Some(line) if *line != indent && width(line) + 1 + width(word) <= limit => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -72,6 +75,24 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A clean line in pieces of at most these columns, for a page so narrow that no word fits.
+pub(super) fn broken(line: &str, columns: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut taken = 0;
+    for character in line.chars() {
+        let wide = character.width().unwrap_or(0);
+        if taken + wide > columns {
+            pieces.push(String::new());
+            taken = 0;
+        }
+        taken += wide;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(character);
+        }
+    }
+    pieces
 }
 
 /// `1 change`, `2 changes`.

@@ -25,6 +25,19 @@ pub(crate) fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
+/// How long ago that was, in the one unit that matters: `12 days ago`.
+pub(crate) fn age(at: Timestamp, now: Timestamp) -> String {
+    let seconds = between(at, now).as_secs();
+    let (number, unit) = match seconds {
+        0..120 => return "just now".to_owned(),
+        120..7_200 => (seconds / 60, "minutes"),
+        7_200..172_800 => (seconds / 3_600, "hours"),
+        172_800..63_072_000 => (seconds / 86_400, "days"),
+        _ => (seconds / 31_536_000, "years"),
+    };
+    format!("{number} {unit} ago")
+}
+
 /// As exact as a person needs it: `0.4 ms`, `34 ms`, `2.1 s`, `2m 5s`.
 pub(crate) fn duration(duration: Duration) -> String {
     let micros = duration.as_micros();

@@ -2,23 +2,31 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
 use crate::capability::{Call, Payload, Reply, command, git, http, notify};
-use crate::journal::{Answer, Behind, CheckOutcome, Outcome, Request, Settler, Verdict};
+use crate::journal::{Answer, Behind, CheckOutcome, IncidentNoted, Outcome, Request, Settler, Verdict};
+use crate::language::Language;
 use crate::process::Ending;
 
 use super::text::{clean, count, shorten};
-use super::time::duration;
+use super::time::{date_time, duration};
 
 /// How much of an answer that went wrong is shown.
 const SNIPPET_COLUMNS: usize = 120;
 
 /// `POST /connectors/facebook/disable on http.genia-admin`
-pub(crate) fn request(request: &Request) -> String {
+pub fn request(request: &Request) -> String {
+    request_as(request, &request.call.summary())
+}
+
+/// The same with another summary of the call: one with holes.
+pub(crate) fn request_as(request: &Request, summary: &str) -> String {
     let place = match request.connection.as_str() {
         "" => format!("role {}, which is bound to nothing", request.role),
         connection => connection.to_owned(),
     };
-    let summary = request.call.summary();
     match &request.call {
         Call::Http(_) => format!("{summary} on {place}"),
         Call::Git(_) => format!("{summary} in {place}"),
@@ -28,6 +36,11 @@ pub(crate) fn request(request: &Request) -> String {
     }
 }
 
+/// A duration that nobody needs to the millisecond: `12s`, `9m 30s`.
+pub fn rounded(left: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(left.as_secs().saturating_add(1))).to_string()
+}
+
 /// A call and what came of it, in one line.
 pub(crate) fn entry(call: &Request, outcome: &Outcome, took_us: Option<u64>) -> String {
     format!("{} → {}", request(call), result(outcome, took_us))
@@ -35,18 +48,110 @@ pub(crate) fn entry(call: &Request, outcome: &Outcome, took_us: Option<u64>) -> 
 
 /// `200 (34 ms)`
 pub(crate) fn result(outcome: &Outcome, took_us: Option<u64>) -> String {
-    let came = match outcome {
-        Ok(came) => reply(came),
-        Err(failure) => failure.to_string(),
-    };
+    let came = Language::En.say("result", &Came::from(outcome));
     match took_us {
         Some(micros) => format!("{came} ({})", duration(Duration::from_micros(micros))),
         None => came,
     }
 }
 
+/// What a read has answered, in one line: what somebody's decision rests on.
+pub(crate) fn answer_of(outcome: &Outcome) -> String {
+    match outcome {
+        Ok(Reply::Http(http::Reply { status, body, .. })) => with_snippet(status.to_string(), body),
+        Ok(Reply::Command(command::Reply { ending: Ending::Exited(0), stdout, .. })) => {
+            with_snippet("exit 0".to_owned(), &last_line(stdout))
+        }
+        outcome => result(outcome, None),
+    }
+}
+
+/// What a read has answered, whole; nothing if [`answer_of`] has said all of it.
+pub(crate) fn whole_answer(outcome: &Outcome) -> Option<String> {
+    let text = match outcome {
+        Ok(Reply::Http(http::Reply { body, .. })) => body.in_words(),
+        Ok(Reply::Command(command::Reply { stdout, stderr, .. })) => {
+            format!("{}{}", stdout.in_words(), stderr.in_words())
+        }
+        Ok(Reply::Git(git::Reply::Content(content))) => content.in_words(),
+        Ok(Reply::Git(git::Reply::Difference { patch, .. })) => patch.clone(),
+        Ok(Reply::Git(git::Reply::Commits(commits))) => {
+            let line =
+                |commit: &git::Commit| format!("{} {}\n", commit.id, commit.message.lines().next().unwrap_or_default());
+            commits.iter().map(line).collect()
+        }
+        Ok(Reply::Git(git::Reply::Status(paths))) => {
+            paths.iter().map(|changed| format!("{:?} {}\n", changed.change, changed.path)).collect()
+        }
+        Ok(Reply::Git(_) | Reply::Notify(_)) | Err(_) => return None,
+    };
+    (!text.trim().is_empty()).then_some(text)
+}
+
+/// What a run holds, `git:/srv/genia`, as people say it.
+pub(crate) fn resource(resource: &str) -> String {
+    match resource.split_once(':') {
+        Some(("target", target)) => format!("target {target}"),
+        Some(("git", path)) => format!("working copy {path}"),
+        _ => resource.to_owned(),
+    }
+}
+
+/// What came back from a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Came {
+    /// A reply.
+    Reply {
+        /// In a few words: `200`, `exit 1 no such file`.
+        text: String,
+    },
+    /// A notice has gone out.
+    Sent,
+    /// A notice may have gone out.
+    PerhapsSent {
+        /// Why that is not known.
+        why: String,
+    },
+    /// A notice has not gone out.
+    NotSent {
+        /// Why.
+        why: String,
+    },
+    /// No reply, but a failure.
+    Failed {
+        /// What went wrong.
+        why: String,
+    },
+}
+
+impl From<&Reply> for Came {
+    fn from(came: &Reply) -> Self {
+        match came {
+            Reply::Notify(notify::Reply::Sent) => Self::Sent,
+            Reply::Notify(notify::Reply::PerhapsSent(why)) => Self::PerhapsSent { why: why.clone() },
+            Reply::Notify(notify::Reply::NotSent(why)) => Self::NotSent { why: why.clone() },
+            came => Self::Reply { text: text(came) },
+        }
+    }
+}
+
+impl From<&Outcome> for Came {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Ok(came) => Self::from(came),
+            Err(failure) => Self::Failed { why: failure.to_string() },
+        }
+    }
+}
+
 /// What came back, in a few words.
 pub(crate) fn reply(reply: &Reply) -> String {
+    Language::En.say("result", &Came::from(reply))
+}
+
+/// A reply that is no notice's.
+fn text(reply: &Reply) -> String {
     match reply {
         Reply::Http(http::Reply { status, body, .. }) if *status >= 400 => with_snippet(status.to_string(), body),
         Reply::Http(http::Reply { status, .. }) => status.to_string(),
@@ -57,9 +162,7 @@ pub(crate) fn reply(reply: &Reply) -> String {
             Ending::Signalled(signal) => with_snippet(format!("killed by signal {signal}"), &last_line(stderr)),
             Ending::TimedOut => with_snippet("stopped at its deadline".to_owned(), &last_line(stderr)),
         },
-        Reply::Notify(notify::Reply::Sent) => "sent".to_owned(),
-        Reply::Notify(notify::Reply::PerhapsSent(why)) => format!("PERHAPS SENT: {why}"),
-        Reply::Notify(notify::Reply::NotSent(why)) => format!("NOT SENT: {why}"),
+        Reply::Notify(_) => String::new(),
     }
 }
 
@@ -97,48 +200,151 @@ fn last_line(output: &Payload) -> Payload {
     text.trim_end().lines().next_back().unwrap_or_default().into()
 }
 
+/// What a gate is closed for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Before {
+    /// A step that the plan guards.
+    Step {
+        /// Its name.
+        step: String,
+    },
+    /// A call that the preview did not list.
+    Call {
+        /// Its address.
+        call: String,
+    },
+}
+
+impl From<&Behind> for Before {
+    fn from(behind: &Behind) -> Self {
+        match behind {
+            Behind::Step(step) => Self::Step { step: step.clone() },
+            Behind::Call(call) => Self::Call { call: call.to_string() },
+        }
+    }
+}
+
 /// What a gate is closed for: `step deploy`.
 pub(crate) fn behind(before: &Behind) -> String {
-    match before {
-        Behind::Step(step) => format!("step {step}"),
-        Behind::Call(call) => format!("call {call}, which the preview did not list"),
+    Language::En.say("before", &Before::from(before))
+}
+
+/// What somebody, or nobody, said at a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Said {
+    /// Go on.
+    Yes {
+        /// Who.
+        by: String,
+    },
+    /// Don't.
+    No {
+        /// Who.
+        by: String,
+    },
+    /// Nobody answered in time.
+    Expired,
+}
+
+impl Said {
+    pub(crate) fn of(answer: Answer, by: &str) -> Self {
+        let by = by.to_owned();
+        match answer {
+            Answer::Yes => Self::Yes { by },
+            Answer::No => Self::No { by },
+            Answer::Expired => Self::Expired,
+        }
     }
 }
 
 /// An answer to a gate.
 pub(crate) fn answer(answer: Answer, by: &str) -> String {
-    match answer {
-        Answer::Yes => format!("yes, says {by}"),
-        Answer::No => format!("no, says {by}"),
-        Answer::Expired => "nobody answered in time, which counts as no".to_owned(),
+    Language::En.say("answer", &Said::of(answer, by))
+}
+
+/// What was found out about a doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Found {
+    /// It happened.
+    Happened {
+        /// What came back, or would have.
+        result: Came,
+    },
+    /// It did not happen.
+    DidNotHappen,
+    /// It may be sent again, whatever became of it.
+    Repeat,
+    /// It can't be found out.
+    Unknowable,
+}
+
+impl From<&Verdict> for Found {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Happened(came) => Self::Happened { result: Came::from(came) },
+            Verdict::DidNotHappen => Self::DidNotHappen,
+            Verdict::Repeat => Self::Repeat,
+            Verdict::Unknowable => Self::Unknowable,
+        }
     }
 }
 
 /// What was found out about a doubt.
 pub(crate) fn verdict(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Happened(came) => format!("it happened ({})", reply(came)),
-        Verdict::DidNotHappen => "it did not happen".to_owned(),
-        Verdict::Repeat => "it may have happened, and may be sent twice".to_owned(),
-        Verdict::Unknowable => "it can't be found out".to_owned(),
+    Language::En.say("found", &Found::from(verdict))
+}
+
+/// Who or what settled a doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FoundBy {
+    /// ripcord itself, by looking at the target.
+    Driver,
+    /// The rule for repeating the call.
+    Policy,
+    /// The plugin, by looking at the target.
+    Plugin,
+    /// A person.
+    Person {
+        /// Who.
+        by: String,
+    },
+}
+
+impl From<&Settler> for FoundBy {
+    fn from(settler: &Settler) -> Self {
+        match settler {
+            Settler::Driver => Self::Driver,
+            Settler::Policy => Self::Policy,
+            Settler::Plugin => Self::Plugin,
+            Settler::Person(by) => Self::Person { by: by.clone() },
+        }
     }
 }
 
 /// Who or what found it out.
 pub(crate) fn settler(settler: &Settler) -> String {
-    match settler {
-        Settler::Driver => "ripcord looked at the target".to_owned(),
-        Settler::Policy => "by the rule for repeating it".to_owned(),
-        Settler::Plugin => "the plugin looked at the target".to_owned(),
-        Settler::Person(by) => format!("{by} says so"),
-    }
+    Language::En.say("found-by", &FoundBy::from(settler))
 }
 
 /// What a check found.
-pub(crate) fn check(outcome: CheckOutcome) -> &'static str {
-    match outcome {
-        CheckOutcome::Pass => "passed",
-        CheckOutcome::Fail => "did NOT pass",
-        CheckOutcome::Inconclusive => "could NOT be observed",
-    }
+pub(crate) fn check(outcome: CheckOutcome) -> String {
+    Language::En.say("check", &outcome)
+}
+
+/// What somebody said about the incident.
+pub(crate) fn noted(noted: &IncidentNoted, zone: &TimeZone) -> String {
+    let mut facts: Vec<_> = noted.symptoms.iter().map(|symptom| format!("symptom: {symptom}")).collect();
+    let since = noted.since.map(|since| date_time(since, zone));
+    let named = [
+        ("severity", &noted.severity),
+        ("scope", &noted.scope),
+        ("it failed at", &since),
+        ("coordinator", &noted.coordinator),
+    ];
+    facts.extend(named.into_iter().filter_map(|(name, said)| Some(format!("{name}: {}", said.as_ref()?))));
+    format!("{} notes {}", noted.by, facts.join("; "))
 }

@@ -1,6 +1,7 @@
 //! From files to a [`Job`]: everything that can go wrong before anything is touched goes wrong here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use super::{Job, Seams, Unit};
 use crate::capability::{Capability, OpenError, Opening};
 use crate::component::{Component, Components, Ended, LoadError, bundled};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, listed, nearest};
 use crate::id::Digest;
 use crate::journal::{Blob, RunStarted};
 use crate::manifest::Manifest;
@@ -39,25 +40,23 @@ pub enum AssembleError {
     /// The files are wrong.
     #[error(transparent)]
     Files(#[from] Diagnostics),
-    /// A connection can't be opened.
-    #[error("[{connection}]: {problem}")]
-    Open {
-        /// `http.coolify`
-        connection: String,
-        /// Why.
-        problem: OpenError,
-    },
-    /// A plugin can't be loaded, or says nothing sensible of itself.
-    #[error("{used_by} uses {plugin}: {problem}")]
-    Plugin {
-        /// The step or check.
-        used_by: String,
-        /// As the plan names it.
-        plugin: String,
-        /// Why.
-        problem: String,
-    },
+    /// Connections can't be opened: all of those that can't, so that nobody finds out one by one.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Open(Vec<Unopened>),
 }
+
+/// A connection that can't be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("[{connection}]: {problem}")]
+pub struct Unopened {
+    /// `http.coolify`
+    pub connection: String,
+    /// Why.
+    pub problem: OpenError,
+}
+
+/// The longest component that is read: the largest that are known, whole interpreters, have 20 MB.
+const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 
 /// A plan whose plugins are loaded and fit it, and nothing of it opened yet.
 pub struct Checked<'a> {
@@ -77,50 +76,87 @@ struct Plugin {
 /// Checks all that can be known without a network and without a secret.
 pub async fn check<'a>(components: &Components, sources: Sources<'a>) -> Result<Checked<'a>, AssembleError> {
     let plan = sources.plan;
-    let mut plugins = BTreeMap::new();
+    let (mut plugins, mut wrong) = (BTreeMap::new(), Vec::new());
     let steps = plan.steps.iter().map(|step| (&step.id, &step.uses));
     for (id, uses) in steps.chain(plan.verify.iter().map(|check| (&check.id, &check.uses))) {
         let kept = sources.kept.and_then(|kept| kept.get(id)).cloned();
-        plugins.insert(id.clone(), load(components, id, uses, kept).await?);
+        match load(components, uses, kept).await {
+            Ok(plugin) => _ = plugins.insert(id.clone(), plugin),
+            Err(unusable) => wrong.push(unusable.at(plan.place_of_plugin(id))),
+        }
     }
     let manifests = plugins.iter().map(|(id, plugin)| (id.clone(), plugin.manifest.clone())).collect();
-    let warnings = plan::validate(plan, sources.operator, &manifests)?;
-    Ok(Checked { sources, plugins, warnings })
+    match plan::validate(plan, sources.operator, &manifests) {
+        Ok(warnings) if wrong.is_empty() => Ok(Checked { sources, plugins, warnings }),
+        Ok(found) | Err(Diagnostics(found)) => {
+            // What is probably not meant can wait for what is certainly wrong.
+            wrong.extend(found.into_iter().filter(|diagnostic| diagnostic.severity == Severity::Error));
+            Err(Diagnostics::sorted(wrong).into())
+        }
+    }
 }
 
-async fn load(components: &Components, id: &str, uses: &Uses, kept: Option<Blob>) -> Result<Plugin, AssembleError> {
+/// Loads a plugin; what is wrong with it is for the place where the plan names it.
+async fn load(components: &Components, uses: &Uses, kept: Option<Blob>) -> Result<Plugin, Diagnostic> {
     let name = match uses {
         Uses::Bundled(name) => name.clone(),
         Uses::File { path, .. } => path.display().to_string(),
     };
-    let failed = |problem: String| AssembleError::Plugin { used_by: id.to_owned(), plugin: name.clone(), problem };
+    let unusable = |problem: String| Diagnostic::error(format!("plugin {name} can't be used: {problem}"));
     let bytes = match (kept, uses) {
         (Some(kept), _) => kept,
-        (None, Uses::Bundled(bundle)) => {
-            let bytes = bundled(bundle).ok_or_else(|| {
-                let names: Vec<_> = crate::component::bundled_names().collect();
-                failed(format!("there is no bundled plugin of this name; there are {}", names.join(", ")))
-            })?;
-            Blob::new(bytes)
-        }
-        (None, Uses::File { path, digest }) => {
-            let bytes = std::fs::read(path).map_err(|error| failed(format!("can't read it: {error}")))?;
-            let bytes = Blob::new(bytes);
-            let found = bytes.digest();
-            if found != *digest {
-                return Err(failed(format!(
-                    "its digest is {found}, and the plan says {digest}: it is not the file that the plan was written for"
-                )));
-            }
-            bytes
-        }
+        (None, Uses::Bundled(bundle)) => Blob::new(bundled(bundle).ok_or_else(|| {
+            let known = || crate::component::bundled_names();
+            let missing = Diagnostic::error(format!("there is no bundled plugin `{bundle}`"));
+            let missing = nearest(bundle, known())
+                .into_iter()
+                .fold(missing, |missing, near| missing.help(format!("did you mean `{near}`?")));
+            missing.help(format!("bundled are {}; a file is named  PATH.wasm@sha256:…", listed(known(), "none")))
+        })?),
+        (None, Uses::File { path, digest }) => read_component(path, *digest).map_err(|problem| {
+            let Misread { problem, remedy } = problem;
+            unusable(problem).help(remedy)
+        })?,
     };
-    let component = components.load(&bytes).map_err(|error: LoadError| failed(error.to_string()))?;
-    let manifest = components
-        .describe(&component)
-        .await
-        .map_err(|ended: Ended| failed(format!("it can't say what it is: {ended}")))?;
+    let component = components.load(&bytes).map_err(|error: LoadError| {
+        let diagnostic = unusable(error.to_string());
+        error.remedy().into_iter().fold(diagnostic, Diagnostic::help)
+    })?;
+    let manifest = components.describe(&component).await.map_err(|ended: Ended| {
+        let author = "its author has to put that right; until then the plan has to do without it";
+        unusable(format!("it can't say what it is: {ended}")).help(author)
+    })?;
     Ok(Plugin { name, bytes, component, manifest })
+}
+
+/// Why a component's file is not the one that was meant.
+struct Misread {
+    problem: String,
+    remedy: String,
+}
+
+fn read_component(path: &Path, digest: Digest) -> Result<Blob, Misread> {
+    let misread = |problem: String, remedy: &str| Misread { problem, remedy: remedy.to_owned() };
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            misread("there is no such file".to_owned(), "a path in a plan begins at the plan's folder")
+        }
+        _ => misread(error.to_string(), "it has to be a file that this user may read"),
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(COMPONENT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > COMPONENT_BYTES_MAX {
+        let problem = format!("it has more than {} MiB", COMPONENT_BYTES_MAX >> 20);
+        return Err(misread(problem, "is it the right file? A component is stripped with  wasm-tools strip"));
+    }
+    let bytes = Blob::new(bytes);
+    let found = bytes.digest();
+    if found != digest {
+        let problem = format!("it is not the file that the plan was written for: its digest is {found}");
+        return Err(misread(problem, "take the file that the plan means; or, if you trust this one, write its digest"));
+    }
+    Ok(bytes)
 }
 
 impl Checked<'_> {
@@ -129,8 +165,23 @@ impl Checked<'_> {
         self.plugins.get(id).map(|plugin| &plugin.manifest)
     }
 
+    /// The connections that the plan binds to its plugins' roles, by capability and name.
+    pub fn connections(&self) -> BTreeSet<(Capability, String)> {
+        let plan = self.sources.plan;
+        let steps = plan.steps.iter().map(|step| (&step.id, &step.bind));
+        let units = steps.chain(plan.verify.iter().map(|check| (&check.id, &check.bind)));
+        let mut connections = BTreeSet::new();
+        for (id, bind) in units {
+            for role in self.manifest(id).map(|manifest| manifest.roles.as_slice()).unwrap_or_default() {
+                let capability = Capability::ALL.iter().find(|known| known.name() == role.capability);
+                connections.extend(capability.copied().zip(bind.get(&role.name).cloned()));
+            }
+        }
+        connections
+    }
+
     /// Opens all connections and fills in all that does not depend on the run.
-    pub fn open(self, opening: &Opening, seams: &Arc<dyn Seams>) -> Result<Job, AssembleError> {
+    pub async fn open(self, opening: &Opening, seams: &Arc<dyn Seams>) -> Result<Job, AssembleError> {
         let Self { sources, mut plugins, .. } = self;
         let Sources { plan, operator, .. } = sources;
         let params = plan::resolve_params(plan, sources.params)?;
@@ -140,18 +191,22 @@ impl Checked<'_> {
         let target = target.as_str().map_or_else(|| target.to_string(), str::to_owned);
 
         let shape = plan.shape(|id| plugins.get(id).is_some_and(|plugin| plugin.manifest.can_undo));
-        let mut opener = Opener { operator, opening, seams, open: BTreeMap::new(), resources: Vec::new() };
+        let mut opener =
+            Opener { operator, opening, seams, open: BTreeMap::new(), resources: Vec::new(), unopened: Vec::new() };
         let mut units = BTreeMap::new();
         for step in &plan.steps {
             let Some(plugin) = plugins.remove(&step.id) else { continue };
             let retry = Retry { attempts: step.retry.attempts, backoff: step.retry.backoff };
-            let unit = opener.unit(plugin, &step.bind, &step.with, step.timeout.unwrap_or(plan.timeout))?;
+            let unit = opener.unit(plugin, &step.bind, &step.with, step.timeout.unwrap_or(plan.timeout)).await;
             units.insert(step.id.clone(), Unit { retry, gate: step.gate.clone(), ..unit });
         }
         for check in &plan.verify {
             let Some(plugin) = plugins.remove(&check.id) else { continue };
-            let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout))?;
+            let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout)).await;
             units.insert(check.id.clone(), Unit { expect: check.expect.clone(), ..unit });
+        }
+        if !opener.unopened.is_empty() {
+            return Err(AssembleError::Open(opener.unopened));
         }
         let mut resources = opener.resources;
         resources.sort();
@@ -162,6 +217,7 @@ impl Checked<'_> {
             plan_text: Arc::from(sources.plan_text),
             params,
             people: plan.people.clone(),
+            language: plan.language,
             target,
             timeout: plan.timeout,
             shape,
@@ -182,46 +238,50 @@ struct Opener<'a> {
     seams: &'a Arc<dyn Seams>,
     open: BTreeMap<String, Bound>,
     resources: Vec<String>,
+    unopened: Vec<Unopened>,
 }
 
 impl Opener<'_> {
-    fn unit(
+    async fn unit(
         &mut self,
         plugin: Plugin,
         bind: &BTreeMap<String, String>,
         with: &serde_json::Value,
         timeout: Duration,
-    ) -> Result<Unit, AssembleError> {
+    ) -> Unit {
         let mut roles = BTreeMap::new();
         for role in &plugin.manifest.roles {
             let bound = match bind.get(&role.name) {
-                Some(connection) => self.open(&role.capability, connection)?,
+                Some(connection) => self.open(&role.capability, connection).await,
                 None => None,
             };
             roles.insert(role.name.clone(), Grant { capability: role.capability.clone(), access: role.access, bound });
         }
-        Ok(plugin.into_unit(roles, with, timeout, None))
+        plugin.into_unit(roles, with, timeout, None)
     }
 
-    fn open(&mut self, capability: &str, name: &str) -> Result<Option<Bound>, AssembleError> {
+    async fn open(&mut self, capability: &str, name: &str) -> Option<Bound> {
         let full = format!("{capability}.{name}");
         if let Some(bound) = self.open.get(&full) {
-            return Ok(Some(bound.clone()));
+            return Some(bound.clone());
         }
-        let capability = Capability::ALL.iter().find(|known| known.name() == capability);
-        let Some(connection) = capability.and_then(|&capability| self.operator.connections.get(capability, name))
-        else {
-            return Ok(None);
+        let capability = Capability::ALL.iter().find(|known| known.name() == capability)?;
+        let connection = self.operator.connections.get(*capability, name)?;
+        let driver = match connection.open(self.opening).await {
+            Ok(driver) => driver,
+            Err(problem) => {
+                if !self.unopened.iter().any(|unopened| unopened.connection == full) {
+                    self.unopened.push(Unopened { connection: full, problem });
+                }
+                return None;
+            }
         };
-        let driver = connection
-            .open(self.opening)
-            .map_err(|problem| AssembleError::Open { connection: full.clone(), problem })?;
         self.resources.extend(connection.resources(&self.opening.base));
         let driver = self.seams.driver(&full, Arc::new(driver));
         let open = Open { connection: Arc::new(connection), driver };
         let bound = Bound { name: full.clone(), open: Some(open) };
         self.open.insert(full, bound.clone());
-        Ok(Some(bound))
+        Some(bound)
     }
 }
 
@@ -248,7 +308,7 @@ pub async fn offline(
         plan.verify.iter().map(|check| (&check.id, &check.uses, &check.bind, &check.with, check.expect.clone()));
     let mut units = BTreeMap::new();
     for (id, uses, bind, with, expect) in steps.chain(checks) {
-        let plugin = load(components, id, uses, kept.get(id).cloned()).await?;
+        let plugin = load(components, uses, kept.get(id).cloned()).await.map_err(Diagnostics::from)?;
         let role = |role: &crate::manifest::Role| {
             let bound =
                 bind.get(&role.name).map(|name| Bound { name: format!("{}.{name}", role.capability), open: None });
@@ -263,6 +323,7 @@ pub async fn offline(
         plan_text: Arc::from(plan_text),
         params: started.params.clone(),
         people: plan.people.clone(),
+        language: started.language,
         target: started.target.clone(),
         timeout: plan.timeout,
         shape: started.shape.clone(),

@@ -12,7 +12,7 @@ use crate::id::ExecutionId;
 use crate::journal::{CheckOutcome, End, Event, Purpose};
 use crate::machine::{Execution, Fate, State};
 use crate::pipeline::{Caller, Mode, Pipeline};
-use crate::plan::{check_config, render};
+use crate::plan::{Scope, check_config, render};
 
 impl Runner {
     /// Notes that an execution begins. A configuration that can't be made ends it at once.
@@ -44,6 +44,7 @@ impl Runner {
     }
 
     /// Runs an execution as far as it goes: to its end, to a doubt, to a gate, or to a pause.
+    #[tracing::instrument(name = "step", skip_all, fields(ripcord.execution = %id, ripcord.step, ripcord.export))]
     pub(super) async fn go(&self, id: ExecutionId) -> Result<(), RunError> {
         let (execution, export, left) = {
             let record = self.record.lock().await;
@@ -51,6 +52,9 @@ impl Runner {
             let Some(execution) = state.executions.get(&id).cloned() else { return Ok(()) };
             let unit = self.unit(unit_of(state, &execution.purpose))?;
             let export = export(state, &execution, record.run(), &self.job.target, unit);
+            let span = tracing::Span::current();
+            span.record("ripcord.step", unit_of(state, &execution.purpose));
+            span.record("ripcord.export", execution.purpose.export());
             let left = self.time_left(unit, state, &execution);
             (execution, export, left)
         };
@@ -110,22 +114,10 @@ impl Runner {
         Ok(())
     }
 
-    /// The plugin's verdict, and the plan's `expect` on its evidence.
     async fn judge(&self, id: &str, verdict: &Value) -> Result<(CheckOutcome, String), RunError> {
-        let outcome = serde_json::from_value(verdict["outcome"].clone()).unwrap_or(CheckOutcome::Inconclusive);
-        let summary = verdict["summary"].as_str().unwrap_or_default().to_owned();
-        let (CheckOutcome::Pass, Some(expect)) = (outcome, &self.unit(id)?.expect) else {
-            return Ok((outcome, summary));
-        };
+        let unit = self.unit(id)?;
         let record = self.record.lock().await;
-        let mut variables = self.job.scope(record.run(), record.state()).with_evidence(&verdict["evidence"]);
-        variables.insert("measurements".to_owned(), verdict["measurements"].clone());
-        let expect_text = expect.as_str();
-        Ok(match expect.evaluate(&variables) {
-            Ok(true) => (CheckOutcome::Pass, format!("{summary}; {expect_text} holds")),
-            Ok(false) => (CheckOutcome::Fail, format!("{summary}; {expect_text} does not hold")),
-            Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {expect_text} can't be evaluated: {error}")),
-        })
+        Ok(judged(unit, verdict, &self.job.scope(record.run(), record.state())))
     }
 
     /// What is left of the step's time-out, and of the plan's. That one ends steps and checks; what
@@ -148,6 +140,23 @@ impl Runner {
         let unit = self.unit(unit_of(record.state(), purpose))?;
         let (unit, plan) = (humantime::format_duration(unit.timeout), humantime::format_duration(self.job.timeout));
         Ok(format!("its time-out of {unit}, or the plan's of {plan}, is over"))
+    }
+}
+
+/// The plugin's verdict, and the plan's `expect` on its evidence.
+pub(super) fn judged(unit: &Unit, verdict: &Value, scope: &Scope) -> (CheckOutcome, String) {
+    let outcome = serde_json::from_value(verdict["outcome"].clone()).unwrap_or(CheckOutcome::Inconclusive);
+    let summary = verdict["summary"].as_str().unwrap_or_default().to_owned();
+    let (CheckOutcome::Pass, Some(expect)) = (outcome, &unit.expect) else {
+        return (outcome, summary);
+    };
+    let mut variables = scope.with_evidence(&verdict["evidence"]);
+    variables.insert("measurements".to_owned(), verdict["measurements"].clone());
+    let expect_text = expect.as_str();
+    match expect.evaluate(&variables) {
+        Ok(true) => (CheckOutcome::Pass, format!("{summary}; {expect_text} holds")),
+        Ok(false) => (CheckOutcome::Fail, format!("{summary}; {expect_text} does not hold")),
+        Err(error) => (CheckOutcome::Inconclusive, format!("{summary}; {error}")),
     }
 }
 

@@ -7,18 +7,13 @@ use jiff::Timestamp;
 
 use super::{RunError, Runner, Stand};
 use crate::journal::{Answer, Behind, Event, GateId, GateOpened};
-use crate::plan::render;
 
 impl Runner {
     pub(super) async fn open_gate(&self, step: &str) -> Result<(), RunError> {
         let mut record = self.record.lock().await;
         let scope = self.job.scope(record.run(), record.state());
         let gate = self.unit(step)?.gate.as_ref();
-        // A question whose template can't be filled in is asked as it stands in the plan.
-        let ask = gate.map(|gate| match render(&gate.ask.clone().into(), &scope) {
-            Ok(serde_json::Value::String(ask)) => ask,
-            Ok(_) | Err(_) => gate.ask.clone(),
-        });
+        let ask = gate.map(|gate| gate.question(&scope));
         let expires = gate.and_then(|gate| gate.expires);
         let opened = GateOpened {
             gate: GateId(step.to_owned()),

@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::component::Component;
 use crate::id::{Digest, ExecutionId, RunId};
 use crate::journal::{Approval, Blob, Limits, Purpose, RunStarted, Shape};
+use crate::language::Language;
 use crate::machine::State;
 use crate::manifest::Manifest;
 use crate::pipeline::{Grant, Policy, Retry, Setting};
 use crate::plan::{Condition, Gate, RunFacts, Scope, StepFacts};
 use crate::secret::Scrubber;
+use crate::telemetry::Servers;
 
 /// A plan with its parameters, its plugins and its connections.
 pub struct Job {
@@ -31,6 +34,8 @@ pub struct Job {
     pub params: BTreeMap<String, String>,
     /// The people it names.
     pub people: BTreeMap<String, String>,
+    /// The language of its report.
+    pub language: Language,
     /// What it rolls back.
     pub target: String,
     /// How long a host may hold the run, gates not counted.
@@ -83,13 +88,35 @@ impl Unit {
     }
 }
 
+/// What an approval is bound to, besides the calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Bound {
+    /// The plan's text.
+    pub plan: Digest,
+    /// The values of its parameters.
+    pub params: BTreeMap<String, String>,
+    /// The plugin of each step and check.
+    pub plugins: BTreeMap<String, Digest>,
+    /// The operator's rules.
+    pub rules: Digest,
+}
+
 impl Job {
     /// What an approval is bound to, besides the calls.
     pub fn binding(&self) -> Digest {
-        let plugins: BTreeMap<_, _> = self.units.iter().map(|(id, unit)| (id, unit.component.digest)).collect();
-        let plan = Digest::of(self.plan_text.as_bytes());
-        let bound = json!({ "plan": plan, "params": self.params, "plugins": plugins, "rules": self.rules });
+        let Bound { plan, params, plugins, rules } = self.bound();
+        let bound = json!({ "plan": plan, "params": params, "plugins": plugins, "rules": rules });
         Digest::of(bound.to_string().as_bytes())
+    }
+
+    /// The parts of [`Job::binding`].
+    pub(super) fn bound(&self) -> Bound {
+        Bound {
+            plan: Digest::of(self.plan_text.as_bytes()),
+            params: self.params.clone(),
+            plugins: self.units.iter().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),
+            rules: self.rules,
+        }
     }
 
     /// The first event of a run of this plan.
@@ -101,6 +128,8 @@ impl Job {
             plan_path: self.plan_path.display().to_string(),
             plan: Digest::of(self.plan_text.as_bytes()),
             params: self.params.clone(),
+            people: self.people.clone(),
+            language: self.language,
             target: self.target.clone(),
             operator_path: self.operator_path.display().to_string(),
             plugins: self.units.iter().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),
@@ -114,6 +143,12 @@ impl Job {
     pub fn holds(&self) -> Vec<String> {
         let target = format!("target:{}", self.target);
         std::iter::once(target).chain(self.resources.iter().cloned()).collect()
+    }
+
+    /// The server behind each of its connections, where there is one.
+    pub fn servers(&self) -> Servers {
+        let bound = self.units.values().flat_map(|unit| unit.roles.values()).filter_map(|grant| grant.bound.as_ref());
+        bound.filter_map(|bound| Some((bound.name.clone(), bound.open.as_ref()?.connection.server()?))).collect()
     }
 
     /// What does not change during an execution of one of its units.

@@ -1,5 +1,6 @@
 //! The live run: carries out what the state machine says, and records what came of it.
 
+mod agreement;
 mod assemble;
 mod begin;
 mod execute;
@@ -17,19 +18,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
 
 use crate::component::Components;
-use crate::id::CallId;
-use crate::journal::{End, Event, GateId, Question, RunOutcome};
+use crate::id::{CallId, RunId};
+use crate::journal::{End, Event, GateId, Purpose, Question, Request, RunOutcome};
 use crate::machine::{Next, State};
 use crate::pipeline::Divergence;
 use crate::record::{Record, RecordError};
 
-pub use assemble::{AssembleError, Checked, Sources, check, offline, opening};
+pub use agreement::Agreement;
+pub use assemble::{AssembleError, Checked, Sources, Unopened, check, offline, opening};
 pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
-pub use preview::{Branch, BranchEnd, PreviewReport, When, preview};
+pub use preview::{
+    BoundRole, Branch, BranchEnd, Checks, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate,
+    PreviewedPlugin, PreviewedStep, When, preview,
+};
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};
 
@@ -38,6 +44,7 @@ const PEOPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// A run in this process's hands. The caller holds the run's lock as long as it lives.
 pub struct Runner {
+    run: RunId,
     components: Components,
     job: Arc<Job>,
     record: Arc<Mutex<Record>>,
@@ -45,6 +52,8 @@ pub struct Runner {
     seams: Arc<dyn Seams>,
     interrupt: watch::Sender<bool>,
     paused: Arc<AtomicBool>,
+    /// An execution goes on: an open mutation is one that was sent, and not one that is looked at.
+    goes: AtomicBool,
 }
 
 /// Where a run has got to when the runner lets go of it.
@@ -58,6 +67,15 @@ pub enum Stand {
     AtGate(GateId),
     /// It was asked to pause.
     Paused,
+}
+
+/// A mutation that has been sent and not yet been answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnderWay {
+    /// The call.
+    pub request: Request,
+    /// How long its attempt may still take.
+    pub left: Duration,
 }
 
 /// Why a run can't go on. The journal stays as it is; `resume` continues from there.
@@ -99,6 +117,7 @@ impl Runner {
         seams: Arc<dyn Seams>,
     ) -> Self {
         Self {
+            run: record.run().clone(),
             components,
             job,
             record: Arc::new(Mutex::new(record)),
@@ -106,6 +125,7 @@ impl Runner {
             seams,
             interrupt: watch::Sender::new(false),
             paused: Arc::default(),
+            goes: AtomicBool::new(false),
         }
     }
 
@@ -115,11 +135,32 @@ impl Runner {
     }
 
     /// Takes the run as far as it goes without a person who is not here.
+    ///
+    /// It may be dropped at any `await`: what is under way then counts as cut off, like everything at a
+    /// crash, and `resume` finds out what became of it.
+    #[tracing::instrument(name = "run", skip_all, fields(ripcord.run = %self.run))]
     pub async fn drive(&self) -> Result<Stand, RunError> {
-        let watcher = tokio::spawn(watch_people(Arc::clone(&self.record), self.interrupt.clone()));
-        let stand = self.drive_watched().await;
-        watcher.abort();
-        stand
+        // Dropped, the set ends its task: nobody writes for this host when it has let go of the run.
+        let mut watcher = JoinSet::new();
+        watcher.spawn(watch_people(Arc::clone(&self.record), self.interrupt.clone()));
+        self.drive_watched().await
+    }
+
+    /// The mutation that is being carried out right now: what a pause waits for. None while the record
+    /// is being written, which takes a moment only.
+    pub fn under_way(&self) -> Option<UnderWay> {
+        if !self.goes.load(Ordering::SeqCst) {
+            return None;
+        }
+        let record = self.record.try_lock().ok()?;
+        let state = record.state();
+        let (call, mutation) = state.under_way()?;
+        let purpose = &state.executions.get(&call.execution)?.purpose;
+        let grant = self.job.units.get(execute::unit_of(state, purpose))?.roles.get(&mutation.request.role)?;
+        let connection = &grant.bound.as_ref()?.open.as_ref()?.connection;
+        let passed = Duration::try_from(Timestamp::now().duration_since(mutation.intended)).unwrap_or_default();
+        let left = connection.deadline(&mutation.request.call).saturating_sub(passed);
+        Some(UnderWay { request: mutation.request.clone(), left })
     }
 
     async fn drive_watched(&self) -> Result<Stand, RunError> {
@@ -152,11 +193,19 @@ impl Runner {
             Next::AwaitGate(gate) => return self.await_gate(&gate).await,
             Next::Begin(purpose) => self.begin_execution(purpose).await?,
             Next::BeginAfter(at, purpose) => {
-                if self.wait_until(at).await {
+                // No longer than from one try to the next: the clock may have been put back since the last.
+                let check = self.job.shape.verify.iter().find(|check| purpose == Purpose::Check(check.id.clone()));
+                let every = check.map_or(Duration::MAX, |check| Duration::from_millis(check.every_ms));
+                if self.wait(until(at).min(every)).await {
                     self.begin_execution(purpose).await?;
                 }
             }
-            Next::Go(execution) => self.go(execution).await?,
+            Next::Go(execution) => {
+                self.goes.store(true, Ordering::SeqCst);
+                let gone = self.go(execution).await;
+                self.goes.store(false, Ordering::SeqCst);
+                gone?;
+            }
             Next::Settle(call) => self.settle(call).await?,
             Next::Conclude(execution, end) => self.commit(Event::ExecutionEnded { execution, end }).await?,
             Next::Halt(question) => self.commit(Event::Halted { question }).await?,
@@ -195,8 +244,7 @@ impl Runner {
     }
 
     /// Waits, and says whether the time has come; a wish to pause or a person's event ends it early.
-    async fn wait_until(&self, at: Timestamp) -> bool {
-        let left = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+    async fn wait(&self, left: Duration) -> bool {
         let mut interrupt = self.interrupt.subscribe();
         tokio::select! {
             () = tokio::time::sleep(left) => true,
@@ -211,6 +259,11 @@ impl Runner {
     fn unit(&self, id: &str) -> Result<&Unit, RunError> {
         self.job.units.get(id).ok_or_else(|| RunError::NoSuchUnit(id.to_owned()))
     }
+}
+
+/// How long it is until then.
+fn until(at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
 }
 
 /// Takes in what people write while the run goes on, and interrupts it if it has to take another way.

@@ -1,12 +1,12 @@
 //! The one path of doubt: the driver looks at the target; else the repeat policy; else the plugin's
 //! `reconcile`; else a person.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::execute::unit_of;
-use super::{RunError, Runner};
+use super::{RunError, Runner, until};
 use crate::capability::{At, Repeat, Settlement};
 use crate::id::CallId;
 use crate::journal::{End, Event, Purpose, Settler, Verdict};
@@ -39,7 +39,13 @@ impl Runner {
         let deadline = open.connection.deadline(&mutation.request.call);
         let at = At { run, execution: call.execution, ordinal: call.ordinal, began, deadline, idempotency_key: None };
         let looked = open.driver.settle(&at, &mutation.request.call, mutation.marker.as_ref());
-        let mut seen = match tokio::time::timeout(deadline.saturating_add(SETTLE_MARGIN), looked).await {
+        let mut interrupt = self.interrupt.subscribe();
+        let looked = tokio::select! {
+            looked = tokio::time::timeout(deadline.saturating_add(SETTLE_MARGIN), looked) => looked,
+            // Looking changes nothing, and is done again when the run goes on.
+            _ = interrupt.wait_for(|&wanted| wanted) => return Ok(()),
+        };
+        let mut seen = match looked {
             Ok(Settlement::Happened(reply)) => {
                 return self.settled(call, Settler::Driver, Verdict::Happened(reply)).await;
             }
@@ -89,14 +95,16 @@ impl Runner {
         mutation: &Mutation,
         open: &Open,
     ) -> Result<Option<Settlement<crate::capability::Reply>>, RunError> {
-        let settles = mutation.intended.saturating_add(open.connection.settles_within()).unwrap_or(Timestamp::MAX);
+        let within = open.connection.settles_within();
+        let settles = mutation.intended.saturating_add(within).unwrap_or(Timestamp::MAX);
+        let settles = Instant::now() + until(settles).min(within);
         loop {
-            let asked = Timestamp::now();
+            let asked = Instant::now();
             let Some(answer) = self.ask_plugin(call).await? else { return Ok(None) };
             if answer != Settlement::DidNotHappen || asked >= settles {
                 return Ok(Some(answer));
             }
-            if !self.wait_until(settles).await {
+            if !self.wait(settles.saturating_duration_since(asked)).await {
                 return Ok(None);
             }
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use ripcord::capability::command::{Call, Connection, Ending, Reply};
 use ripcord::capability::{At, CapabilityConnection, Driver, OpenError, Opening, Settlement};
 use ripcord::failure::Failure;
@@ -20,12 +21,13 @@ fn open(place: &Place, table: &str) -> Result<CommandDriver, OpenError> {
     std::fs::write(place.path("token"), "hunter2hunter2").unwrap();
     let sources = BTreeMap::from([("token".to_owned(), SecretSource::File("token".into()))]);
     let connection: Connection = toml::from_str(table).unwrap();
-    connection.open(&Opening {
+    let opening = Opening {
         secrets: Arc::new(Secrets::new(sources, place.0.path())),
         spool: place.spool(),
         base: place.0.path().to_owned(),
         program: PathBuf::from(SUPERVISOR),
-    })
+    };
+    connection.open(&opening).now_or_never().expect("nothing to wait for")
 }
 
 fn at(ordinal: u32) -> At {

@@ -3,6 +3,7 @@
 
 mod command;
 mod git;
+mod preview;
 mod process;
 
 use std::io::{BufRead, BufReader};

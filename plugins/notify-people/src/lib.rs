@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ripcord_plugin::notify::{Channel, Delivery, Notice};
+use ripcord_plugin::notify::{Channel, Delivery, Notice, Severity, State};
 use ripcord_plugin::{Action, Context, Effects, Manifest, Result, Role, export_action, log};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ struct Config {
     text: String,
     #[serde(default)]
     fields: BTreeMap<String, String>,
+    state: Option<State>,
+    severity: Option<Severity>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -52,8 +54,8 @@ impl Action for NotifyPeople {
     }
 
     fn apply(context: &Context, config: Config) -> Result<Receipt> {
-        let Config { subject, text, fields } = config;
-        let notice = Notice { subject, text, fields: fields.into_iter().collect() };
+        let Config { subject, text, fields, state, severity } = config;
+        let notice = Notice { subject, text, fields: fields.into_iter().collect(), state, severity };
         let mut receipt = Receipt::default();
         for role in &context.roles {
             let delivery = Channel::role(role).send(&notice);

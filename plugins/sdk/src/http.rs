@@ -182,7 +182,13 @@ impl Response {
     pub fn unexpected(&self, why: &str) -> Failure {
         let body = excerpt(&self.body.0);
         let shown = if body.is_empty() { String::new() } else { format!(": {body}") };
-        Failure::permanent(format!("{} answered {}{why}{shown}", self.request, self.status))
+        let meaning = match self.status {
+            401 => " (it does not accept the connection's credentials)",
+            403 => " (the connection's credentials do not allow it)",
+            429 => " (it takes no more requests for now)",
+            _ => "",
+        };
+        Failure::permanent(format!("{} answered {}{meaning}{why}{shown}", self.request, self.status))
             .with_evidence(json!({ "request": self.request, "status": self.status, "body": body }))
     }
 }

@@ -19,9 +19,21 @@ impl<'a> Channel<'a> {
 
     /// Sends a notice. What could not be sent is a reply, not a failure.
     pub fn send(&self, notice: &Notice) -> Result<Delivery> {
-        let Notice { subject, text, fields } = notice.clone();
+        let Notice { subject, text, fields, state, severity } = notice.clone();
         let fields = fields.into_iter().map(|(name, value)| wit::Field { name, value }).collect();
-        Ok(match wit::send(self.role, &wit::Notice { subject, text, fields })? {
+        let state = state.map(|state| match state {
+            State::Investigating => wit::State::Investigating,
+            State::Identified => wit::State::Identified,
+            State::Monitoring => wit::State::Monitoring,
+            State::Resolved => wit::State::Resolved,
+        });
+        let severity = severity.map(|severity| match severity {
+            Severity::Info => wit::Severity::Info,
+            Severity::Warning => wit::Severity::Warning,
+            Severity::Error => wit::Severity::Error,
+            Severity::Critical => wit::Severity::Critical,
+        });
+        Ok(match wit::send(self.role, &wit::Notice { subject, text, fields, state, severity })? {
             wit::Delivery::Sent => Delivery::Sent,
             wit::Delivery::PerhapsSent(why) => Delivery::PerhapsSent(why),
             wit::Delivery::NotSent(why) => Delivery::NotSent(why),
@@ -30,7 +42,7 @@ impl<'a> Channel<'a> {
 }
 
 /// A notice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Notice {
     /// One line.
     pub subject: String,
@@ -39,6 +51,40 @@ pub struct Notice {
     /// Facts that a channel may show as a table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(String, String)>,
+    /// Where the incident stands; none for a notice that says nothing about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// How bad it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The cause is being looked for.
+    Investigating,
+    /// The cause is known.
+    Identified,
+    /// What was done about it is being watched.
+    Monitoring,
+    /// It is over.
+    Resolved,
+}
+
+/// How bad it is, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Nobody is affected.
+    Info,
+    /// Something may go wrong.
+    Warning,
+    /// Something does not work.
+    Error,
+    /// What matters most does not work.
+    Critical,
 }
 
 /// What became of a notice.

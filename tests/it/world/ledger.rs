@@ -17,11 +17,13 @@ pub(crate) struct Ledger {
 
 /// A request, as the service wrote it down.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) struct Entry {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) host: String,
     pub(crate) authorized: bool,
+    pub(crate) has_traceparent: bool,
     pub(crate) body: String,
 }
 

@@ -1,12 +1,14 @@
 //! What a test works on: one target with everything that belongs to it, and nothing of it shared
 //! with another test but the servers that don't care.
 
+mod browser;
 mod journal;
 mod ledger;
 mod mail;
 mod program;
-mod repository;
+pub(crate) mod repository;
 mod served;
+mod service;
 
 use std::fmt::Debug;
 use std::fs;
@@ -20,10 +22,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub(crate) use browser::{Browser, Measured, Scheme};
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
-pub(crate) use program::{Ran, Ripcord};
-pub(crate) use repository::Repository;
+pub(crate) use program::{Ran, Ripcord, Running};
+pub(crate) use repository::{CONNECTOR, Repository, copy, git};
+pub(crate) use served::Told;
+pub(crate) use service::{Manner, Service};
 
 /// The bytes of GENIA's token: letters that stand nowhere else.
 pub(crate) const TOKEN: &str = "tok-Zq7XvKJw93-do-not-show";
@@ -137,6 +142,11 @@ impl World {
     /// The program, at home in this world.
     pub(crate) fn ripcord(&self, arguments: &[&str]) -> Ripcord {
         Ripcord::new(self.folder.path(), arguments)
+    }
+
+    /// The program as a user has it, at home in this world.
+    pub(crate) fn shipped(&self, arguments: &[&str]) -> Ripcord {
+        Ripcord::shipped(self.folder.path(), arguments)
     }
 
     /// The journal that the program writes here.

@@ -1,9 +1,9 @@
 //! GENIA's administration, as ripcord's tests meet it: an HTTP service in a process of its own that
 //! writes down each request it gets, durably, before it does anything about it.
 //!
-//! `ledger-server LEDGER` prints its port and serves until its standard input ends. The token that it
-//! asks for is in `$LEDGER_TOKEN`: tests look for it in all command lines. A line on standard input
-//! changes how it behaves, and is answered by `done`:
+//! `ledger-server LEDGER [ADDRESS]` prints its port and serves until its standard input ends, on the
+//! loopback address unless told otherwise. The token that it asks for is in `$LEDGER_TOKEN`: tests look
+//! for it in all command lines. A line on standard input changes how it behaves, and is answered by `done`:
 //!
 //! - `down`, `up`: it does not listen, and cuts all connections; it listens again, on its old port.
 //! - `behave BEHAVIOUR PATH`: [`Behaviour`], for requests to this path. Each path has one.
@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,7 +35,9 @@ fn main() -> io::Result<()> {
         return Err(io::Error::other("usage: LEDGER_TOKEN=… ledger-server LEDGER"));
     };
     let service = Arc::new(Service::new(ledger.into(), token)?);
-    let (mut runtime, address) = serve(&service, SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let address = std::env::args().nth(2).unwrap_or_else(|| "127.0.0.1".to_owned());
+    let address: IpAddr = address.parse().map_err(io::Error::other)?;
+    let (mut runtime, address) = serve(&service, SocketAddr::from((address, 0)))?;
     say(&address.port().to_string())?;
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -90,6 +92,8 @@ enum Behaviour {
     /// It is done and answered.
     #[default]
     Answer,
+    /// It is done, and answered once the path has another behaviour.
+    Hold,
     /// It is done, and an answer never comes.
     Hang,
     /// It is done, and the connection is closed without an answer.
@@ -98,17 +102,20 @@ enum Behaviour {
     CutUndone,
     /// It is not done, and answered with 503, once; the next one is answered.
     FailOnce,
+    /// It is not done, and answered with this status.
+    Refuse(StatusCode),
 }
 
 impl Behaviour {
     fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "answer" => Self::Answer,
+            "hold" => Self::Hold,
             "hang" => Self::Hang,
             "cut" => Self::Cut,
             "cut-undone" => Self::CutUndone,
             "fail-once" => Self::FailOnce,
-            _ => return None,
+            status => Self::Refuse(status.parse().ok()?),
         })
     }
 }
@@ -206,9 +213,12 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
         "query": parts.uri.query(),
         "host": header(&parts.headers, "host"),
         "authorized": header(&parts.headers, "authorization") == format!("Bearer {}", service.token),
+        "has-traceparent": parts.headers.contains_key("traceparent"),
         "idempotency-key": header(&parts.headers, "idempotency-key"),
         "body": String::from_utf8_lossy(&body[..body.len().min(4096)]),
     });
+    // Before it is written down: whoever has read the line may want the next request treated otherwise.
+    let behaviour = service.behaviour(path);
     if let Err(error) = service.write_down(&line) {
         return response(
             StatusCode::INSUFFICIENT_STORAGE,
@@ -217,15 +227,24 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
             &parts.headers,
         );
     }
-    let behaviour = service.behaviour(path);
     if behaviour == Behaviour::FailOnce {
         return response(StatusCode::SERVICE_UNAVAILABLE, None, &json!({ "error": "not now" }), &parts.headers);
+    }
+    if let Behaviour::Refuse(status) = behaviour {
+        let reason = status.canonical_reason().unwrap_or_default().to_lowercase();
+        return response(status, None, &json!({ "error": reason }), &parts.headers);
     }
     if behaviour == Behaviour::CutUndone {
         return cut();
     }
     let (status, location, body) = service.respond(method, path, &parts.headers);
     match behaviour {
+        Behaviour::Hold => {
+            while service.behaviour(path) == Behaviour::Hold {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            response(status, location, &body, &parts.headers)
+        }
         Behaviour::Hang => std::future::pending().await,
         Behaviour::Cut => cut(),
         _ => response(status, location, &body, &parts.headers),

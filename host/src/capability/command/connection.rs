@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::driver::CommandDriver;
 use super::template::{Pattern, Template};
-use super::{Call, Reply};
+use super::{Call, Reply, doctor};
 use crate::capability::{CapabilityCall, CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat};
+use crate::doctor::Exam;
 use crate::process::{GRACE, MARGIN};
+use crate::schema::{DurationText, text_schema};
 use crate::secret::SecretRef;
 
 /// The longest value of a placeholder.
@@ -22,8 +26,9 @@ const OUTPUT_BYTES_MAX: usize = 2 << 20;
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A program that the operator has named, and all that may vary in it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Settings", into = "Settings")]
+#[schemars(rename = "CommandConnection")]
 pub struct Connection {
     settings: Settings,
     /// Of `argv[1..]`.
@@ -32,12 +37,13 @@ pub struct Connection {
 }
 
 /// The table as it is written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Settings {
     /// The program and its arguments. There is no shell: `["npm", "run", "build"]`. An argument may
     /// hold placeholders, `{version}`; the program may not. A program with a `/` is found from the
     /// operator's file on, any other in `PATH`.
+    #[schemars(length(min = 1))]
     pub(super) argv: Vec<String>,
     /// For each placeholder, the regular expression that its whole value has to match. A value that
     /// makes an argument begin with `-` is refused unless the expression itself begins with `-`.
@@ -46,7 +52,7 @@ pub(super) struct Settings {
     /// The folder to run it in; the operator's file's, unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cwd: Option<PathBuf>,
-    /// Its environment, besides [`ENV_ALWAYS`](super::driver::ENV_ALWAYS): a text, or `secret:NAME`.
+    /// Its environment, besides `PATH`, `HOME`, `LANG` and the like: a text, or `secret:NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) env: BTreeMap<String, EnvValue>,
     /// What it also gets of ripcord's own environment.
@@ -60,9 +66,11 @@ pub(super) struct Settings {
     repeat: Repeatable,
     /// When it is ended, with its whole process group.
     #[serde(default = "timeout_default", with = "crate::duration")]
+    #[schemars(with = "DurationText")]
     pub(super) timeout: Duration,
     /// How many bytes of stdout and of stderr are kept.
     #[serde(default = "output_limit_default")]
+    #[schemars(range(max = OUTPUT_BYTES_MAX))]
     pub(super) output_limit: usize,
 }
 
@@ -74,7 +82,7 @@ pub(super) enum EnvValue {
     Secret(SecretRef),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Effect {
     Read,
@@ -82,7 +90,7 @@ enum Effect {
     Mutation,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Repeatable {
     #[default]
@@ -98,6 +106,7 @@ fn output_limit_default() -> usize {
     256 << 10
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -124,8 +133,12 @@ impl CapabilityConnection for Connection {
         self.settings.timeout + GRACE + MARGIN
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(CommandDriver::open(self.clone(), opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(CommandDriver::open(self.clone(), opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }
 
@@ -244,6 +257,8 @@ impl From<Connection> for Settings {
         connection.settings
     }
 }
+
+text_schema!(EnvValue, "EnvValue", "^(?!secret:$)", "A text, or `secret:NAME`.");
 
 impl TryFrom<String> for EnvValue {
     type Error = String;

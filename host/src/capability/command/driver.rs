@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::connection::{Connection, EnvValue, Settings};
 use super::{Call, Reply};
-use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
+use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::Failure;
 use crate::process::{self, Finished, Held, ProcessError, Recovered, Spec};
+use crate::shell;
 
 /// What a program gets of ripcord's own environment without being asked for.
 pub(super) const ENV_ALWAYS: &[&str] =
@@ -29,14 +30,14 @@ pub(super) struct CommandDriver {
 }
 
 impl CommandDriver {
-    pub(super) fn open(connection: Connection, opening: &Opening) -> Result<Self, OpenError> {
+    pub(super) async fn open(connection: Connection, opening: &Opening) -> Result<Self, OpenError> {
         let settings = connection.settings();
         let base = std::path::absolute(&opening.base).map_err(|error| OpenError::Unusable(error.to_string()))?;
         let cwd = settings.cwd.as_ref().map_or_else(|| base.clone(), |cwd| base.join(cwd));
         if !cwd.is_dir() {
             return Err(OpenError::Unusable(format!("cwd is {}, and there is no such folder", cwd.display())));
         }
-        let (env, env_secret) = environment(settings, opening)?;
+        let (env, env_secret) = environment(settings, opening).await?;
         let program =
             find(&settings.argv[0], &base, env.get("PATH").map(String::as_str)).map_err(OpenError::Unusable)?;
         let supervisor = opening.program.clone();
@@ -63,6 +64,26 @@ impl CommandDriver {
 impl Driver for CommandDriver {
     type Call = Call;
     type Reply = Reply;
+
+    fn place(&self) -> String {
+        let argv = self.connection.settings().argv.iter().map(String::as_str);
+        format!("{} in {}", shell::line(argv), self.cwd.display())
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        let arguments = self.connection.arguments(call);
+        let argv = std::iter::once(self.program.as_str()).chain(arguments.iter().map(String::as_str));
+        let exactly = Exactly::new(shell::line(argv)).with("in", self.cwd.display().to_string());
+        // Values are left out: one of them may be a secret in the wrong place.
+        let own = self.connection.settings().env.iter().map(|(name, value)| match value {
+            EnvValue::Text(_) => name.clone(),
+            EnvValue::Secret(secret) => format!("{name} (secret {})", secret.name()),
+        });
+        match own.collect::<Vec<_>>().join(", ") {
+            own if own.is_empty() => exactly,
+            own => exactly.with("env", own),
+        }
+    }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         let read = async { self.hold(at, call).await?.run_unrecorded().await };
@@ -112,7 +133,7 @@ impl From<Finished> for Reply {
 type Environment = (BTreeMap<String, String>, BTreeMap<String, SecretString>);
 
 /// The program's whole environment: what stands there for all to see, and the secrets.
-fn environment(settings: &Settings, opening: &Opening) -> Result<Environment, OpenError> {
+async fn environment(settings: &Settings, opening: &Opening) -> Result<Environment, OpenError> {
     let mut env = BTreeMap::new();
     let mut env_secret = BTreeMap::new();
     for name in ENV_ALWAYS {
@@ -129,14 +150,14 @@ fn environment(settings: &Settings, opening: &Opening) -> Result<Environment, Op
     for (name, value) in &settings.env {
         match value {
             EnvValue::Text(text) => drop(env.insert(name.clone(), text.clone())),
-            EnvValue::Secret(reference) => drop(env_secret.insert(name.clone(), opening.secrets.get(reference)?)),
+            EnvValue::Secret(reference) => drop(env_secret.insert(name.clone(), opening.secrets.get(reference).await?)),
         }
     }
     Ok((env, env_secret))
 }
 
 /// The program's absolute path.
-fn find(program: &str, base: &Path, path: Option<&str>) -> Result<String, String> {
+pub(super) fn find(program: &str, base: &Path, path: Option<&str>) -> Result<String, String> {
     let found = if program.contains('/') {
         let path = base.join(program);
         process::is_program(&path).then_some(path.clone()).ok_or_else(|| {

@@ -1,6 +1,7 @@
 //! `command`: programs that the operator has named.
 
 mod connection;
+mod doctor;
 mod driver;
 mod template;
 
@@ -33,6 +34,13 @@ pub struct Reply {
     /// Something of either is missing.
     #[serde(default)]
     pub truncated: bool,
+}
+
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`].
+    pub fn reports_failure(&self) -> bool {
+        self.ending != Ending::Exited(0)
+    }
 }
 
 impl CapabilityCall for Call {

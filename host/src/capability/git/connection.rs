@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::driver::LiveDriver;
 use super::network::Git;
 use super::working_copy::WorkingCopy;
-use super::{Call, Reply, names};
+use super::{Call, Reply, doctor, names};
 use crate::capability::{
     CapabilityCall, CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules,
 };
+use crate::doctor::Exam;
 use crate::process::{GRACE, MARGIN};
+use crate::schema::{DurationText, texts};
 
 /// What takes longer hangs.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -27,8 +31,9 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// author = { name = "Rollback", email = "ops@example.org" }
 /// write  = ["restore src/lib/connectors/**", "commit src/lib/**", "reset", "revert", "push main"]
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "GitConnection")]
 pub struct Connection {
     /// The working copy's root; a relative path starts at the operator's file.
     pub path: PathBuf,
@@ -41,14 +46,16 @@ pub struct Connection {
     /// What may be changed: `restore PATH`, `commit PATH`, `push BRANCH`, `reset`, `revert`. Reads are
     /// always allowed.
     #[serde(default, deserialize_with = "known_operations", skip_serializing_if = "Rules::is_empty")]
+    #[schemars(schema_with = "rules_schema")]
     pub write: Rules,
     /// The longest that a local call, or `git` talking to the remote, may take; at most a day.
     #[serde(default = "two_minutes", with = "duration")]
+    #[schemars(with = "DurationText")]
     pub timeout: Duration,
 }
 
 /// Who commits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "Person")]
 pub struct Author {
     /// As in `user.name`.
@@ -57,10 +64,12 @@ pub struct Author {
     pub email: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Person {
+    /// As in `user.name`.
     name: String,
+    /// As in `user.email`.
     email: String,
 }
 
@@ -75,6 +84,7 @@ impl TryFrom<Person> for Author {
     }
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -135,7 +145,7 @@ impl CapabilityConnection for Connection {
         vec![format!("git:{}", path.display())]
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
         let path = opening.base.join(&self.path);
         let root = path
             .canonicalize()
@@ -152,10 +162,14 @@ impl CapabilityConnection for Connection {
         let git = Git::find(root, opening, self.timeout, passwords);
         Ok(Arc::new(LiveDriver::new(copy, self.author.clone(), self.remote.clone(), git)))
     }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
+    }
 }
 
 /// A remote's URL may hold a password or a token, and git repeats URLs in its messages.
-fn passwords(copy: &WorkingCopy, remote: &str) -> Vec<String> {
+pub(super) fn passwords(copy: &WorkingCopy, remote: &str) -> Vec<String> {
     let Ok(remote) = copy.repository.find_remote(remote) else { return Vec::new() };
     let urls = [remote.url().ok(), remote.pushurl().ok().flatten()].into_iter().flatten();
     let parsed = urls.filter_map(|url| url::Url::parse(url).ok());
@@ -177,6 +191,11 @@ fn origin() -> String {
 
 fn two_minutes() -> Duration {
     Duration::from_secs(120)
+}
+
+/// As [`known_operations`] has it.
+fn rules_schema(_: &mut SchemaGenerator) -> Schema {
+    texts(r"^(restore|commit|push)( .*\S.*)?$|^(reset|revert)$")
 }
 
 fn known_operations<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Rules, D::Error> {

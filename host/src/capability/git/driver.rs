@@ -1,5 +1,6 @@
 //! Git, live: local work by libgit2 on a thread of its own, the network by the user's own `git`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,8 +14,8 @@ use super::movement::{Move, Progress};
 use super::network::Git;
 use super::push::{self, Remote};
 use super::working_copy::{Handles, WorkingCopy};
-use super::{Call, Reply, durable, kept, locks, read, restore};
-use crate::capability::{At, CapabilityCall, Driver, Prepared, Settlement};
+use super::{Call, Reply, detail, durable, kept, locks, read, restore};
+use crate::capability::{At, CapabilityCall, Detail, Driver, Exactly, Prepared, Settlement};
 use crate::failure::Failure;
 
 /// The driver of one connection.
@@ -26,6 +27,7 @@ pub(super) struct LiveDriver {
 }
 
 struct Place {
+    root: PathBuf,
     handles: Handles,
     author: Option<Author>,
 }
@@ -33,7 +35,8 @@ struct Place {
 impl LiveDriver {
     pub(super) fn new(copy: WorkingCopy, author: Option<Author>, remote: String, git: Git) -> Self {
         let remote = Remote { git, name: remote };
-        Self { place: Arc::new(Place { handles: Handles::new(copy), author }), remote, busy: Arc::default() }
+        let place = Place { root: copy.root.clone(), handles: Handles::new(copy), author };
+        Self { place: Arc::new(place), remote, busy: Arc::default() }
     }
 }
 
@@ -41,6 +44,23 @@ impl LiveDriver {
 impl Driver for LiveDriver {
     type Call = Call;
     type Reply = Reply;
+
+    fn place(&self) -> String {
+        let Remote { name, .. } = &self.remote;
+        match detail::remote_url(&self.place.root, name) {
+            Some(url) => format!("{}, remote {name}: {url}", self.place.root.display()),
+            None => format!("{}, which has no remote {name}", self.place.root.display()),
+        }
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        detail::exactly(&self.place.root, self.place.author.as_ref(), &self.remote.name, call)
+    }
+
+    async fn detail(&self, _at: &At, call: &Call) -> Option<Detail> {
+        let (place, call) = (self.place.clone(), call.clone());
+        blocking(move || place.handles.with(|copy| detail::detail(copy, &call))).await.ok().flatten()
+    }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         if let Call::RemoteHead { branch } = call {

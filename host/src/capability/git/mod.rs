@@ -6,6 +6,8 @@
 
 mod carry;
 mod connection;
+mod detail;
+mod doctor;
 mod driver;
 mod durable;
 mod entry;
@@ -86,6 +88,13 @@ pub enum Reply {
     Moved(Moved),
     /// Of `push`.
     Pushed(Pushed),
+}
+
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`]. What git can't do is a failure of the call.
+    pub fn reports_failure(&self) -> bool {
+        false
+    }
 }
 
 /// A commit's header.

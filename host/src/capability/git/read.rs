@@ -57,7 +57,7 @@ fn log(copy: &WorkingCopy, revision: &str, paths: &[String], limit: u32) -> Resu
 
 /// Whether a commit has other content at one of the paths than each of its parents, as `git log`
 /// understands it: a merge that took one side's has changed nothing.
-fn touches(commit: &git2::Commit<'_>, paths: &[String]) -> Result<bool, Failure> {
+pub(super) fn touches(commit: &git2::Commit<'_>, paths: &[String]) -> Result<bool, Failure> {
     if paths.is_empty() {
         return Ok(true);
     }
@@ -147,7 +147,7 @@ fn status(copy: &WorkingCopy, paths: &[String]) -> Result<Vec<ChangedPath>, Fail
 }
 
 /// Paths are taken as they are written: `*` is a file's name.
-fn limited_to(paths: &[String]) -> DiffOptions {
+pub(super) fn limited_to(paths: &[String]) -> DiffOptions {
     let mut options = DiffOptions::new();
     options.disable_pathspec_match(true).include_typechange(true);
     for path in paths {
@@ -172,6 +172,6 @@ fn changed(diff: &Diff<'_>) -> Vec<ChangedPath> {
     changed.filter(|(path, _)| seen.insert(path.clone())).map(|(path, change)| ChangedPath { path, change }).collect()
 }
 
-fn lossy(bytes: &[u8]) -> String {
+pub(super) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

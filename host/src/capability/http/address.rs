@@ -9,11 +9,21 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use crate::schema::text_schema;
 
 /// An address or a range of addresses: `169.254.169.254`, `fe80::/10`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AddressRange(IpNet);
+
+text_schema!(
+    AddressRange,
+    "AddressRange",
+    r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
+    "An IP address or a range of them: `169.254.1.7`, `fe80::/10`."
+);
 
 impl TryFrom<String> for AddressRange {
     type Error = String;
@@ -36,11 +46,16 @@ impl From<AddressRange> for String {
 
 /// An address that the connection may not reach.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is at {address}, {kind}; if that is meant, write  allow-addresses = [\"{address}\"]")]
-pub(super) struct RefusedAddress {
+#[error("{}, {kind}; if that is meant, write  allow-addresses = [\"{address}\"]", at(host, address))]
+pub(in crate::capability) struct RefusedAddress {
     host: String,
     address: IpAddr,
     kind: &'static str,
+}
+
+fn at(host: &str, address: &IpAddr) -> String {
+    let is_it = host.trim_matches(['[', ']']).parse() == Ok(*address);
+    if is_it { format!("the address is {address}") } else { format!("{host} is at {address}") }
 }
 
 /// Turns away an address that the operator has not allowed.
@@ -52,6 +67,17 @@ pub(super) fn check(host: &str, address: IpAddr, allowed: &[AddressRange]) -> Re
         }
         _ => Ok(()),
     }
+}
+
+/// Turns away a URL whose host is such an address. It never reaches the [`Resolver`], so it is checked
+/// when the URL is read.
+pub(in crate::capability) fn check_url(url: &Url, allowed: &[AddressRange]) -> Result<(), RefusedAddress> {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => address.into(),
+        Some(Host::Ipv6(address)) => address.into(),
+        Some(Host::Domain(_)) | None => return Ok(()),
+    };
+    check(url.host_str().unwrap_or_default(), address, allowed)
 }
 
 fn refused_kind(address: IpAddr) -> Option<&'static str> {

@@ -3,6 +3,8 @@
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use crate::schema::text_schema;
+
 /// The URL below which all of a connection's requests stand: `http` or `https`, a host, a path, and
 /// nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,13 +48,24 @@ impl BaseUrl {
     }
 }
 
+text_schema!(
+    BaseUrl,
+    "BaseUrl",
+    r"^https?://[^?#]+$",
+    "An http:// or https:// URL without credentials, query and fragment."
+);
+
 impl TryFrom<String> for BaseUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         // What is wrong may be a password: only what is known not to be one is repeated.
         let url = Url::parse(&text).map_err(|error| {
-            format!("this is no URL ({error}): write one like \"https://coolify.example.org/api/v1\"")
+            let why = match error {
+                url::ParseError::RelativeUrlWithoutBase => "it begins with neither http:// nor https://".to_owned(),
+                error => error.to_string(),
+            };
+            format!("this is no URL ({why}): write one like \"https://coolify.example.org/api/v1\"")
         })?;
         let wrong = if !matches!(url.scheme(), "http" | "https") {
             "begins with neither http:// nor https://"

@@ -1,21 +1,23 @@
 //! What the operator says of a connection: `[http.NAME]` in `ripcord.toml`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::HeaderValue;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use url::Host;
 
 use super::address::{self, AddressRange};
 use super::base::BaseUrl;
 use super::driver::HttpDriver;
 use super::header::{self, FieldName};
-use super::{Call, Reply, path};
+use super::{Call, Reply, doctor, path};
 use crate::capability::{CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules};
+use crate::doctor::Exam;
+use crate::schema::{DurationText, texts};
 use crate::secret::SecretRef;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
@@ -23,8 +25,9 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "D
 /// An HTTP service, and what may be done with it at most.
 // The derived functions become inherent (`remote`), and the implementations below add the checks
 // that take more than one key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "HttpConnection")]
 pub struct Connection {
     /// Where it is; a plugin's paths are appended.
     pub url: BaseUrl,
@@ -33,15 +36,19 @@ pub struct Connection {
     pub auth: Option<Auth>,
     /// The requests that change nothing: `GET /applications/**`. The query is not looked at.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    #[schemars(schema_with = "rules_schema")]
     pub read: Rules,
     /// The requests that change something. Counts if a request is in both lists.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    #[schemars(schema_with = "rules_schema")]
     pub write: Rules,
     /// How long one attempt may take, its redirects and its body included.
     #[serde(default = "default_timeout", with = "crate::duration")]
+    #[schemars(with = "DurationText")]
     pub timeout: Duration,
     /// The longest body of a response, in bytes, decompressed.
     #[serde(default = "default_body_limit")]
+    #[schemars(range(min = 1))]
     pub body_limit: u64,
     /// The most that a plugin may claim about repeating a mutation. Without it, what it claims; a
     /// key counts only where `idempotency-header` is set.
@@ -52,6 +59,7 @@ pub struct Connection {
     pub idempotency_header: Option<FieldName>,
     /// How long the service may still work on a request whose connection is gone.
     #[serde(default = "default_settles_within", with = "crate::duration")]
+    #[schemars(with = "DurationText")]
     pub settles_within: Duration,
     /// Addresses that are reached although they are refused otherwise: link-local ones, multicast,
     /// the metadata services of clouds.
@@ -66,7 +74,7 @@ pub struct Connection {
 }
 
 /// How ripcord logs in to a service.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Auth {
     /// `Authorization: Bearer …`
@@ -88,7 +96,7 @@ pub enum Auth {
 }
 
 /// The most that a plugin may claim about repeating a mutation, in rising order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepeatLimit {
     /// Nothing is ever sent again.
@@ -97,6 +105,11 @@ pub enum RepeatLimit {
     Idempotent,
     /// What the service recognises by a key as well.
     Keyed,
+}
+
+/// As [`check_rule`] has it.
+fn rules_schema(_: &mut SchemaGenerator) -> Schema {
+    texts(&format!(r"^({})( +(/|\*\*).*)?$", METHODS.join("|")))
 }
 
 fn default_timeout() -> Duration {
@@ -139,9 +152,7 @@ impl Connection {
                         add  idempotency-header = \"Idempotency-Key\"  if the service documents one"
                 .to_owned());
         }
-        if let Some((host, address)) = self.literal_address() {
-            address::check(host, address, &self.allow_addresses).map_err(|refusal| refusal.to_string())?;
-        }
+        address::check_url(self.url.url(), &self.allow_addresses).map_err(|refusal| format!("url: {refusal}"))?;
         self.check_headers()?;
         let mut rules = self.read.0.iter().chain(&self.write.0);
         rules.try_for_each(|rule| check_rule(rule.operation(), &String::from(rule.clone())))
@@ -173,18 +184,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// The URL's host if it is an address. It never reaches the resolver, so it is checked when the
-    /// file is read.
-    fn literal_address(&self) -> Option<(&str, IpAddr)> {
-        let url = self.url.url();
-        let address = match url.host()? {
-            Host::Domain(_) => return None,
-            Host::Ipv4(address) => address.into(),
-            Host::Ipv6(address) => address.into(),
-        };
-        Some((url.host_str()?, address))
     }
 
     /// What the rules say of a request line, whether a plugin or a redirect wrote it.
@@ -251,6 +250,17 @@ impl Auth {
     }
 }
 
+/// Which secret goes where; never the secret.
+impl std::fmt::Display for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bearer(token) => write!(f, "bearer, secret {}", token.name()),
+            Self::Basic { user, password } => write!(f, "user {user}, secret {}", password.name()),
+            Self::Header { name, value } => write!(f, "header {}, secret {}", name.name(), value.name()),
+        }
+    }
+}
+
 /// What an allowed request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -287,6 +297,7 @@ impl Refusal {
     }
 }
 
+#[async_trait]
 impl CapabilityConnection for Connection {
     type Call = Call;
     type Reply = Reply;
@@ -296,7 +307,7 @@ impl CapabilityConnection for Connection {
             Ok(Kind::Read) => Judgement::Read,
             Ok(Kind::Mutation) => Judgement::Mutation,
             Err(refusal) => Judgement::Denied(Denial {
-                reason: format!("{name}: {}", refusal.reason()),
+                reason: refusal.reason(),
                 remedy: refusal.remedy().map(|line| format!("[{name}]  {line}")).unwrap_or_default(),
             }),
         }
@@ -319,12 +330,21 @@ impl CapabilityConnection for Connection {
         self.timeout
     }
 
+    fn server(&self) -> Option<(String, u16)> {
+        let url = self.url.url();
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+    }
+
     fn settles_within(&self) -> Duration {
         self.settles_within
     }
 
-    fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
-        Ok(Arc::new(HttpDriver::open(self, opening)?))
+    async fn open(&self, opening: &Opening) -> Result<Arc<dyn Driver<Call = Call, Reply = Reply>>, OpenError> {
+        Ok(Arc::new(HttpDriver::open(self, opening).await?))
+    }
+
+    async fn examine(&self, exam: &Exam<'_>) {
+        doctor::examine(self, exam).await;
     }
 }
 

@@ -1,8 +1,5 @@
 //! The driver: sends a request, and says honestly what became of it.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,17 +9,13 @@ use reqwest::{Client, Method, Response, Url};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::address::Resolver;
+use super::client::Reach;
 use super::connection::{Auth, Connection};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::response::{self, BodyError};
-use super::{Call, Reply, tls, trouble};
-use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
+use super::{Call, Reply, trouble};
+use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::{Failure, Problem};
-
-/// A host that does not answer at all is found out before the attempt's deadline: without a
-/// connection nothing was sent, while a deadline would leave a doubt.
-const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
 /// The open connection to a service.
 pub(super) struct HttpDriver {
@@ -41,47 +34,36 @@ pub(super) struct Outgoing {
 }
 
 impl HttpDriver {
-    pub(super) fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
-        let credentials = connection.auth.as_ref().map(|auth| credentials(auth, opening)).transpose()?;
-        let ca_file = connection.ca_file.as_ref().map(|path| opening.base.join(path));
-        let tls = tls::client_config(ca_file.as_deref(), connection.url.is_encrypted())?;
-        let resolver = Arc::new(Resolver { allowed: connection.allow_addresses.clone().into() });
-        let client = |connections_idle_max| {
-            Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Arc::clone(&resolver))
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .retry(reqwest::retry::never())
-                .pool_max_idle_per_host(connections_idle_max)
-                .connect_timeout((connection.timeout / 2).min(CONNECT_TIMEOUT_MAX))
-                .user_agent(concat!("ripcord/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(|error| OpenError::Unusable(format!("no HTTP client: {}", trouble::chain(&error))))
+    pub(super) async fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
+        let credentials = match &connection.auth {
+            Some(auth) => Some(credentials(auth, opening).await?),
+            None => None,
         };
-        Ok(Self {
-            connection: connection.clone(),
-            credentials,
-            reads: client(4)?,
-            // Two layers would send a request again by themselves. reqwest's own retries (of HTTP/2
-            // refusals) are off above. hyper-util's `retry_canceled_requests`, which reqwest leaves
-            // on, repeats only on a connection from the pool (`connection_reused` in its
-            // `try_send_request`): without idle connections there is no pool. It also saves the
-            // doubt that a kept connection leaves when the server closes it just then.
-            mutations: client(0)?,
-        })
+        let ca_file = connection.ca_file.as_ref().map(|path| opening.base.join(path));
+        let encrypted = connection.url.is_encrypted();
+        let reach = Reach::new(ca_file.as_deref(), encrypted, &connection.allow_addresses, connection.timeout)?;
+        Ok(Self { connection: connection.clone(), credentials, reads: reach.client(4)?, mutations: reach.client(0)? })
     }
 
-    fn outgoing(&self, at: &At, call: &Call) -> Result<Outgoing, Failure> {
+    /// The response to one read, redirects included as they are; the body is left alone. `known` says
+    /// whether the credentials go along.
+    pub(super) async fn look(&self, method: &str, path: &str, known: bool) -> Result<Response, Failure> {
+        let call = Call { method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: None };
+        let mut outgoing = self.outgoing(None, &call)?;
+        if let Some((name, _)) = self.credentials.as_ref().filter(|_| !known) {
+            outgoing.headers.remove(name);
+        }
+        outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))
+    }
+
+    fn outgoing(&self, key: Option<&str>, call: &Call) -> Result<Outgoing, Failure> {
         let unfit = |problem: String| Failure::permanent(format!("{} {}: {problem}", call.method, call.path));
         let method = Method::from_bytes(call.method.as_bytes()).map_err(|error| unfit(error.to_string()))?;
         let url = self.connection.url.join(&call.path).map_err(unfit)?;
         let mut headers = HeaderMap::new();
         let fixed = self.connection.headers.iter().map(|(name, value)| (name.name().as_str(), value.as_str()));
         let asked = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let key = self.connection.idempotency_header.as_ref().zip(at.idempotency_key.as_ref());
-        let key = key.map(|(name, key)| (name.name().as_str(), key.as_str()));
+        let key = self.connection.idempotency_header.as_ref().zip(key).map(|(name, key)| (name.name().as_str(), key));
         for (name, value) in fixed.chain(asked).chain(key) {
             let field = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value).ok());
             let (name, value) =
@@ -102,8 +84,28 @@ impl Driver for HttpDriver {
     type Call = Call;
     type Reply = Reply;
 
+    fn place(&self) -> String {
+        self.connection.url.url().to_string()
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        // What is not allowed to leave as it is never gets this far; the path alone says enough of it.
+        let url = self.connection.url.join(&call.path).map_or_else(|_| call.path.clone(), String::from);
+        let mut exactly = Exactly::new(format!("{} {url}", call.method));
+        if let Some(auth) = &self.connection.auth {
+            exactly = exactly.with("login", auth.to_string());
+        }
+        for (name, value) in &call.headers {
+            exactly = exactly.with("header", format!("{name}: {value}"));
+        }
+        match call.body.as_ref().filter(|body| !body.0.is_empty()) {
+            Some(body) => exactly.with("body", body.in_words()),
+            None => exactly,
+        }
+    }
+
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
-        let mut outgoing = self.outgoing(at, call)?;
+        let mut outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;
         for _ in 0..=REDIRECTS_MAX {
             let response =
                 outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))?;
@@ -121,7 +123,7 @@ impl Driver for HttpDriver {
     }
 
     async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
-        let outgoing = self.outgoing(at, call)?;
+        let outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;
         let body_limit = self.connection.body_limit;
         Ok(Box::new(Mutation { outgoing, client: self.mutations.clone(), body_limit }))
     }
@@ -172,17 +174,17 @@ impl response::Incomplete {
     }
 }
 
-fn credentials(auth: &Auth, opening: &Opening) -> Result<(HeaderName, HeaderValue), OpenError> {
+async fn credentials(auth: &Auth, opening: &Opening) -> Result<(HeaderName, HeaderValue), OpenError> {
     let scrubber = opening.secrets.scrubber();
     let (name, text) = match auth {
-        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", opening.secrets.get(token)?.expose_secret())),
+        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", opening.secrets.get(token).await?.expose_secret())),
         Auth::Basic { user, password } => {
-            let pair = format!("{user}:{}", opening.secrets.get(password)?.expose_secret());
+            let pair = format!("{user}:{}", opening.secrets.get(password).await?.expose_secret());
             scrubber.add(&pair);
             (AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
         }
         Auth::Header { name, value } => {
-            let secret = opening.secrets.get(value)?;
+            let secret = opening.secrets.get(value).await?;
             // "Token abc": a service that repeats the token leaves out the word before it.
             if let Some((_, token)) = secret.expose_secret().rsplit_once(' ')
                 && token.len() >= crate::secret::SECRET_BYTES_MIN

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+use crate::schema::text_schema;
+
 /// A header's name in the operator's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -16,6 +18,8 @@ impl FieldName {
         &self.0
     }
 }
+
+text_schema!(FieldName, "FieldName", r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "The name of an HTTP header.");
 
 impl TryFrom<String> for FieldName {
     type Error = String;

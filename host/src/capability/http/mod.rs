@@ -2,13 +2,15 @@
 
 mod address;
 mod base;
+mod client;
 mod connection;
+mod doctor;
 mod driver;
 mod header;
 mod path;
 mod redirect;
 mod response;
-mod tls;
+pub(crate) mod tls;
 mod trouble;
 
 #[cfg(test)]
@@ -20,9 +22,14 @@ use super::{CapabilityCall, Payload};
 use crate::secret::{Scrub, Scrubber};
 
 pub use address::AddressRange;
+pub(super) use address::check_url;
 pub use base::BaseUrl;
+pub(super) use client::Reach;
 pub use connection::{Auth, Connection, RepeatLimit};
+pub(super) use doctor::examine_way;
 pub use header::FieldName;
+pub(super) use response::read as read_response;
+pub(super) use trouble::Trouble;
 
 /// A request. The path begins with `/` and stands below the connection's base URL.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +59,13 @@ pub struct Reply {
     /// Decompressed.
     #[serde(default)]
     pub body: Payload,
+}
+
+impl Reply {
+    /// See [`crate::capability::Reply::reports_failure`].
+    pub fn reports_failure(&self) -> bool {
+        self.status >= 400
+    }
 }
 
 impl CapabilityCall for Call {

@@ -7,15 +7,15 @@ use super::{Reply, trouble};
 use crate::capability::Payload;
 
 /// A response that began and did not end.
-pub(super) struct Incomplete {
-    pub(super) status: u16,
-    pub(super) received: usize,
-    pub(super) error: BodyError,
+pub(in crate::capability) struct Incomplete {
+    pub(in crate::capability) status: u16,
+    pub(in crate::capability) received: usize,
+    pub(in crate::capability) error: BodyError,
 }
 
 /// What is wrong with a body.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
+pub(in crate::capability) enum BodyError {
     #[error("its body is longer than {limit} bytes; if that is meant, write a higher  body-limit")]
     TooLong { limit: u64 },
     #[error("its body broke off: {0}")]
@@ -23,7 +23,7 @@ pub(super) enum BodyError {
 }
 
 /// Reads the body, decompressed, up to its limit.
-pub(super) async fn read(mut response: Response, limit: u64) -> Result<Reply, Incomplete> {
+pub(in crate::capability) async fn read(mut response: Response, limit: u64) -> Result<Reply, Incomplete> {
     let status = response.status().as_u16();
     let mut reply = Reply { status, headers: headers(&response), body: Payload::default() };
     let body = &mut reply.body.0;

@@ -114,7 +114,7 @@ fn what_could_not_be_kept_is_refused_when_the_file_is_read() {
         (json!({ "url": url, "read": ["FETCH /x"] }), "FETCH"),
         (json!({ "url": url, "read": ["GET x"] }), "GET x"),
         (json!({ "url": url, "timeout": "0s" }), "timeout"),
-        (json!({ "url": url, "timeout": 30 }), "string"),
+        (json!({ "url": url, "timeout": 30 }), "duration in quotes"),
         (json!({ "url": url, "repeat": "keyed" }), "idempotency-header"),
         (json!({ "url": url, "auth": { "bearer": "hunter2hunter2" } }), "secret:NAME"),
         (json!({ "url": url, "auth": { "basic": { "user": "a:b", "password": "secret:x" } } }), "user"),
@@ -174,7 +174,7 @@ async fn a_request_has_the_connections_credentials_and_headers_and_the_key_of_a_
         }));
         let at = At { idempotency_key: Some("k-1".to_owned()), ..at() };
         let body = Some("{}".into());
-        let driver = connection.open(&opening()).unwrap();
+        let driver = connection.open(&opening()).await.unwrap();
         let reply =
             driver.prepare(&at, &Call { body, ..call("POST", "/x?y=1") }).await.unwrap().perform().await.unwrap();
         let request = text(&reply);
@@ -194,7 +194,7 @@ async fn a_request_has_the_connections_credentials_and_headers_and_the_key_of_a_
         assert!(!reply.headers.iter().any(|(name, _)| name == "set-cookie"), "{:?}", reply.headers);
     }
     let unusable = connection(json!({ "url": "https://host/", "auth": { "bearer": "secret:two-lines" } }));
-    let Err(OpenError::Unusable(problem)) = unusable.open(&opening()) else { panic!("two lines are no header") };
+    let Err(OpenError::Unusable(problem)) = unusable.open(&opening()).await else { panic!("two lines are no header") };
     assert!(!problem.contains("first-line"), "{problem}");
 }
 
@@ -215,17 +215,17 @@ async fn an_authority_of_the_operators_is_trusted_where_the_file_says_so_and_now
         }
     });
     let url = format!("https://localhost:{}/", address.port());
-    let trusting = connection(json!({ "url": url, "ca-file": authority.file() })).open(&opening()).unwrap();
+    let trusting = connection(json!({ "url": url, "ca-file": authority.file() })).open(&opening()).await.unwrap();
     assert_eq!(text(&trusting.read(&at(), &call("GET", "/")).await.unwrap()), "ok");
 
     let other = Authority::new();
-    let strict = connection(json!({ "url": url, "ca-file": other.file() })).open(&opening()).unwrap();
+    let strict = connection(json!({ "url": url, "ca-file": other.file() })).open(&opening()).await.unwrap();
     for mutation in [false, true] {
         let failure = send(&*strict, "GET", "/", mutation).await.unwrap_err();
         assert!(matches!(&failure, Failure::Permanent(problem) if problem.message.contains("ca-file")), "{failure:?}");
     }
     let missing = connection(json!({ "url": url, "ca-file": "absent.pem" }));
-    assert!(matches!(missing.open(&opening()), Err(OpenError::Unusable(_))));
+    assert!(matches!(missing.open(&opening()).await, Err(OpenError::Unusable(_))));
 }
 
 // Redirects
@@ -265,6 +265,7 @@ async fn a_read_follows_a_redirect_only_to_what_the_plugin_could_have_read_itsel
         "write": ["GET /deploy"],
     }))
     .open(&opening())
+    .await
     .unwrap();
 
     for (path, first_line) in [
@@ -351,6 +352,7 @@ async fn a_lost_request_is_a_doubt_only_if_it_was_sent_and_could_have_changed_so
     ] {
         let driver = connection(json!({ "url": format!("http://{address}"), "auth": { "bearer": "secret:token" } }))
             .open(&opening())
+            .await
             .unwrap();
         for (is_mutation, expected) in [(false, read), (true, mutation)] {
             let failure = send(&*driver, "POST", "/x", is_mutation).await.expect_err(case);
@@ -360,7 +362,7 @@ async fn a_lost_request_is_a_doubt_only_if_it_was_sent_and_could_have_changed_so
             assert!(!as_json.to_string().contains(TOKEN), "{as_json}");
         }
     }
-    let driver = connection(json!({ "url": format!("http://{cut_body}") })).open(&opening()).unwrap();
+    let driver = connection(json!({ "url": format!("http://{cut_body}") })).open(&opening()).await.unwrap();
     let failure = send(&*driver, "POST", "/x", true).await.unwrap_err();
     assert_eq!(failure.problem().evidence, json!({ "status": 201, "received-bytes": 6 }));
 }
@@ -374,11 +376,12 @@ async fn a_body_is_handed_over_decompressed_and_whole_up_to_its_limit() {
         [head.as_bytes(), if request.starts_with("HEAD") { &[] } else { &zipped }].concat()
     })
     .await;
-    let open =
-        |limit: u64| connection(json!({ "url": format!("http://{address}"), "body-limit": limit })).open(&opening());
-    assert_eq!(send(&*open(1000).unwrap(), "GET", "/x", false).await.unwrap().body.0.len(), 1000);
-    assert!(send(&*open(999).unwrap(), "GET", "/x", false).await.is_err());
-    assert_eq!(send(&*open(10).unwrap(), "HEAD", "/x", false).await.unwrap().body.0.len(), 0);
+    let open = async |limit: u64| {
+        connection(json!({ "url": format!("http://{address}"), "body-limit": limit })).open(&opening()).await
+    };
+    assert_eq!(send(&*open(1000).await.unwrap(), "GET", "/x", false).await.unwrap().body.0.len(), 1000);
+    assert!(send(&*open(999).await.unwrap(), "GET", "/x", false).await.is_err());
+    assert_eq!(send(&*open(10).await.unwrap(), "HEAD", "/x", false).await.unwrap().body.0.len(), 0);
 }
 
 #[tokio::test]
@@ -404,7 +407,7 @@ async fn a_mutation_goes_out_exactly_once_however_the_server_treats_its_connecti
             });
         }
     });
-    let driver = connection(json!({ "url": format!("http://{address}") })).open(&opening()).unwrap();
+    let driver = connection(json!({ "url": format!("http://{address}") })).open(&opening()).await.unwrap();
     for sent in 1..=5 {
         assert_eq!(send(&*driver, "POST", "/x", true).await.unwrap().status, 200);
         assert_eq!(requests.load(Ordering::SeqCst), sent);

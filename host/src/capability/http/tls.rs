@@ -14,7 +14,7 @@ use crate::capability::OpenError;
 /// One configuration serves all clients of a connection, so that they share its sessions: a new
 /// connection for each mutation costs no full handshake. Early data, which a third party can repeat,
 /// is off.
-pub(super) fn client_config(ca_file: Option<&Path>, encrypted: bool) -> Result<ClientConfig, OpenError> {
+pub(crate) fn client_config(ca_file: Option<&Path>, encrypted: bool) -> Result<ClientConfig, OpenError> {
     let mut roots = RootCertStore::empty();
     // Reading the machine's roots takes milliseconds, and a connection without TLS needs none.
     if encrypted {

@@ -1,36 +1,77 @@
 //! What an error of the HTTP client says about the target.
 
-use std::error::Error;
-use std::io;
+use rustls::CertificateError;
 
 use super::address::RefusedAddress;
 use super::driver::Outgoing;
+use crate::capability::cause::{causes, find};
 use crate::failure::Failure;
+
+/// What became of a request that got no answer, and why, without the URL: that may be a secret.
+#[derive(Debug)]
+pub(in crate::capability) enum Trouble {
+    /// The server's address may not be reached; nothing was sent.
+    Refused(String),
+    /// It can't be written as a request; nothing was sent.
+    Unfit(String),
+    /// The server's certificate is not trusted, for this reason, and this may be done about it; nothing was
+    /// sent.
+    Untrusted(String, &'static str),
+    /// There was no connection; nothing was sent.
+    NoConnection(String),
+    /// It was sent, in part at least.
+    Lost(String),
+}
+
+impl Trouble {
+    pub(in crate::capability) fn of(error: &reqwest::Error) -> Self {
+        let what = chain(error);
+        if let Some(refused) = find::<RefusedAddress>(error) {
+            return Self::Refused(refused.to_string());
+        }
+        if error.is_builder() {
+            return Self::Unfit(what);
+        }
+        // Name, TCP and TLS: no byte of the request has left before all three are done.
+        if error.is_connect() {
+            return match find::<rustls::Error>(error) {
+                Some(rustls::Error::InvalidCertificate(why)) => Self::Untrusted(what, remedy(why)),
+                _ => Self::NoConnection(what),
+            };
+        }
+        Self::Lost(what)
+    }
+}
 
 /// The failure for a request that got no answer.
 pub(super) fn before_answer(outgoing: &Outgoing, error: &reqwest::Error, is_mutation: bool) -> Failure {
     let line = outgoing.line();
-    let what = chain(error);
-    if let Some(refused) = find::<RefusedAddress>(error) {
-        return Failure::denied(format!("{line}: {refused}"));
+    match Trouble::of(error) {
+        Trouble::Refused(why) => Failure::denied(format!("{line}: {why}")),
+        Trouble::Unfit(why) => Failure::permanent(format!("{line} can't be sent: {why}")),
+        Trouble::Untrusted(why, remedy) => Failure::permanent(format!(
+            "{line}: nothing was sent, because the server's certificate is not trusted: {why}; {remedy}"
+        )),
+        Trouble::NoConnection(why) => Failure::transient(format!("{line}: no connection, nothing was sent: {why}")),
+        Trouble::Lost(why) if is_mutation => {
+            Failure::unknown(format!("{line}: the connection was lost before the answer came: {why}"))
+        }
+        Trouble::Lost(why) => Failure::transient(format!("{line}: no answer: {why}")),
     }
-    if error.is_builder() {
-        return Failure::permanent(format!("{line} can't be sent: {what}"));
+}
+
+/// What to do about a certificate that is not trusted.
+fn remedy(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "write the `url` with a name that the certificate is for, or have the server get the right one"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has to be renewed on the server, unless this machine's clock is wrong"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is this machine's clock right?",
+        _ => "if it comes from an authority of your own, write  ca-file = \"…\"",
     }
-    // Name, TCP and TLS: no byte of the request has left before all three are done.
-    if error.is_connect() {
-        return match find::<rustls::Error>(error) {
-            Some(rustls::Error::InvalidCertificate(_)) => Failure::permanent(format!(
-                "{line}: nothing was sent, because the server's certificate is not trusted: {what}; \
-                 if it comes from an authority of your own, write  ca-file = \"…\""
-            )),
-            _ => Failure::transient(format!("{line}: no connection, nothing was sent: {what}")),
-        };
-    }
-    if is_mutation {
-        return Failure::unknown(format!("{line}: the connection was lost before the answer came: {what}"));
-    }
-    Failure::transient(format!("{line}: no answer: {what}"))
 }
 
 /// An error with all its causes in one line. The URL is left out: the message names it already.
@@ -44,18 +85,10 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
             texts.push(text);
         }
     }
-    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
-}
-
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    causes(error).find_map(|cause| cause.downcast_ref())
-}
-
-/// An error and its causes. `io::Error::source` skips the error that it wraps, so that one is looked
-/// up by hand.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source())
-    })
+    if texts.is_empty() {
+        // Only reqwest's own words name the URL, in " for url (…)".
+        let text = error.to_string();
+        return text.split(" for url (").next().unwrap_or_default().to_owned();
+    }
+    texts.join(": ")
 }

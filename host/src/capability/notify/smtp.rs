@@ -6,28 +6,29 @@
 //! began (RFC 5321, 4.1.1.4 and 4.2.5): until then a notice certainly has not gone out.
 
 use std::error::Error;
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::Message;
+use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{self, Data, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use secrecy::ExposeSecret;
-use serde_json::Value;
 
-use super::connection::{Connection, Smtp, Tls};
-use super::{Address, Call, Reply, mail};
-use crate::capability::{At, Driver, OpenError, Opening, Prepared, Settlement};
-use crate::failure::Failure;
+use super::channel::Deliver;
+use super::connection::{Mail, Smtp, Tls};
+use super::notice::Notice;
+use super::{Address, Reply, mail};
+use crate::capability::{Exactly, OpenError, Opening};
 
 /// How long a server may take to say goodbye, once it has the notice.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The way to a mail server.
-#[derive(Clone)]
 pub(super) struct SmtpDriver {
     smtp: Smtp,
     tls: Option<TlsParameters>,
@@ -38,11 +39,11 @@ pub(super) struct SmtpDriver {
 }
 
 impl SmtpDriver {
-    pub(super) fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
-        let Connection { smtp, from, to, timeout } = connection.clone();
+    pub(super) async fn open(mail: &Mail, timeout: Duration, opening: &Opening) -> Result<Self, OpenError> {
+        let Mail { smtp, from, to } = mail.clone();
         let credentials = match (&smtp.user, &smtp.password) {
             (Some(user), Some(password)) => {
-                let password = opening.secrets.get(password)?.expose_secret().to_owned();
+                let password = opening.secrets.get(password).await?.expose_secret().to_owned();
                 // What AUTH PLAIN sends (RFC 4616), which a server may repeat in its refusal.
                 opening.secrets.scrubber().add(&format!("\0{user}\0{password}"));
                 Some(Credentials::new(user.clone(), password))
@@ -71,37 +72,24 @@ fn tls_parameters(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, O
 }
 
 #[async_trait]
-impl Driver for SmtpDriver {
-    type Call = Call;
-    type Reply = Reply;
-
-    async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
-        Err(Failure::permanent(format!("internal: the notice \"{}\" was taken for a read", call.subject)))
+impl Deliver for SmtpDriver {
+    fn place(&self) -> String {
+        format!("mail to {} through {}", self.receivers(), self.server())
     }
 
-    async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
-        Ok(Box::new(Notice { driver: self.clone(), mail: mail::compose(at, &self.from, &self.to, call) }))
+    fn exactly(&self, notice: &Notice) -> Exactly {
+        Exactly::new(format!("mail through {}", self.server()))
+            .with("from", String::from(self.from.clone()))
+            .with("to", self.receivers())
+            .with("subject", mail::subject(notice))
+            .with("text", mail::body(notice))
     }
 
-    async fn settle(&self, _at: &At, _call: &Call, _marker: Option<&Value>) -> Settlement<Reply> {
-        Settlement::Happened(Reply::PerhapsSent("the host stopped while sending".to_owned()))
-    }
-}
-
-/// A notice that nobody has heard of yet.
-struct Notice {
-    driver: SmtpDriver,
-    mail: Result<Message, String>,
-}
-
-#[async_trait]
-impl Prepared<Reply> for Notice {
-    async fn perform(self: Box<Self>) -> Result<Reply, Failure> {
-        let Self { driver, mail } = *self;
-        Ok(match mail {
-            Ok(mail) => driver.deliver(&mail).await,
+    async fn deliver(&self, notice: &Notice) -> Reply {
+        match mail::compose(notice, &self.from, &self.to) {
+            Ok(mail) => self.send(&mail).await,
             Err(why) => Reply::NotSent(why),
-        })
+        }
     }
 }
 
@@ -114,8 +102,16 @@ struct Delivery {
 }
 
 impl SmtpDriver {
-    async fn deliver(&self, mail: &Message) -> Reply {
-        let server = format!("{}:{}", self.smtp.host, self.smtp.port());
+    fn server(&self) -> String {
+        format!("{}:{}", self.smtp.host, self.smtp.port())
+    }
+
+    fn receivers(&self) -> String {
+        self.to.iter().cloned().map(String::from).collect::<Vec<_>>().join(", ")
+    }
+
+    async fn send(&self, mail: &Message) -> Reply {
+        let server = self.server();
         let mut delivery = Delivery { text_began: false, connection: None };
         let outcome = tokio::time::timeout(self.timeout, self.converse(&mut delivery, mail)).await;
         let why = match outcome {
@@ -137,7 +133,8 @@ impl SmtpDriver {
     /// Leads the conversation up to the server's answer to the text. An error is a connection that
     /// is of no more use.
     async fn converse(&self, delivery: &mut Delivery, mail: &Message) -> Result<Reply, String> {
-        let connection = delivery.connection.insert(self.connect().await?);
+        let connection = self.connect().await.map_err(|(step, error)| format!("{step}: {}", said(&error)))?;
+        let connection = delivery.connection.insert(connection);
         let mut parameters = Vec::new();
         if !mail
             .envelope()
@@ -153,7 +150,7 @@ impl SmtpDriver {
         }
         let sender = mail.envelope().from().cloned();
         connection
-            .command(Mail::new(sender, parameters))
+            .command(commands::Mail::new(sender, parameters))
             .await
             .map_err(|error| format!("MAIL FROM: {}", said(&error)))?;
         let mut refusals = Vec::new();
@@ -171,7 +168,7 @@ impl SmtpDriver {
         }
         connection.command(Data).await.map_err(|error| format!("DATA: {}", said(&error)))?;
         delivery.text_began = true;
-        match connection.message(&mail.formatted()).await {
+        match connection.command(Text(mail)).await {
             Ok(_) if refusals.is_empty() => Ok(Reply::Sent),
             Ok(_) => Ok(Reply::PerhapsSent(format!("sent, but not to everybody: {refused}"))),
             Err(error) if error.status().is_some() => {
@@ -181,29 +178,71 @@ impl SmtpDriver {
         }
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+    /// Connects and logs in; if that fails, at which step.
+    pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, (Step, SmtpError)> {
         let address = (self.smtp.host.as_str(), self.smtp.port());
         let name = ClientId::default();
         let tls = |mode| self.tls.clone().filter(|_| self.smtp.tls == mode);
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &name, tls(Tls::Implicit), None)
                 .await
-                .map_err(|error| format!("no connection: {}", said(&error)))?;
+                .map_err(|error| (Step::Greeting, error))?;
         if let Some(parameters) = tls(Tls::Starttls) {
-            connection.starttls(parameters, &name).await.map_err(|error| format!("STARTTLS: {}", said(&error)))?;
+            connection.starttls(parameters, &name).await.map_err(|error| (Step::Encryption, error))?;
         }
         if let Some(credentials) = &self.credentials {
-            connection
-                .auth(DEFAULT_MECHANISMS, credentials)
-                .await
-                .map_err(|error| format!("login: {}", said(&error)))?;
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(|error| (Step::Login, error))?;
         }
         Ok(connection)
     }
 }
 
+/// What a conversation has to get through before a notice can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The connection, its TLS where that is implicit, and the server's first answers.
+    Greeting,
+    /// STARTTLS.
+    Encryption,
+    /// AUTH.
+    Login,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "no connection",
+            Self::Encryption => "STARTTLS",
+            Self::Login => "login",
+        })
+    }
+}
+
+/// A mail's text as it follows `DATA`, its end included (RFC 5321, 4.5.2).
+///
+/// lettre's own `message` sends the end in a segment of its own. Nagle's algorithm keeps that back
+/// until the text is acknowledged, and the server delays that acknowledgement by 40 ms, because it has
+/// nothing to answer yet.
+struct Text<'a>(&'a Message);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // All parts of the mail are text of ours.
+        let formatted = self.0.formatted();
+        let text = String::from_utf8_lossy(&formatted);
+        let text = text.strip_suffix("\r\n").unwrap_or(&text);
+        for line in text.split("\r\n") {
+            if line.starts_with('.') {
+                f.write_str(".")?;
+            }
+            write!(f, "{line}\r\n")?;
+        }
+        f.write_str(".\r\n")
+    }
+}
+
 /// What the server said, or what became of the connection, without lettre's classification.
-fn said(error: &lettre::transport::smtp::Error) -> String {
+pub(super) fn said(error: &SmtpError) -> String {
     let mut cause: &dyn Error = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -13,8 +13,8 @@ use wasmtime::component::{Component as Compiled, HasSelf, Linker};
 
 use self::values::parse_returned;
 use crate::capability::{Call, Invocation, Repeat, Reply};
-use crate::component::LoadError;
 use crate::component::guest::{Export, Guest, Returned};
+use crate::component::{LoadError, Unfit};
 use crate::failure::Failure;
 use crate::manifest::Kind;
 
@@ -88,7 +88,10 @@ pub(in crate::component) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtim
 impl Pre {
     pub(in crate::component) fn new(linker: &Linker<Guest>, compiled: &Compiled) -> Result<Self, LoadError> {
         let linked = linker.instantiate_pre(compiled).map_err(|error| {
-            LoadError::NotAPlugin(format!("the component imports what ripcord does not offer: {error:#}"))
+            LoadError::NotAPlugin(Unfit {
+                problem: format!("it imports what ripcord does not offer: {error:#}"),
+                remedy: "its author has to build it against `ripcord:plugin@0.1`".to_owned(),
+            })
         })?;
         let not_an_action = match ActionPluginPre::new(linked.clone()) {
             Ok(pre) => return Ok(Self::Action(pre)),
@@ -96,9 +99,13 @@ impl Pre {
         };
         match CheckPluginPre::new(linked) {
             Ok(pre) => Ok(Self::Check(pre)),
-            Err(not_a_check) => Err(LoadError::NotAPlugin(format!(
-                "the component exports neither an action nor a check of ripcord:plugin@0.1 (as an action: {not_an_action:#}; as a check: {not_a_check:#})"
-            ))),
+            Err(not_a_check) => Err(LoadError::NotAPlugin(Unfit {
+                problem: format!(
+                    "what it exports is neither an action nor a check (as an action: {not_an_action:#}; as a check: \
+                     {not_a_check:#})"
+                ),
+                remedy: "its author has to build it against `ripcord:plugin@0.1`".to_owned(),
+            })),
         }
     }
 

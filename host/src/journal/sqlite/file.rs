@@ -1,6 +1,8 @@
 //! The file: how it is made, opened and recognised, and what its failures mean to a person.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,6 +58,7 @@ pub(super) struct Opened {
 /// Opens a journal's file, and makes it if it is not there.
 pub(super) fn open(path: &Path) -> Result<Opened, StorageError> {
     create(path).map_err(|error| failed(path, unwritable(&error)))?;
+    tighten(path);
     let explain = |error: rusqlite::Error| explain(path, &error);
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
     let found = Identity::read(&writer).map_err(explain)?;
@@ -169,12 +172,29 @@ fn initialise(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+const FULL: &str = "the disk is full, and nothing was recorded: make room on this file system, or raise the quota";
+
+fn is_full(path: &Path) -> bool {
+    let folder = path.parent().unwrap_or(path);
+    rustix::fs::statvfs(folder).is_ok_and(|system| system.f_bavail == 0)
+}
+
+/// A journal that others may read: by now it holds what services have answered. Who may not change that
+/// is told by the opening.
+fn tighten(path: &Path) {
+    let Ok(metadata) = std::fs::metadata(path) else { return };
+    let is_open = metadata.is_file() && metadata.mode() & 0o077 != 0;
+    if is_open && std::fs::set_permissions(path, Permissions::from_mode(0o600)).is_ok() {
+        tracing::warn!("{}: others could read the journal; from now on they can't", path.display());
+    }
+}
+
 /// What a failure of SQLite's means, and what to do about it.
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StorageError {
     let problem = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full, and nothing was recorded: make room on this file system (or \
-                                      raise the quota), then go on with `ripcord resume`"
-            .to_owned(),
+        Some(ErrorCode::DiskFull) => FULL.to_owned(),
+        // Where SQLite maps a file instead of writing it, no room is an error of the file system.
+        Some(ErrorCode::SystemIoFailure) if is_full(path) => FULL.to_owned(),
         Some(ErrorCode::NotADatabase) => {
             "this is no SQLite database, so it can't be a journal: move it away, or set RIPCORD_STATE to another folder"
                 .to_owned()

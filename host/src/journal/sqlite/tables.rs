@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::file;
 use crate::id::{Digest, RunId};
 use crate::journal::chain::{Altered, Claim, Follower, Link};
-use crate::journal::{BeginError, Head, Outline, ReadError, Recorded, StorageError};
+use crate::journal::harm::{Broken, Stored};
+use crate::journal::{BeginError, Head, Outline, ReadError, Recorded, Sound, StorageError};
 
 /// The recorded end of a run, if there is such a run.
 pub(super) fn head_of(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<Head>> {
@@ -126,13 +127,25 @@ pub(super) fn read_events(
         .map_err(explain)?;
     let after = after.map_or(0, |head| stored(head.sequence));
     let mut rows = select.query(params![run.as_str(), after]).map_err(explain)?;
-    let mut events = Vec::new();
+    let mut events: Vec<Recorded> = Vec::new();
     while let Some(row) = rows.next().map_err(explain)? {
-        let claim = claim(row, 0).map_err(explain)?;
-        follower.follow(claim)?;
-        events.push(recorded(path, run, claim)?);
+        let next = claim(row, 0).map_err(explain)?;
+        if let Err(altered) = follower.follow(next) {
+            let mut rest = vec![Stored::of(next)];
+            while let Some(row) = rows.next().map_err(explain)? {
+                rest.push(Stored::of(claim(row, 0).map_err(explain)?));
+            }
+            let (sound, sound_at) = (follower.at(), events.last().map(|recorded| recorded.at));
+            let broken = Broken { run, sound, sound_at, end, rest: &rest };
+            return Err(ReadError::Altered(broken.diagnose(altered), Sound { events, head: Some(sound) }));
+        }
+        events.push(recorded(path, run, next)?);
     }
-    Ok((events, follower.finish()?))
+    let sound = follower.at();
+    match follower.finish() {
+        Ok(head) => Ok((events, head)),
+        Err(altered) => Err(ReadError::Altered(altered, Sound { events, head: Some(sound) })),
+    }
 }
 
 /// All runs, newest first.
@@ -180,8 +193,8 @@ fn recorded(path: &Path, run: &RunId, claim: Claim<'_>) -> Result<Recorded, Stor
     let unknown = |error: &dyn std::fmt::Display| StorageError {
         path: path.display().to_string(),
         problem: format!(
-            "event {sequence} of run {run} says something that ripcord {} does not understand ({error}). It was \
-             written by another version: `ripcord show` of that version can read it",
+            "event {sequence} of run {run} says something that ripcord {} does not understand ({error}): another \
+             version has written it. Use that version for this run; nothing of it was changed",
             env!("CARGO_PKG_VERSION")
         ),
     };

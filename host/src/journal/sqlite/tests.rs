@@ -138,14 +138,14 @@ async fn whatever_is_done_to_the_events_is_found_and_named() {
             "UPDATE events SET event = replace(event, 'three', 'drei') WHERE sequence = 3",
             "event 3 is not the one that was written",
         ),
-        ("UPDATE events SET at = '1970-01-01T00:00:01Z' WHERE sequence = 2", "event 2 is not the one"),
-        ("UPDATE events SET hash = zeroblob(32) WHERE sequence = 5", "event 5 is not the one"),
-        ("UPDATE events SET event = CAST(x'ff' AS TEXT) WHERE sequence = 1", "event 1 is not the one"),
+        ("UPDATE events SET at = '1970-01-01T00:00:01Z' WHERE sequence = 2", "event 2 is not the one that was written"),
+        ("UPDATE events SET hash = zeroblob(32) WHERE sequence = 5", "event 5 is not the one that was written"),
+        ("UPDATE events SET event = CAST(x'ff' AS TEXT) WHERE sequence = 1", "event 1 is not the one that was written"),
         (
             "UPDATE events SET sequence = 9 WHERE sequence = 2;
              UPDATE events SET sequence = 2 WHERE sequence = 3;
              UPDATE events SET sequence = 3 WHERE sequence = 9",
-            "event 2 is not the one",
+            "event 2 is not the one that was written",
         ),
         ("DELETE FROM events WHERE sequence = 3", "event 3 is missing"),
         ("DELETE FROM events WHERE sequence = 5", "event 5 is missing"),
@@ -162,7 +162,7 @@ async fn whatever_is_done_to_the_events_is_found_and_named() {
         journal.begin(beginning("r", ["one", "two", "three", "four", "five"].map(logged))).await.unwrap();
         place.raw().execute_batch(harm).unwrap();
         match journal.read(&run("r"), None).await {
-            Err(ReadError::Altered(altered)) => assert!(altered.to_string().contains(found), "{harm}: {altered}"),
+            Err(ReadError::Altered(altered, _)) => assert!(altered.to_string().contains(found), "{harm}: {altered}"),
             other => panic!("{harm}: {other:?}"),
         }
     }
@@ -190,7 +190,7 @@ async fn a_run_that_was_cut_off_neatly_shows_against_a_head_known_from_before() 
     let other = journal.append(&run("r"), cut, &[logged("another fourth"), logged("fifth")]).await.unwrap();
     assert!(matches!(
         journal.read(&run("r"), Some(known)).await,
-        Err(ReadError::Altered(Altered::Changed { sequence: 5, .. }))
+        Err(ReadError::Altered(Altered::Changed { sequence: 5, .. }, _))
     ));
     assert_eq!(journal.read(&run("r"), None).await.unwrap().1, other);
 }
@@ -263,7 +263,7 @@ async fn kept_bytes_are_checked_and_a_damaged_copy_is_made_whole_by_the_next_run
     assert_eq!(journal.blob(Digest::of(&bytes)).await.unwrap(), bytes);
     place.raw().execute("UPDATE blobs SET bytes = x'00'", []).unwrap();
     let altered = journal.blob(Digest::of(&bytes)).await.unwrap_err();
-    assert!(matches!(altered, ReadError::Altered(Altered::Blob { .. })), "{altered}");
+    assert!(matches!(altered, ReadError::Altered(Altered::Blob { .. }, _)), "{altered}");
     begin("second").await.unwrap();
     assert_eq!(journal.blob(Digest::of(&bytes)).await.unwrap(), bytes);
 }

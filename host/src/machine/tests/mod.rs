@@ -24,6 +24,8 @@ fn started(shape: Shape) -> Event {
         plan_path: "p.toml".into(),
         plan: Digest::of(b""),
         params: BTreeMap::new(),
+        people: BTreeMap::new(),
+        language: Default::default(),
         target: "t".into(),
         operator_path: "ripcord.toml".into(),
         plugins: BTreeMap::new(),

@@ -58,10 +58,20 @@ proptest! {
 
 fn each_intent_follows_on_a_settled_one(events: &[&Event]) {
     let mut open = BTreeSet::new();
+    let mut failed_undos = BTreeSet::new();
+    let mut undos = BTreeSet::new();
     for event in events {
         match event {
             Event::Intended { call, .. } => assert!(open.insert(*call), "{call} is intended twice"),
             Event::Settled { call, .. } => _ = open.remove(call),
+            Event::ExecutionBegan { execution, purpose: Purpose::Undo(_), .. } => _ = undos.insert(*execution),
+            Event::ExecutionEnded { execution, end }
+                if undos.contains(execution) && !matches!(end, End::Returned(_)) =>
+            {
+                failed_undos.insert(*execution);
+            }
+            // A failed undo that is asked for again makes its failed calls again.
+            Event::UndoRequested { .. } => open.retain(|call: &CallId| !failed_undos.contains(&call.execution)),
             _ => {}
         }
     }

@@ -214,6 +214,81 @@ fn failure_fallback_and_undo() {
     }
 }
 
+/// What of the undo's calls a second request still knows.
+#[test]
+fn an_undo_that_went_wrong_can_be_asked_for_again_and_goes_on_where_it_got_stuck() {
+    let shape = shape(&[step("a")], &[]);
+    let b = |ordinal| call(2, ordinal);
+    let no = |call| Event::Answered { call, outcome: Err(Failure::permanent("no")), took_us: 1 };
+    let says_no = |call| {
+        let reply = Reply::Http(http::Reply { status: 500, headers: vec![], body: Payload::default() });
+        Event::Answered { call, outcome: Ok(reply), took_us: 1 }
+    };
+    let read = |call| Event::Called { call, request: request(), outcome: Ok(reply()), took_us: 1 };
+    let denied = |call| Event::Called { call, request: request(), outcome: Err(Failure::denied("no")), took_us: 1 };
+    let worked = |call| vec![intended(call), answered(call)];
+    let go = Next::Go(ExecutionId(2));
+    type Case = (&'static str, Vec<Vec<Event>>, End, usize, Next);
+    let table: Vec<Case> = vec![
+        ("what was taken back stays so", vec![worked(b(0)), vec![intended(b(1)), no(b(1))]], failed(), 1, go.clone()),
+        (
+            "an answer that says no is a failure too",
+            vec![worked(b(0)), vec![intended(b(1)), says_no(b(1))]],
+            failed(),
+            1,
+            go.clone(),
+        ),
+        (
+            "what followed the first failure is asked for again",
+            vec![worked(b(0)), vec![intended(b(1)), no(b(1))], worked(b(2))],
+            failed(),
+            1,
+            go.clone(),
+        ),
+        ("so is a denial, by the rules of today", vec![worked(b(0)), vec![denied(b(1))]], failed(), 1, go.clone()),
+        (
+            "what was read behind the last change is read again",
+            vec![vec![read(b(0))], worked(b(1)), vec![read(b(2))]],
+            failed(),
+            2,
+            go.clone(),
+        ),
+        ("an undo that did nothing begins anew", vec![vec![read(b(0))]], failed(), 0, go.clone()),
+        ("one that trapped goes on too", vec![worked(b(0))], End::Trapped("x".into()), 1, go),
+        (
+            "what it left in doubt is found out first",
+            vec![worked(b(0)), vec![intended(b(1))]],
+            End::TimedOut("late".into()),
+            2,
+            Next::Settle(b(1)),
+        ),
+    ];
+    let is_over = Event::RunEnded { outcome: RunOutcome::Halted, why: String::new() };
+    let again = Event::UndoRequested { by: "ada".into() };
+    for (claim, undone, end, known, next) in table {
+        let before =
+            [done(1, "a", returned()), vec![aborted(), began(2, undo(1))], undone.concat(), vec![ended(2, end)]];
+        let mut state = fold(&shape, &before.concat());
+        // The host settles what is in doubt before the run ends, unless it is cut off.
+        state.apply(at(98), &is_over).unwrap();
+        assert_eq!(state.next(), Next::Nothing, "{claim}: before");
+        state.apply(at(99), &again).unwrap();
+        assert_eq!((state.executions[&ExecutionId(2)].calls.len(), state.next()), (known, next), "{claim}");
+    }
+}
+
+#[test]
+fn a_call_of_an_undo_that_was_refused_is_asked_about_again() {
+    let shape = shape(&[step("a")], &[]);
+    let call = call(2, 0);
+    let refused = vec![aborted(), began(2, undo(1)), gate_of_call(call), gate_answered("call-2.0", Answer::No)];
+    let over = vec![ended(2, End::Refused), Event::RunEnded { outcome: RunOutcome::Halted, why: String::new() }];
+    let again = vec![Event::UndoRequested { by: "ada".into() }];
+    let state = fold(&shape, &[done(1, "a", returned()), refused, over, again].concat());
+    assert_eq!(state.next(), Next::Go(call.execution));
+    assert!(state.gate_before(call).is_none());
+}
+
 #[test]
 fn doubt() {
     let alone = shape(&[step("a")], &[]);

@@ -27,6 +27,8 @@ pub(super) struct World {
     sent: BTreeMap<CallId, Sent>,
     /// Calls of which a person said "did not happen" before they could know.
     misjudged: BTreeSet<CallId>,
+    /// Calls that an undo made behind its first failed one, before somebody asked for it again.
+    asked_again: BTreeSet<CallId>,
 }
 
 /// What the target knows of a call.
@@ -73,6 +75,7 @@ impl World {
             guests: BTreeMap::new(),
             sent: BTreeMap::new(),
             misjudged: BTreeSet::new(),
+            asked_again: BTreeSet::new(),
         };
         world.append(started(shape));
         world.append(attached());
@@ -94,7 +97,7 @@ impl World {
             let next = self.state.next();
             if next == Next::Nothing {
                 match self.pick(3) {
-                    1 => self.append(Event::UndoRequested { by: "ada".into() }),
+                    1 => self.ask_for_the_undo(),
                     2 => self.append(Event::VerificationRequested { by: "ada".into() }),
                     _ => return Left::Ended,
                 }
@@ -112,6 +115,19 @@ impl World {
             assert_eq!(self.state, self.folded(), "after {asked}");
         }
         panic!("the run goes on and on: {:#?}", &self.journal[self.journal.len() - 20..]);
+    }
+
+    fn ask_for_the_undo(&mut self) {
+        let calls = |world: &Self| -> BTreeSet<CallId> {
+            let executions = world.state.executions.iter();
+            executions
+                .flat_map(|(&id, known)| (0..).zip(&known.calls).map(move |(ordinal, _)| call(id.0, ordinal)))
+                .collect()
+        };
+        let before = calls(self);
+        self.append(Event::UndoRequested { by: "ada".into() });
+        let after = calls(self);
+        self.asked_again.extend(before.difference(&after));
     }
 
     fn carry_out(&mut self, next: Next) -> Result<(), Cut> {
@@ -347,7 +363,8 @@ impl World {
     /// The calls that may not be repeated, and were.
     pub(super) fn repeated_against_policy(&self) -> Vec<CallId> {
         let once = |call: &CallId| self.state.mutation(*call).is_some_and(|mutation| mutation.repeat == Repeat::Once);
-        let repeated = self.sent.iter().filter(|(call, sent)| sent.effects > 1 && !self.misjudged.contains(call));
+        let is_excused = |call: &CallId| self.misjudged.contains(call) || self.asked_again.contains(call);
+        let repeated = self.sent.iter().filter(|(call, sent)| sent.effects > 1 && !is_excused(call));
         repeated.map(|(call, _)| *call).filter(once).collect()
     }
 

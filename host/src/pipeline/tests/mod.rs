@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::capability::{Call, Connection, Driver, Prepared, Reply, Settlement, http};
+use crate::capability::{Call, Connection, Driver, Exactly, Prepared, Reply, Settlement, http};
 use crate::id::Digest;
 use crate::journal::*;
 use crate::machine::{Next, State};
@@ -65,6 +65,14 @@ struct FakeDriver(Arc<Fake>);
 impl Driver for FakeDriver {
     type Call = Call;
     type Reply = Reply;
+
+    fn place(&self) -> String {
+        "http://target".into()
+    }
+
+    fn exactly(&self, call: &Call) -> Exactly {
+        Exactly::new(call.summary())
+    }
 
     async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
         self.0.saw("read", call);

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::SUPERVISOR;
 use super::ripcord::capability::git::{Call, Connection, Moved, Reply};
 use super::ripcord::capability::{At, CapabilityConnection, Driver, OpenError, Opening};
@@ -142,12 +144,13 @@ impl Lab {
 /// Opens the connection of the lab in a folder, with more settings than its path.
 pub(super) fn open(folder: &Path, settings: &str) -> Result<GitDriver, OpenError> {
     let connection: Connection = toml::from_str(&format!("path = \"app\"\n{settings}")).unwrap();
-    connection.open(&Opening {
+    let opening = Opening {
         secrets: Arc::new(Secrets::new(BTreeMap::new(), folder)),
         spool: folder.join("spool"),
         base: folder.to_owned(),
         program: PathBuf::from(SUPERVISOR),
-    })
+    };
+    connection.open(&opening).now_or_never().expect("nothing to wait for")
 }
 
 pub(super) fn at(ordinal: u32) -> At {

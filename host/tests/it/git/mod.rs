@@ -1,5 +1,6 @@
 //! The `git` capability, against real repositories.
 
+mod foreseen;
 mod killed;
 mod lab;
 mod local;

@@ -101,6 +101,6 @@ fn run(program: Program, arguments: &[(&str, &str)]) -> Result<Value> {
 }
 
 fn notify() -> Result<Value> {
-    let notice = Notice { subject: "breakout".to_owned(), text: "out".to_owned(), fields: Vec::new() };
+    let notice = Notice { subject: "breakout".to_owned(), text: "out".to_owned(), ..Notice::default() };
     Ok(json!(Channel::role("people").send(&notice)?))
 }

@@ -59,6 +59,10 @@ enum Deed {
     SleepForever,
     /// Sleeps through WASI instead of the contract.
     WasiSleep,
+    /// Naps through WASI, sixty times for 20 ms.
+    WasiNaps,
+    /// Polls several WASI timers at once, and mutates between.
+    WasiTimers,
     /// `GET /hang`: a service that never answers.
     HangInCall,
     /// A program that never ends.
@@ -138,6 +142,8 @@ fn perform(deed: Deed) -> Result<Value> {
             clock::sleep(Duration::MAX);
         },
         Deed::WasiSleep => std::thread::sleep(Duration::from_secs(24 * 3600)),
+        Deed::WasiNaps => (0..60).for_each(|_| std::thread::sleep(Duration::from_millis(20))),
+        Deed::WasiTimers => return wasi::timers(),
         Deed::HangInCall => drop(SERVICE.get("/hang").send()?),
         Deed::HangInCommand => drop(PROGRAM.run().assume(command::Output::exited(0)).send()?),
         Deed::MutateAndTrap => {
@@ -153,7 +159,7 @@ fn perform(deed: Deed) -> Result<Value> {
     Ok(Value::Object(Map::new()))
 }
 
-fn mutate() -> Result<http::Response> {
+pub(crate) fn mutate() -> Result<http::Response> {
     SERVICE.post("/mutate").assume(http::Response::new(200)).send()
 }
 

@@ -9,6 +9,8 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use wasip2::clocks::monotonic_clock;
+use wasip2::io::poll::{Pollable, poll};
 
 pub(crate) fn report() -> Value {
     let now = Instant::now();
@@ -40,6 +42,29 @@ pub(crate) fn report() -> Value {
         },
         "random": RandomState::new().hash_one("the same key").to_string(),
     })
+}
+
+/// Polls several timers at once, a mutation between the polls. For each poll: which of its timers were
+/// ready, and how much time of the guest's had passed by then, in milliseconds.
+pub(crate) fn timers() -> ripcord_plugin::Result<Value> {
+    let began = monotonic_clock::now();
+    let milliseconds = |count: u64| count * 1_000_000;
+    let timer = |count| monotonic_clock::subscribe_duration(milliseconds(count));
+    let mut polls = Vec::new();
+    let mut wait = |timers: &[&Pollable]| {
+        let ready = poll(timers);
+        polls.push(json!({ "ready": ready, "after-ms": (monotonic_clock::now() - began) / milliseconds(1) }));
+    };
+    let (long, short) = (timer(600), timer(100));
+    wait(&[&long, &short]);
+    crate::mutate()?;
+    // One that is over already, beside one that is not: nobody sleeps.
+    wait(&[&short, &long]);
+    let (first, second) = (timer(50), timer(50));
+    wait(&[&first, &long, &second]);
+    crate::mutate()?;
+    wait(&[&long]);
+    Ok(json!({ "polls": polls }))
 }
 
 /// `{"got": …}` or `{"refused": …}`.

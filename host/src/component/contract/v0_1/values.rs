@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{wit, wit_action, wit_check, wit_plugin};
 use crate::capability::Repeat;
-use crate::component::guest::{Effect, Pending};
+use crate::component::guest::{Effect, NoManifest, Pending};
 use crate::failure::{Failure, Problem};
 use crate::journal::CheckOutcome;
 use crate::manifest::{Access, Kind, Manifest, Role};
@@ -35,7 +35,7 @@ impl wit_plugin::Manifest {
     pub(super) fn into_host(self, kind: Kind) -> wasmtime::Result<Manifest> {
         let Self { name, version, title, description, parameters, roles, can_undo } = self;
         let parameters = serde_json::from_str(&parameters)
-            .map_err(|error| wasmtime::Error::msg(format!("the manifest's parameters are no JSON: {error}")))?;
+            .map_err(|error| NoManifest(format!("the parameters in its manifest are no JSON: {error}")))?;
         let roles = roles.into_iter().map(Role::from).collect();
         Ok(Manifest { kind, name, version, title, description, parameters, roles, can_undo, imports: Vec::new() })
     }

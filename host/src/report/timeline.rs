@@ -1,0 +1,104 @@
+//! All that happened, in order.
+
+use super::build::{behind, name};
+use super::model::{Entry, Happening, Noted};
+use crate::capability::Call;
+use crate::journal::{End, Event, IncidentNoted, Outcome, Purpose, Question, Recorded, Request};
+use crate::machine::{State, describe};
+use crate::present::time::between;
+use crate::present::{Came, Found, FoundBy, Said, words};
+
+pub(super) fn entries(state: &State, events: &[Recorded]) -> Vec<Entry> {
+    let mut hosts = 0;
+    let entries = events.iter().filter_map(|recorded| entry(state, recorded, &mut hosts));
+    entries.collect()
+}
+
+fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize) -> Option<Entry> {
+    let asked = |call| state.mutation(call).map(|known| words::request(&known.request)).unwrap_or_default();
+    let of = |execution| Some(name(state, execution));
+    let (unit, took_us, what) = match event {
+        Event::IncidentNoted(said) => (None, None, Happening::Noted { by: said.by.clone(), noted: noted(said) }),
+        Event::RunStarted(start) => (None, None, Happening::Began { by: start.approval.by.clone() }),
+        Event::HostAttached(host) => {
+            *hosts += 1;
+            if *hosts == 1 {
+                return None;
+            }
+            (None, None, Happening::WentOn { pid: host.pid, machine: host.machine.clone() })
+        }
+        Event::GateOpened(opened) => {
+            (Some(behind(state, &opened.before)), None, Happening::GateOpened { ask: opened.ask.clone() })
+        }
+        Event::GateAnswered { gate, answer, by } => {
+            let unit = state.gate(gate).map(|gate| behind(state, &gate.opened.before));
+            (unit, None, Happening::GateAnswered { answer: Said::of(*answer, by) })
+        }
+        Event::Called { call, request, outcome, took_us } => {
+            let (request, result) = (words::request(request), Came::from(outcome));
+            (of(call.execution), Some(*took_us), Happening::Read { request, result })
+        }
+        Event::Answered { call, outcome, took_us } => {
+            let mutation = state.mutation(*call)?;
+            (of(call.execution), Some(*took_us), answered(&mutation.request, outcome))
+        }
+        Event::Doubted { call, seen } => {
+            (of(call.execution), None, Happening::Doubted { request: asked(*call), seen: seen.clone() })
+        }
+        Event::Settled { call, by, verdict } => {
+            let (found, found_by) = (Found::from(verdict), FoundBy::from(by));
+            (of(call.execution), None, Happening::Settled { request: asked(*call), found, found_by })
+        }
+        Event::ExecutionEnded { execution, end } => {
+            let known = state.executions.get(execution)?;
+            let took = u64::try_from(between(known.began, *at).as_micros()).ok();
+            (of(*execution), took, ended(&known.purpose, end)?)
+        }
+        Event::Judged { execution, outcome, summary } => {
+            (of(*execution), None, Happening::Judged { check: *outcome, summary: summary.clone() })
+        }
+        Event::Halted { question: Question::DidItHappen { call, .. } } => {
+            (of(call.execution), None, Happening::Asked { request: asked(*call) })
+        }
+        Event::AbortRequested { by } => (None, None, Happening::AbortRequested { by: by.clone() }),
+        Event::UndoRequested { by } => (None, None, Happening::UndoRequested { by: by.clone() }),
+        Event::VerificationRequested { by } => (None, None, Happening::VerificationRequested { by: by.clone() }),
+        Event::RunEnded { outcome, why } => {
+            (None, None, Happening::Ended { outcome: (*outcome).into(), why: why.clone() })
+        }
+        Event::ExecutionBegan { .. }
+        | Event::ClockRead { .. }
+        | Event::SleepBegan { .. }
+        | Event::Intended { .. }
+        | Event::Unsettled { .. }
+        | Event::Logged { .. } => return None,
+    };
+    Some(Entry { at: *at, unit, took_us, what })
+}
+
+fn noted(said: &IncidentNoted) -> Vec<Noted> {
+    let symptoms = said.symptoms.iter().map(|text| Noted::Symptom { text: text.clone() });
+    let severity = said.severity.clone().map(|text| Noted::Severity { text });
+    let scope = said.scope.clone().map(|text| Noted::Scope { text });
+    let since = said.since.map(|at| Noted::Since { at });
+    let coordinator = said.coordinator.clone().map(|text| Noted::Coordinator { text });
+    symptoms.chain(severity).chain(scope).chain(since).chain(coordinator).collect()
+}
+
+fn answered(request: &Request, outcome: &Outcome) -> Happening {
+    let result = Came::from(outcome);
+    let is_notice = Call::is_notice(&request.call);
+    let request = words::request(request);
+    if is_notice { Happening::Notice { request, result } } else { Happening::Change { request, result } }
+}
+
+/// What was found by looking stands in the line of its answer.
+fn ended(purpose: &Purpose, end: &End) -> Option<Happening> {
+    Some(match (purpose, end) {
+        (Purpose::Check(_) | Purpose::Reconcile(_), _) => return None,
+        (Purpose::Apply(_), End::Returned(_)) => Happening::Done,
+        (Purpose::Undo(_), End::Returned(_)) => Happening::TakenBack,
+        (Purpose::Apply(_), end) => Happening::Failed { why: describe(end) },
+        (Purpose::Undo(_), end) => Happening::TakingBackFailed { why: describe(end) },
+    })
+}
