@@ -93,7 +93,7 @@ fn a_plugin_that_traps_when_it_is_asked_what_it_is_touches_nothing() {
          [[verify]]\nid = \"mute-check\"\nuse = \"hostile-describe\"\n",
     );
     for command in [&["check", "mute.toml"][..], &["preview", "mute.toml"], &["run", "mute.toml", "--yes"]] {
-        world.ripcord(command).expect(2).says("mute-check").says("hostile-describe");
+        world.ripcord(command).expect(2).says("mute.toml:").says("hostile-describe");
     }
     world.ripcord(&["plugin", "inspect", "hostile-describe.wasm"]).expect(2).says("hostile-describe.wasm");
     assert!(world.journal().runs().is_empty());

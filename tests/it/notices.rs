@@ -137,7 +137,7 @@ fn a_notice_to_a_service_whose_host_is_killed_is_perhaps_sent_once() {
         assert!(matches!(reply, Ok(Reply::Notify(notify::Reply::PerhapsSent(_)))), "{window:?}: {reply:?}");
         assert_eq!(service.received().len(), sent, "{window:?}");
         resumed.says("PERHAPS SENT");
-        world.ripcord(&["report", "last"]).expect(0).says("PERHAPS SENT");
+        world.ripcord(&["report", "last", "--language", "en"]).expect(0).says("PERHAPS SENT");
         let journal = world.journal();
         assert_eq!(journal.outcome(&journal.last()).unwrap().0, RunOutcome::Verified);
         world.ripcord(&["replay", "last"]).expect(0);

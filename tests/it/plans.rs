@@ -212,7 +212,7 @@ fn an_answer_behind_a_gate_s_expiry_is_refused_and_said_to_be_late() {
     let world = world(&step("a", "gate = { ask = \"Go?\", expires = \"1s\" }", &["a1"]));
     let approval = world.ripcord(&["preview", "plan.toml"]).expect(0).approval();
     world.ripcord(&["run", "plan.toml", "--approved", &approval]).expect(4);
-    world.ripcord(&["approve", "last", "a"]).expect(2).says("has expired");
+    world.ripcord(&["approve", "last", "a"]).expect(2).says("nobody answered in time").says("was not recorded");
     assert!(posts(&world).is_empty());
 }
 

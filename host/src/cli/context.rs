@@ -124,6 +124,11 @@ impl Context {
         let mut matching = runs.iter().filter(|run| run.as_str().contains(&name.run));
         match (matching.next(), matching.next()) {
             (Some(run), None) => Ok(run.clone()),
+            (None, _) if self.was_here(name)? => {
+                Err(Fault::faulty(format!("run `{}` has begun here, but the journal knows nothing of it", name.run))
+                    .means("the journal was emptied, or another one was put in its place")
+                    .hint("look for a copy of the state folder from before; else finish the rollback by hand"))
+            }
             (None, _) => Err(Fault::wrong(format!("there is no run `{}`", name.run))
                 .hint("`ripcord runs` lists the runs that there are")),
             (Some(one), Some(other)) => {
@@ -132,6 +137,13 @@ impl Context {
                 Err(Fault::wrong(message).hint("say more of the name; the last four letters tell runs apart"))
             }
         }
+    }
+
+    /// Whether there is the lock of a run of this name, which is never removed.
+    fn was_here(&self, name: &RunName) -> Result<bool, Fault> {
+        let locks = std::fs::read_dir(self.state()?.locks());
+        let lock = format!("{}.lock", name.run);
+        Ok(locks.into_iter().flatten().flatten().any(|file| *file.file_name() == *lock))
     }
 
     pub(super) fn by(&self, by: &By) -> String {

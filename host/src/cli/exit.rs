@@ -117,8 +117,9 @@ impl From<Diagnostic> for Fault {
 }
 
 impl From<StorageError> for Fault {
-    fn from(error: StorageError) -> Self {
-        Self::wrong(error.to_string())
+    fn from(StorageError { path, problem, remedy }: StorageError) -> Self {
+        let fault = Self::wrong(format!("{path}: {problem}"));
+        if remedy.is_empty() { fault } else { fault.hint(remedy) }
     }
 }
 
@@ -140,7 +141,7 @@ impl From<ReadError> for Fault {
                     .means("this run can't be gone on with, taken back or replayed from here; nothing was touched")
                     .hint("look for a copy of the state folder from before; else finish the rollback by hand")
             }
-            ReadError::Storage(_) => Self::wrong(error.to_string()),
+            ReadError::Storage(error) => error.into(),
         }
     }
 }
@@ -164,7 +165,7 @@ impl From<BeginRunError> for Fault {
     fn from(error: BeginRunError) -> Self {
         match error {
             BeginRunError::Begin(BeginError::Held { ref resource, ref holder }) => held(resource, holder.as_str()),
-            BeginRunError::Begin(BeginError::Storage(_)) => Self::wrong(error.to_string()),
+            BeginRunError::Begin(BeginError::Storage(error)) => error.into(),
             BeginRunError::Record(error) => error.into(),
         }
     }
@@ -198,7 +199,7 @@ impl From<RecordError> for Fault {
     fn from(error: RecordError) -> Self {
         match error {
             RecordError::Read(error) => error.into(),
-            RecordError::Storage(error) => Self::halted(error.to_string()),
+            RecordError::Storage(error) => Self { exit: Exit::Halted, ..error.into() },
             RecordError::Foreign { .. } | RecordError::Overtaken | RecordError::Impossible(_) => {
                 Self::halted(error.to_string())
             }

@@ -7,8 +7,7 @@ use super::follow::follow;
 use super::output;
 use super::run::kept;
 use crate::id::{Digest, RunId};
-use crate::journal::{Head, Journal, ReadError, Recorded, RunLock, Sound};
-use crate::machine::State;
+use crate::journal::{Head, Journal, ReadError, RunLock, Sound};
 use crate::plan::Plan;
 use crate::present::RunLine;
 use crate::record::{RecordError, look};
@@ -56,13 +55,11 @@ pub(super) async fn show(context: &Context, options: ShowOptions) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// Of a record that was altered, what was not: somebody has to finish that rollback by hand.
+/// Of a record that was altered, what was not: somebody has to finish that rollback by hand. It is told
+/// event by event, because nobody knows how the run stands.
 fn sound_part(context: &Context, run: &RunId, error: &RecordError) {
-    let RecordError::Read(ReadError::Altered(_, Sound { events, head: Some(head) })) = error else { return };
-    let mut state = State::default();
-    let fits = |recorded: &Recorded| state.apply(recorded.at, &recorded.event).is_ok();
-    if !events.is_empty() && events.iter().all(fits) {
-        output::run(context, run, &state, events, *head);
+    if let RecordError::Read(ReadError::Altered(_, Sound { events, .. })) = error {
+        output::told_so_far(context, run, events);
     }
 }
 
@@ -81,7 +78,7 @@ pub(super) async fn audit(context: &Context, options: AuditOptions) -> Result<Ex
             }
             None => Err(Fault::faulty(format!("no event of run {run} has the hash {kept}: all events fit together, and are not those that were written"))
                 .means("nothing of this record can be believed: it was written anew, or the head is another run's")
-                .hint(format!("the head is of run {run}? Its report names both"))
+                .hint(format!("was it the head of run {run}? Its report names both"))
                 .hint("keep a copy of the state folder as it is, and find out who can write to it")
                 .hint("what was really done, the services' own logs say")),
         };

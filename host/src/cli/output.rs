@@ -18,7 +18,7 @@ use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::present::left::left_to_do;
-use crate::present::{self, Left, RunLine, Style, View, clean};
+use crate::present::{self, Left, Narrator, RunLine, Style, View, clean};
 use crate::report::{Format, Report};
 use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay};
 
@@ -329,6 +329,18 @@ pub(super) fn audited_since(context: &Context, run: &RunId, events: usize, head:
             "run {run}: all {events} events are as they were written; head {}; the head that was given is of event {place}",
             head.hash
         ));
+    }
+}
+
+/// Events of a run, one after the other.
+pub(super) fn told_so_far(context: &Context, run: &RunId, events: &[Recorded]) {
+    if context.global.json {
+        return events.iter().for_each(|recorded| object(&present::event_json(run, recorded)));
+    }
+    let mut narrator = Narrator::new(stdout_style().zone);
+    for recorded in events {
+        let line = narrator.line(recorded.at, &recorded.event);
+        line.iter().for_each(|line| out(line));
     }
 }
 

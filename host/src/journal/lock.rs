@@ -58,16 +58,20 @@ impl RunLock {
     /// If another process has it (or this one, already), or its file can't be used.
     pub fn acquire(state: &StateDir, run: &RunId) -> Result<Self, LockError> {
         let path = state.locks().join(format!("{run}.lock"));
-        let failed = |problem| StorageError { path: path.display().to_string(), problem };
+        let failed = |problem, remedy: &str| StorageError {
+            path: path.display().to_string(),
+            problem,
+            remedy: remedy.to_owned(),
+        };
         // The name may be what somebody typed.
         if path.parent() != Some(&state.locks()) {
-            return Err(failed(format!("`{run}` is no run's name")).into());
+            return Err(failed(format!("`{run}` is no run's name"), "").into());
         }
         let unusable = |error: &io::Error| {
-            failed(format!(
-                "the lock of run {run} can't be taken ({error}): the state directory has to be on a local disk and \
-                 belong to this user"
-            ))
+            failed(
+                format!("the lock of run {run} can't be taken ({error})"),
+                "the state folder has to be on a local disk and belong to this user",
+            )
         };
         let mut file = open(&path).map_err(|error| unusable(&error))?;
         let noted = match try_lock(&file) {
@@ -91,6 +95,7 @@ impl RunLock {
         let failed = |error: &io::Error| StorageError {
             path: path.display().to_string(),
             problem: format!("it can't be seen whether a process carries run {run} ({error})"),
+            remedy: String::new(),
         };
         match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -153,12 +153,14 @@ pub trait Journal: Send + Sync {
 
 /// The store itself failed: no disk left, no rights, not a database.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{path}: {problem}")]
+#[error("{path}: {problem}{}{remedy}", if remedy.is_empty() { "" } else { ": " })]
 pub struct StorageError {
     /// The file.
     pub path: String,
-    /// What went wrong, and what to do about it.
+    /// What went wrong.
     pub problem: String,
+    /// What to do about it; empty if nobody can know.
+    pub remedy: String,
 }
 
 /// Why a run could not begin.

@@ -143,16 +143,16 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
       |
     4 | subject = "*****************"
       |                    ^^^^^^
-      |
-      = help: did you mean `subject`?
+
+    hint: did you mean `subject`?
 
     error: this template can't be understood: filter shout is unknown
      --> ripcord.toml:7:13
       |
     7 | ********************
       |             ^^^^^
-      |
-      = help: write {{ subject }}, {{ text }}, or {% for field in fields %}{{ field.name }}: {{ field.value }}{% endfor %}
+
+    hint: write {{ subject }}, {{ text }}, or {% for field in fields %}{{ field.name }}: {{ field.value }}{% endfor %}
     "#);
     // A secret that nobody has named
     assert_snapshot!(wrong("[http.x]\nurl = \"https://x\"\nauth = { bearer = \"secret:coolfy\" }\n[secrets]\ncoolify = { env = \"C\" }"), @r#"

@@ -41,6 +41,11 @@ impl Messages {
         ran
     }
 
+    /// This machine, or this user, can't have that one seen.
+    fn can_not_show(&mut self, name: &str) {
+        self.seen.insert(name.to_owned());
+    }
+
     fn compare(&mut self, name: &str, text: &str) {
         assert!(self.seen.insert(name.to_owned()), "there are two messages {name}");
         let mut settings = insta::Settings::clone_current();
@@ -94,12 +99,17 @@ fn redact(text: &str) -> String {
             (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "[time]"),
             // The resolver's words are the machine's.
             (r"failed to lookup address information: [^\n;)]*", "failed to lookup address information: [why]"),
+            // As wide as the names below it.
+            (r"(?m)^RUN  .*$", "RUN [columns]"),
             (r"\bw\d+(/|\.git)", "[w]$1"),
             (r"-w\d+@", "-[w]@"),
             (r"PATH, which is `[^`]*`", "PATH, which is `[path]`"),
             (r"mail\.invalid:\d+", "mail.invalid:[port]"),
             (r"\((\d+(\.\d+)?|< ?\d+) (ms|s|µs|us)\)", "([took])"),
-            (r"(done in|FAILED after|expired|its last event was) \d[0-9.]*( ?(ms|s|min))( \d+ ?s)?", "$1 [took]"),
+            (
+                r"(done in|FAILED after|expired|ended after|last heard of after|its last event was) \d[0-9.]*( ?(ms|s|min))( \d+ ?s)?",
+                "$1 [took]",
+            ),
             // What a run would do has its own tests.
             (r"(?s)Preview of [^\n]*\n.*?\napproval: [^\n]*\n", "[preview]\n"),
         ];

@@ -248,6 +248,8 @@ fn a_state_folder_that_can_not_be_used() {
         let foreign = state("foreign", 0o700);
         chown(&foreign, Some(12345), None).unwrap();
         messages.shows(&world, "of-another-user", world.shipped(run).env("RIPCORD_STATE", foreign.to_str().unwrap()));
+    } else {
+        messages.can_not_show("of-another-user");
     }
 
     // A file system as small as this one is soon full: the first without room for compiled plugins,

@@ -57,20 +57,21 @@ pub(super) struct Opened {
 
 /// Opens a journal's file, and makes it if it is not there.
 pub(super) fn open(path: &Path) -> Result<Opened, StorageError> {
-    create(path).map_err(|error| failed(path, unwritable(&error)))?;
+    create(path).map_err(|error| unwritable(path, &error))?;
     tighten(path);
     let explain = |error: rusqlite::Error| explain(path, &error);
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
     let found = Identity::read(&writer).map_err(explain)?;
-    found.check().map_err(|problem| failed(path, problem))?;
+    found.check().map_err(|(problem, remedy)| failed(path, problem, remedy))?;
     let mode = configure(&writer).map_err(explain)?;
     if mode != "wal" {
         return Err(failed(
             path,
             format!(
                 "its file system does not support SQLite's write-ahead log (the mode stayed `{mode}`), as is usual \
-                 over a network: set RIPCORD_STATE to a folder on a local disk"
+                 over a network"
             ),
+            "set RIPCORD_STATE to a folder on a local disk",
         ));
     }
     if found.is_new() {
@@ -129,22 +130,22 @@ impl Identity {
         matches!(self, Self { application: 0, version: 0, tables: 0 })
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// What is wrong with it, and what to do.
+    fn check(&self) -> Result<(), (String, &'static str)> {
         if self.is_new() {
             return Ok(());
         }
         if self.application != APPLICATION_ID {
-            return Err(
-                "this is the database of another program; move it away, or set RIPCORD_STATE to another folder".into(),
-            );
+            return Err(("this is the database of another program".to_owned(), MOVE_AWAY));
         }
         if self.version > SCHEMA_VERSION {
-            return Err(format!(
+            let problem = format!(
                 "this journal has format {}, and ripcord {} knows formats up to {SCHEMA_VERSION}: a newer ripcord has \
-                 been here; use that one, or set RIPCORD_STATE to another folder",
+                 been here",
                 self.version,
                 env!("CARGO_PKG_VERSION")
-            ));
+            );
+            return Err((problem, "use that one, or set RIPCORD_STATE to another folder"));
         }
         Ok(())
     }
@@ -172,7 +173,13 @@ fn initialise(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-const FULL: &str = "the disk is full, and nothing was recorded: make room on this file system, or raise the quota";
+const MOVE_AWAY: &str = "move it away, or set RIPCORD_STATE to another folder";
+
+/// Nothing was recorded for want of room.
+fn full(path: &Path) -> StorageError {
+    let problem = "the disk is full, and nothing was recorded";
+    failed(path, problem, "make room on this file system, or raise the quota")
+}
 
 fn is_full(path: &Path) -> bool {
     let folder = path.parent().unwrap_or(path);
@@ -191,40 +198,51 @@ fn tighten(path: &Path) {
 
 /// What a failure of SQLite's means, and what to do about it.
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StorageError {
-    let problem = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => FULL.to_owned(),
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => full(path),
         // Where SQLite maps a file instead of writing it, no room is an error of the file system.
-        Some(ErrorCode::SystemIoFailure) if is_full(path) => FULL.to_owned(),
+        Some(ErrorCode::SystemIoFailure) if is_full(path) => full(path),
         Some(ErrorCode::NotADatabase) => {
-            "this is no SQLite database, so it can't be a journal: move it away, or set RIPCORD_STATE to another folder"
-                .to_owned()
+            failed(path, "this is no SQLite database, so it can't be a journal", MOVE_AWAY)
         }
-        Some(ErrorCode::DatabaseCorrupt) => format!(
-            "the file is damaged ({error}): keep a copy, check the disk, and save what is left with \
-             `sqlite3 FILE .recover`"
+        Some(ErrorCode::DatabaseCorrupt) => failed(
+            path,
+            format!("the file is damaged ({error})"),
+            "keep a copy, check the disk, and save what is left with `sqlite3 FILE .recover`",
         ),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
-            "another process has kept the journal locked for {BUSY_S_MAX} s: find it with `fuser FILE`, and try again"
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => failed(
+            path,
+            format!("another process has kept the journal locked for {BUSY_S_MAX} s"),
+            "find it with `fuser FILE`, and try again",
         ),
-        Some(ErrorCode::SystemIoFailure) => format!(
-            "the disk or its file system failed ({error}): look at the kernel's log (`dmesg`); what was to be recorded \
-             may or may not be there when the journal is opened again"
+        Some(ErrorCode::SystemIoFailure) => failed(
+            path,
+            format!(
+                "the disk or its file system failed ({error}); what was to be recorded may or may not be there when \
+                 the journal is opened again"
+            ),
+            "look at the kernel's log (`dmesg`)",
         ),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => unwritable(error),
-        _ => format!(
-            "SQLite refused ({error}), as it only does if something else has changed the file: keep a copy of it"
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => unwritable(path, error),
+        _ => failed(
+            path,
+            format!("SQLite refused ({error}), as it only does if something else has changed the file"),
+            "keep a copy of it",
         ),
-    };
-    failed(path, problem)
+    }
 }
 
-fn unwritable(error: &dyn std::fmt::Display) -> String {
-    format!(
-        "can't be opened for writing ({error}): this user has to own the file and its folder (see `ls -ld`); or set \
-         RIPCORD_STATE to another folder"
+fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> StorageError {
+    if path.is_dir() {
+        return failed(path, "a folder is in the journal's place", MOVE_AWAY);
+    }
+    failed(
+        path,
+        format!("can't be opened for writing ({error})"),
+        "this user has to own the file and its folder (see `ls -ld`); or set RIPCORD_STATE to another folder",
     )
 }
 
-fn failed(path: &Path, problem: String) -> StorageError {
-    StorageError { path: path.display().to_string(), problem }
+fn failed(path: &Path, problem: impl Into<String>, remedy: &str) -> StorageError {
+    StorageError { path: path.display().to_string(), problem: problem.into(), remedy: remedy.to_owned() }
 }

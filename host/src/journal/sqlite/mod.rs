@@ -50,7 +50,7 @@ impl SqliteJournal {
     }
 
     fn failed(&self, problem: impl Into<String>) -> StorageError {
-        StorageError { path: self.path.display().to_string(), problem: problem.into() }
+        StorageError { path: self.path.display().to_string(), problem: problem.into(), remedy: String::new() }
     }
 
     fn links(&self, run: &RunId, from: Head, events: &[Dated]) -> Result<(Vec<Link>, Head), StorageError> {

@@ -193,10 +193,13 @@ fn recorded(path: &Path, run: &RunId, claim: Claim<'_>) -> Result<Recorded, Stor
     let unknown = |error: &dyn std::fmt::Display| StorageError {
         path: path.display().to_string(),
         problem: format!(
-            "event {sequence} of run {run} says something that ripcord {} does not understand ({error}): another \
-             version has written it. Use that version for this run; nothing of it was changed",
-            env!("CARGO_PKG_VERSION")
+            "event {sequence} of run {run} says something that ripcord {} does not understand ({}): another version \
+             has written it",
+            env!("CARGO_PKG_VERSION"),
+            // Without the list of everything that it does understand.
+            error.to_string().split(", expected ").next().unwrap_or_default()
         ),
+        remedy: "use that version of ripcord for this run".to_owned(),
     };
     let at = std::str::from_utf8(claim.at).map_err(|error| unknown(&error))?;
     Ok(Recorded {

@@ -356,7 +356,7 @@ fn a_file_that_is_no_journal_of_this_version_is_left_alone_and_the_message_says_
         (&sql("CREATE TABLE theirs (x)"), "another program"),
         (&of_a_newer, "has format 7"),
         (&damaged, "damaged"),
-        (&folder, "can't be opened for writing"),
+        (&folder, "a folder is in the journal's place"),
     ];
     for (make, said) in cases {
         let place = Place::new();

@@ -46,6 +46,7 @@ impl Writer {
             std::thread::Builder::new().name("journal".to_owned()).spawn(write).map_err(|error| StorageError {
                 path: path.display().to_string(),
                 problem: format!("can't start a thread to write: {error}"),
+                remedy: String::new(),
             })?;
         Ok(Self { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread), commits })
     }
@@ -68,8 +69,8 @@ impl Writer {
         }
         answered.await.unwrap_or_else(|_| {
             let path = self.path.display().to_string();
-            let problem = "the thread that writes the journal has ended; start ripcord again".to_owned();
-            Err(StorageError { path, problem }.into())
+            let problem = "the thread that writes the journal has ended".to_owned();
+            Err(StorageError { path, problem, remedy: "start ripcord again".to_owned() }.into())
         })
     }
 
