@@ -12,7 +12,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Error, ValueDeserializer};
 
-use crate::diagnostic::{Diagnostic, Place, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 
 /// The longest file that is read: far more than a person writes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -61,7 +61,7 @@ macro_rules! segments {
 pub(crate) use segments;
 
 /// Reads a file that people write. `what` it is begins the messages: "the plan".
-pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostic> {
+pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostics> {
     let shown = path.display();
     let failed = |problem: &str| Diagnostic::error(format!("can't read {what} {shown}: {problem}"));
     let unreadable = |error: std::io::Error| match error.kind() {
@@ -81,14 +81,14 @@ pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostic> {
     file.take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > TEXT_BYTES_MAX {
         let problem = format!("it has {size} bytes, and {TEXT_BYTES_MAX} is the most that is read");
-        return Err(failed(&problem).help("is it the right file?"));
+        return Err(failed(&problem).help("is it the right file?").into());
     }
     // A text of a program that writes UTF-16 has a zero behind each letter.
     if matches!(bytes[..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b' '..=b'~' | b'\n', 0, ..]) {
-        return Err(failed("it is UTF-16").help("save it as UTF-8: the editor asks for the encoding"));
+        return Err(failed("it is UTF-16").help("save it as UTF-8: the editor asks for the encoding").into());
     }
     if bytes.contains(&0) {
-        return Err(failed("it is no text").help("is it the right file?"));
+        return Err(failed("it is no text").help("is it the right file?").into());
     }
     String::from_utf8(bytes).map_err(|error| {
         let (valid, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
@@ -96,6 +96,7 @@ pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostic> {
         let byte = bytes[valid];
         failed(&format!("it is not UTF-8 (byte {byte:#04x} in line {line})"))
             .help("save it as UTF-8: the editor asks for the encoding")
+            .into()
     })
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use ripcord::capability::{At, Call, Connection, Driver, Invocation, Prepared, Repeat, Reply, Settlement, http};
+use ripcord::capability::{
+    At, Call, Connection, Driver, Exactly, Invocation, Prepared, Repeat, Reply, Settlement, http,
+};
 use ripcord::failure::Failure;
 use ripcord::id::{Digest, ExecutionId, RunId};
 use ripcord::journal::{Approval, Beginning, Dated, Event, HostAttached, Journal, Limits, Listed, Purpose, RunStarted};
@@ -136,6 +138,14 @@ fn answer() -> Reply {
 impl Driver for AtOnce {
     type Call = Call;
     type Reply = Reply;
+
+    fn place(&self) -> String {
+        "nowhere".to_owned()
+    }
+
+    fn exactly(&self, _: &Call) -> Exactly {
+        Exactly::default()
+    }
 
     async fn read(&self, _: &At, _: &Call) -> Result<Reply, Failure> {
         Ok(answer())

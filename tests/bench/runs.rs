@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use ripcord::capability::Invocation;
 use ripcord::component::Components;
 use ripcord::id::RunId;
-use ripcord::journal::{HostAttached, Journal, Level, Outcome, RunOutcome, SqliteJournal};
+use ripcord::journal::{HostAttached, IncidentNoted, Journal, Level, Outcome, RunOutcome, SqliteJournal};
 use ripcord::operator::Operator;
 use ripcord::pipeline::{Caller, Stop};
 use ripcord::plan::Plan;
-use ripcord::runner::{self, Job, Nobody, PreviewReport, Runner, Seams, Sources, Stand};
+use ripcord::runner::{self, Checks, Job, Nobody, PreviewReport, Runner, Seams, Sources, Stand};
 use tokio::sync::{Barrier, mpsc};
 
 use crate::fixture;
@@ -130,13 +130,13 @@ impl Host {
             kept: None::<&BTreeMap<_, _>>,
         };
         let opening = runner::opening(&self.operator, &self.folder.join("spool"), Path::new("/nowhere"));
-        runner::check(&self.components, sources).await.unwrap().open(&opening, seams).unwrap()
+        runner::check(&self.components, sources).await.unwrap().open(&opening, seams).await.unwrap()
     }
 
     /// A run from its plan to its end. All agree to one preview: they make the same calls.
     async fn run(&self, number: u32, seams: &Arc<dyn Seams>) {
         let job = self.job(number, seams).await;
-        let preview = || async { runner::preview(&self.components, &job, seams).await.unwrap() };
+        let preview = || async { runner::preview(&self.components, &job, seams, Checks::Listed).await.unwrap() };
         let approval = self.approved.get_or_init(preview).await.approval("ada".to_owned());
         let run = RunId::from(format!("run-{number}-{}", Timestamp::now().as_nanosecond()));
         let host = HostAttached {
@@ -145,7 +145,7 @@ impl Host {
             ripcord: "0".to_owned(),
             taken_over_from: None,
         };
-        let record = runner::begin(&self.journal, &run, &job, approval, host).await.unwrap();
+        let record = runner::begin(&self.journal, &run, &job, approval, IncidentNoted::default(), host).await.unwrap();
         let components = self.components.clone();
         let runner = Runner::new(components, Arc::new(job), record, Arc::new(Nobody), seams.clone());
         let stand = runner.drive().await.unwrap();

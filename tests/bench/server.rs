@@ -37,7 +37,7 @@ pub(crate) fn serve() {
     let port = listener.local_addr().unwrap().port();
     let app = axum::Router::new().fallback(async || Json(json!({ "enabled": false })));
     runtime.spawn(async move { axum::serve(listener, app).await });
-    writeln!(std::io::stdout(), "{port}").unwrap();
+    println!("{port}");
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     runtime.shutdown_background();
 }

@@ -7,7 +7,7 @@ use super::follow::follow;
 use super::output;
 use super::run::kept;
 use crate::id::{Digest, RunId};
-use crate::journal::{Head, Journal, ReadError, RunLock, Sound};
+use crate::journal::{Head, Journal, ReadError, RunLock};
 use crate::plan::Plan;
 use crate::present::RunLine;
 use crate::record::{RecordError, look};
@@ -58,8 +58,8 @@ pub(super) async fn show(context: &Context, options: ShowOptions) -> Result<Exit
 /// Of a record that was altered, what was not: somebody has to finish that rollback by hand. It is told
 /// event by event, because nobody knows how the run stands.
 fn sound_part(context: &Context, run: &RunId, error: &RecordError) {
-    if let RecordError::Read(ReadError::Altered(_, Sound { events, .. })) = error {
-        output::told_so_far(context, run, events);
+    if let RecordError::Read(ReadError::Altered(_, sound)) = error {
+        output::told_so_far(context, run, &sound.events);
     }
 }
 

@@ -209,7 +209,7 @@ pub struct Sound {
 
 impl From<Altered> for ReadError {
     fn from(altered: Altered) -> Self {
-        Self::Altered(altered, Sound::default())
+        Self::Altered(Box::new(altered), Box::default())
     }
 }
 
@@ -224,7 +224,7 @@ pub enum ReadError {
     NoSuchBlob(Digest),
     /// The record is not what was written.
     #[error("{0}")]
-    Altered(Altered, Sound),
+    Altered(Box<Altered>, Box<Sound>),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

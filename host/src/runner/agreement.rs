@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn each_part_that_differs_is_named_and_no_other() {
-        let cases: [(fn(&mut Agreement), &[&str]); 6] = [
+        type Change = fn(&mut Agreement);
+        let cases: [(Change, &[&str]); 6] = [
             (|_| {}, &[]),
             (|now| now.bound.plan = Digest::of(b"x"), &["plan"]),
             (|now| _ = now.bound.params.insert("version".to_owned(), "v2".to_owned()), &["`v1`", "`v2`"]),

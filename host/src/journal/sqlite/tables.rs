@@ -137,14 +137,17 @@ pub(super) fn read_events(
             }
             let (sound, sound_at) = (follower.at(), events.last().map(|recorded| recorded.at));
             let broken = Broken { run, sound, sound_at, end, rest: &rest };
-            return Err(ReadError::Altered(broken.diagnose(altered), Sound { events, head: Some(sound) }));
+            return Err(ReadError::Altered(
+                Box::new(broken.diagnose(altered)),
+                Box::new(Sound { events, head: Some(sound) }),
+            ));
         }
         events.push(recorded(path, run, next)?);
     }
     let sound = follower.at();
     match follower.finish() {
         Ok(head) => Ok((events, head)),
-        Err(altered) => Err(ReadError::Altered(altered, Sound { events, head: Some(sound) })),
+        Err(altered) => Err(ReadError::Altered(Box::new(altered), Box::new(Sound { events, head: Some(sound) }))),
     }
 }
 

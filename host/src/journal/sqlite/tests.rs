@@ -190,7 +190,7 @@ async fn a_run_that_was_cut_off_neatly_shows_against_a_head_known_from_before() 
     let other = journal.append(&run("r"), cut, &[logged("another fourth"), logged("fifth")]).await.unwrap();
     assert!(matches!(
         journal.read(&run("r"), Some(known)).await,
-        Err(ReadError::Altered(Altered::Changed { sequence: 5, .. }, _))
+        Err(ReadError::Altered(altered, _)) if matches!(*altered, Altered::Changed { sequence: 5, .. })
     ));
     assert_eq!(journal.read(&run("r"), None).await.unwrap().1, other);
 }
@@ -263,7 +263,10 @@ async fn kept_bytes_are_checked_and_a_damaged_copy_is_made_whole_by_the_next_run
     assert_eq!(journal.blob(Digest::of(&bytes)).await.unwrap(), bytes);
     place.raw().execute("UPDATE blobs SET bytes = x'00'", []).unwrap();
     let altered = journal.blob(Digest::of(&bytes)).await.unwrap_err();
-    assert!(matches!(altered, ReadError::Altered(Altered::Blob { .. }, _)), "{altered}");
+    assert!(
+        matches!(&altered, ReadError::Altered(altered, _) if matches!(**altered, Altered::Blob { .. })),
+        "{altered}"
+    );
     begin("second").await.unwrap();
     assert_eq!(journal.blob(Digest::of(&bytes)).await.unwrap(), bytes);
 }
