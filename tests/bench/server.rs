@@ -1,6 +1,6 @@
 //! GENIA's administration in a process of its own: it answers at once and keeps nothing.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
 use axum::Json;
