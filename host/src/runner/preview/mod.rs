@@ -79,7 +79,7 @@ pub async fn preview(
 /// The connections that a step or a check is bound to.
 fn connections(unit: &Unit) -> impl Iterator<Item = &crate::capability::Connection> {
     let bound = unit.roles.values().filter_map(|grant| grant.bound.as_ref());
-    bound.filter_map(|bound| bound.open.as_ref()).map(|open| &open.connection)
+    bound.filter_map(|bound| bound.open.as_ref()).map(|open| open.connection.as_ref())
 }
 
 struct Previewer<'a> {
