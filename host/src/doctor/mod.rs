@@ -93,7 +93,9 @@ fn remedy(source: &SecretSource) -> String {
             format!("add `LoadCredential={name}:FILE` to the systemd unit that starts ripcord")
         }
         SecretSource::Command(argv) => {
-            format!("run `{}` by hand, as the user that runs ripcord", argv.join(" "))
+            // Its arguments may say more than everybody should read.
+            let program = argv.first().map_or("it", String::as_str);
+            format!("run `{program}` with its arguments by hand, as the user that runs ripcord")
         }
     }
 }

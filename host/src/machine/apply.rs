@@ -148,8 +148,9 @@ impl State {
         Ok(())
     }
 
-    /// An undo that went wrong goes on where it got stuck: what it has taken back stays so, and a call
-    /// that somebody refused is asked about again.
+    /// An undo that went wrong goes on where it got stuck: what it has taken back stays so. What was
+    /// agreed to or refused before a call that is made anew says nothing of that one, which may be
+    /// another.
     fn try_undos_again(&mut self) {
         let went_wrong = |execution: &Execution| {
             matches!(execution.purpose, Purpose::Undo(_)) && !matches!(execution.end, None | Some(End::Returned(_)))
@@ -160,8 +161,10 @@ impl State {
             self.executions.get_mut(id).into_iter().for_each(Execution::try_again);
         }
         self.gates.retain(|gate| match gate.opened.before {
-            Behind::Call(call) => !(again.contains(&call.execution) && gate.refused()),
-            Behind::Step(_) => true,
+            Behind::Call(call) if again.contains(&call.execution) => {
+                self.executions.get(&call.execution).is_some_and(|known| (call.ordinal as usize) < known.calls.len())
+            }
+            Behind::Call(_) | Behind::Step(_) => true,
         });
     }
 

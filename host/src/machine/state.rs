@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::capability::{Repeat, Reply};
-use crate::failure::Failure;
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
     Answer, Approval, Behind, CheckOutcome, End, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome, Shape,
@@ -217,8 +216,10 @@ impl State {
             matches!(execution.purpose, Purpose::Undo(_)) && !matches!(execution.end, Some(End::Returned(_)))
         });
         undos
-            .flat_map(Execution::mutations)
-            .map(|(_, mutation)| mutation)
+            .flat_map(|undo| {
+                let from = undo.known_again();
+                undo.mutations().filter(move |(ordinal, _)| *ordinal as usize >= from).map(|(_, mutation)| mutation)
+            })
             .filter(|known| known.fate == Fate::Unknowable)
     }
 
@@ -291,12 +292,17 @@ impl Execution {
         self.effects().next().is_some()
     }
 
-    /// Opens it again, to go on where it got stuck: its calls are known up to the last mutation before
-    /// the first one that failed, and all others are made anew.
+    /// How many of its calls stay known if it is opened again: all up to the last mutation that has not
+    /// failed. A failure before that one is something that it has gone on after, and will again: nothing
+    /// that was done is ever done a second time for it.
+    fn known_again(&self) -> usize {
+        let stays = |made: &Made| matches!(made, Made::Mutation(_)) && !made.has_failed();
+        self.calls.iter().rposition(stays).map_or(0, |last| last + 1)
+    }
+
+    /// Opens it again, to go on where it got stuck; the calls that do not stay known are made anew.
     pub(super) fn try_again(&mut self) {
-        let stuck = self.calls.iter().position(Made::has_failed).unwrap_or(self.calls.len());
-        let done = self.calls[..stuck].iter().rposition(|made| matches!(made, Made::Mutation(_)));
-        self.calls.truncate(done.map_or(0, |last| last + 1));
+        self.calls.truncate(self.known_again());
         for made in &mut self.calls {
             if let Made::Mutation(mutation) = made {
                 mutation.doubted = 0;
@@ -324,8 +330,7 @@ impl Made {
                 Fate::Answered(Err(_)) | Fate::Unknowable => true,
                 Fate::Open | Fate::Cleared | Fate::Repeating => false,
             },
-            Self::Read { outcome, .. } => matches!(outcome, Err(Failure::Denied(_))),
-            Self::Clock(_) | Self::Sleep(_) => false,
+            Self::Read { .. } | Self::Clock(_) | Self::Sleep(_) => false,
         }
     }
 }

@@ -62,7 +62,7 @@ impl Export {
         let (background, handle) = Background::start().map_err(|error| failed(&error))?;
         let client = Client::new(handle, endpoint.starts_with("https:"))?;
         let exporter = Otlp::builder().with_http().with_http_client(client).build().map_err(|error| failed(&error))?;
-        let troubles = Arc::new(Troubles { endpoint, told: AtomicBool::new(false) });
+        let troubles = Arc::new(Troubles { endpoint: origin(&endpoint), told: AtomicBool::new(false) });
         let mut processor = BatchSpanProcessor::builder(Watched { exporter, troubles: Arc::clone(&troubles) }).build();
         processor.set_resource(&resource());
         Ok(Some(Self {
@@ -138,6 +138,11 @@ fn resource() -> Resource {
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let builder = Resource::builder().with_attribute(version);
     if is_named { builder.build() } else { builder.with_service_name("ripcord").build() }
+}
+
+/// Where the collector is, without what may be a secret in its address.
+fn origin(endpoint: &str) -> String {
+    url::Url::parse(endpoint).map_or_else(|_| "(no URL)".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 /// Says once that the collector can't be reached.

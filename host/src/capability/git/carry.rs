@@ -41,7 +41,7 @@ impl Carrying<'_> {
         if self.record.is_nothing() {
             return self.record.moved(self.copy);
         }
-        let begun = kept::begun(self.copy, self.at)?.is_some();
+        let begun = kept::begun(self.copy, self.at, self.title)?.is_some_and(|begun| begun.is_this);
         let ready = || {
             let lock = self.lock(begun)?;
             self.keep()?;

@@ -57,7 +57,14 @@ pub(super) fn remote_url(root: &Path, remote: &str) -> Option<String> {
     let copy = WorkingCopy::open(root).ok()?;
     let remote = copy.repository.find_remote(remote).ok()?;
     let url = remote.pushurl().ok().flatten().or(remote.url().ok())?;
-    Some(url.to_owned())
+    // A password in it is nobody's business, and a user's name is one for some services' tokens.
+    match url::Url::parse(url) {
+        Ok(mut parsed) if matches!(parsed.scheme(), "http" | "https") => {
+            let stripped = parsed.set_username("").and_then(|()| parsed.set_password(None));
+            stripped.ok().map(|()| parsed.to_string())
+        }
+        _ => Some(url.to_owned()),
+    }
 }
 
 /// What the call would come upon in the working copy, as it is now.

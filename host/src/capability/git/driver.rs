@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::carry::Carrying;
 use super::connection::Author;
 use super::history::{self, Committer};
+use super::kept::Begun;
 use super::movement::{Move, Progress};
 use super::network::Git;
 use super::push::{self, Remote};
@@ -130,15 +131,26 @@ impl Prepared<Reply> for LocalMutation {
 }
 
 fn plan(copy: &WorkingCopy, author: Option<&Author>, at: &At, call: &Call) -> Result<Move, Failure> {
-    if let Some(record) = kept::begun(copy, at)? {
-        return match record.progress(copy)? {
-            Progress::Elsewhere(seen) => Err(Failure::permanent(format!(
-                "can't go on with `{}`, which was cut off: {seen}; what was there before is kept under {}",
+    match kept::begun(copy, at, &call.summary())? {
+        Some(Begun { record, is_this: true }) => {
+            return match record.progress(copy)? {
+                Progress::Elsewhere(seen) => Err(Failure::permanent(format!(
+                    "can't go on with `{}`, which was cut off: {seen}; what was there before is kept under {}",
+                    call.summary(),
+                    kept::reference(at)
+                ))),
+                _ => Ok(record),
+            };
+        }
+        Some(Begun { record, is_this: false }) if record.progress(copy)? != Progress::Untouched => {
+            return Err(Failure::permanent(format!(
+                "can't begin `{}`: another change was begun in its place and not finished; what was there before \
+                 that is kept under {}",
                 call.summary(),
                 kept::reference(at)
-            ))),
-            _ => Ok(record),
-        };
+            )));
+        }
+        Some(_) | None => {}
     }
     copy.refuse_unfinished(call.operation())?;
     let committer = Committer { author, at: at.began };

@@ -21,11 +21,21 @@ pub(super) fn reference(at: &At) -> String {
     format!("refs/ripcord/{}/{}.{}", at.run, at.execution, at.ordinal)
 }
 
-/// The move that this call has begun, if it has.
-pub(super) fn begun(copy: &WorkingCopy, at: &At) -> Result<Option<Move>, Failure> {
+/// A move that was begun at a call's place.
+pub(super) struct Begun {
+    pub(super) record: Move,
+    /// Whether it is of this very call: in an undo that is tried again, another may take its place.
+    pub(super) is_this: bool,
+}
+
+/// The move that was begun at the call's place, if one was.
+pub(super) fn begun(copy: &WorkingCopy, at: &At, title: &str) -> Result<Option<Begun>, Failure> {
     let name = reference(at);
     match copy.repository.refname_to_id(&name) {
-        Ok(id) => read(copy, id).map(Some),
+        Ok(id) => {
+            let is_this = copy.find_commit(id)?.message_bytes().starts_with(first_line(title).as_bytes());
+            Ok(Some(Begun { record: read(copy, id)?, is_this }))
+        }
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(failed(format_args!("read {name}"))(error)),
     }
@@ -36,9 +46,7 @@ pub(super) fn keep(copy: &WorkingCopy, at: &At, record: &Move, title: &str) -> R
     let name = reference(at);
     let json = serde_json::to_string(record)
         .map_err(|error| Failure::permanent(format!("can't write the record of {name}: {error}")))?;
-    // One line: a title is a guest's text, and the record is found as the last line.
-    let title: String = title.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    let message = format!("ripcord: what was there before {title}\n\n{json}\n");
+    let message = format!("{}\n{json}\n", first_line(title));
     let ripcord = Signature::new("ripcord", "ripcord@localhost", &Time::new(at.began.as_second(), 0));
     let ripcord = ripcord.map_err(failed("sign"))?;
     let keeping = || format!("keep the old state under {name}");
@@ -57,6 +65,13 @@ pub(super) fn keep(copy: &WorkingCopy, at: &At, record: &Move, title: &str) -> R
     durable::objects(copy, &[new, id])?;
     copy.repository.reference(&name, id, true, "ripcord").map_err(failed(keeping()))?;
     durable::file(&copy.repository.commondir().join(&name))
+}
+
+/// How the message of a kept state begins. A title is a guest's text: it is kept to its line, because the
+/// record is found as the last one.
+fn first_line(title: &str) -> String {
+    let title: String = title.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    format!("ripcord: what was there before {title}\n")
 }
 
 /// Gives the old state up again: it is what stands there.

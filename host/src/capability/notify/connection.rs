@@ -13,7 +13,7 @@ use url::{Host, Url};
 use super::channel::{Deliver, NoticeDriver};
 use super::file::FileDriver;
 use super::smtp::SmtpDriver;
-use super::webhook::WebhookDriver;
+use super::webhook::{WebhookDriver, is_this_machine};
 use super::{Call, Format, Reply, Template, doctor};
 use crate::capability::http::AddressRange;
 use crate::capability::{CapabilityConnection, Driver, Judgement, OpenError, Opening, Repeat};
@@ -352,6 +352,14 @@ fn address(written: Option<WebhookUrl>, format: Format) -> Result<WebhookUrl, St
 impl Webhook {
     fn check(&self) -> Result<(), String> {
         let service = self.format.service();
+        if let (WebhookUrl::Open(url), None) = (&self.url, self.format.key_place())
+            && !is_this_machine(url)
+        {
+            return Err(format!(
+                "whoever knows this address can post to {service}, so it is a secret: write  webhook = \"secret:NAME\", \
+                 and under [secrets] where NAME comes from"
+            ));
+        }
         match (&self.key, self.format.key_place()) {
             (None, Some(_)) if self.format.needs_key() => {
                 return Err(format!("{service} lets nobody in without a key: write  key = \"secret:…\""));

@@ -26,7 +26,7 @@ use super::incident::Incidents;
 use super::notice::Notice;
 use crate::capability::http::{self, Reach, Trouble};
 use crate::capability::{Exactly, OpenError, Opening};
-use crate::secret::{SECRET_BYTES_MIN, Scrubber};
+use crate::secret::{SECRET_BYTES_MIN, Scrub as _, Scrubber};
 
 /// More of an answer is not read: a service says what is wrong in less.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
@@ -50,6 +50,8 @@ pub(super) struct WebhookDriver {
     page: String,
     client: Client,
     incidents: Incidents,
+    /// What a service says is shortened, and no part of a secret may be left at the end.
+    scrubber: Scrubber,
     timeout: Duration,
 }
 
@@ -98,7 +100,8 @@ impl WebhookDriver {
         let ca_file = ca_file.map(|path| opening.base.join(path));
         let reach = Reach::new(ca_file.as_deref(), url.scheme() == "https", &allow_addresses, timeout)?;
         let incidents = Incidents::new(&opening.spool, &format!("{url} {page}"));
-        let driver = Self { name, format, url, key, page, client: reach.client(0)?, incidents, timeout };
+        let scrubber = opening.secrets.scrubber().clone();
+        let driver = Self { name, format, url, key, page, client: reach.client(0)?, incidents, scrubber, timeout };
         driver.headers().map_err(OpenError::Unusable)?;
         Ok(driver)
     }
@@ -149,7 +152,10 @@ impl WebhookDriver {
         let wait = response.headers().get(RETRY_AFTER).and_then(|value| wait(value.to_str().ok()?));
         let status = response.status().as_u16();
         match http::read_response(response, ANSWER_BYTES_MAX).await {
-            Ok(reply) => Ok((reply, wait)),
+            Ok(mut reply) => {
+                reply.scrub(&self.scrubber);
+                Ok((reply, wait))
+            }
             // A refusal is one however it goes on.
             Err(_) if (300..500).contains(&status) => {
                 Ok((http::Reply { status, headers: Vec::new(), body: Default::default() }, wait))
@@ -198,7 +204,7 @@ impl WebhookDriver {
             };
             if self.format.is_rate_limit(reply.status) {
                 let wait = wait.unwrap_or(wait_next).max(WAIT_MIN);
-                if Instant::now() + wait >= until {
+                if wait >= until.saturating_duration_since(Instant::now()) {
                     return Reply::NotSent(format!(
                         "{service} gets too many requests and wants {} to pass first; timeout = \"{}\" is shorter",
                         humantime::format_duration(whole_seconds(wait)),
@@ -273,7 +279,7 @@ fn hide(url: &Url, scrubber: &Scrubber) {
     }
 }
 
-fn is_this_machine(url: &Url) -> bool {
+pub(super) fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -239,10 +239,10 @@ fn an_undo_that_went_wrong_can_be_asked_for_again_and_goes_on_where_it_got_stuck
             go.clone(),
         ),
         (
-            "what followed the first failure is asked for again",
-            vec![worked(b(0)), vec![intended(b(1)), no(b(1))], worked(b(2))],
+            "what was done behind a failure is not done again for it",
+            vec![worked(b(0)), vec![intended(b(1)), no(b(1))], worked(b(2)), vec![intended(b(3)), no(b(3))]],
             failed(),
-            1,
+            3,
             go.clone(),
         ),
         ("so is a denial, by the rules of today", vec![worked(b(0)), vec![denied(b(1))]], failed(), 1, go.clone()),
@@ -275,6 +275,22 @@ fn an_undo_that_went_wrong_can_be_asked_for_again_and_goes_on_where_it_got_stuck
         state.apply(at(99), &again).unwrap();
         assert_eq!((state.executions[&ExecutionId(2)].calls.len(), state.next()), (known, next), "{claim}");
     }
+}
+
+/// At the same place another call may stand the next time.
+#[test]
+fn a_yes_before_a_call_that_is_made_anew_lets_no_other_through() {
+    let shape = shape(&[step("a")], &[]);
+    let call = call(2, 0);
+    let no = Event::Answered { call, outcome: Err(Failure::permanent("no")), took_us: 1 };
+    let agreed = vec![aborted(), began(2, undo(1)), gate_of_call(call), gate_answered("call-2.0", Answer::Yes)];
+    let over = vec![intended(call), no, ended(2, failed())];
+    let over = [over, vec![Event::RunEnded { outcome: RunOutcome::Halted, why: String::new() }]].concat();
+    let before = [done(1, "a", returned()), agreed, over].concat();
+    assert!(fold(&shape, &before).gate_before(call).is_some());
+    let state = fold(&shape, &[before, vec![Event::UndoRequested { by: "ada".into() }]].concat());
+    assert_eq!(state.next(), Next::Go(call.execution));
+    assert!(state.gate_before(call).is_none());
 }
 
 #[test]
