@@ -50,7 +50,7 @@ impl Lab {
         let script = lab.path("rollback_connector.sh");
         fs::write(&script, SCRIPT.replace("https://api.genia.ai/admin", &admin)).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::write(lab.path("ripcord.toml"), OPERATOR.replace("ADMIN", &admin)).unwrap();
+        fs::write(lab.path("ripcord.toml"), OPERATOR.replace("\"ADMIN\"", &format!("\"{admin}\""))).unwrap();
         fs::write(lab.path("plan.toml"), PLAN).unwrap();
         lab
     }
