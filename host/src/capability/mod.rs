@@ -13,6 +13,7 @@ pub mod command;
 pub mod git;
 pub mod http;
 pub mod notify;
+pub mod sql;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -495,6 +496,8 @@ capabilities! {
     http => Http,
     /// A working copy and its remote.
     git => Git,
+    /// A PostgreSQL database.
+    sql => Sql,
     /// Programs that the operator has named.
     command => Command,
     /// Messages to people.

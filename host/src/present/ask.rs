@@ -69,6 +69,9 @@ fn where_to_look(mutation: &Mutation) -> String {
             format!("`git ls-remote` of {connection}: where is {branch} now?")
         }
         Call::Git(_) => format!("`git status` and `git reflog` in the working copy of {connection}"),
+        Call::Sql(_) => {
+            format!("in the database behind {connection}: does it hold already what the statement would leave?")
+        }
         Call::Command(_) => format!(
             "whether what the program of {connection} does is done, and whether it still runs (`ps`); while it runs, wait"
         ),

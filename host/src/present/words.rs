@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::capability::{Call, Payload, Reply, command, git, http, notify};
+use crate::capability::{Call, Payload, Reply, command, git, http, notify, sql};
 use crate::journal::{Answer, Behind, CheckOutcome, IncidentNoted, Outcome, Request, Settler, Verdict};
 use crate::language::Language;
 use crate::process::Ending;
@@ -29,7 +29,7 @@ pub(crate) fn request_as(request: &Request, summary: &str) -> String {
     };
     match &request.call {
         Call::Http(_) => format!("{summary} on {place}"),
-        Call::Git(_) => format!("{summary} in {place}"),
+        Call::Git(_) | Call::Sql(_) => format!("{summary} in {place}"),
         Call::Command(call) if call.arguments.is_empty() => format!("run {place}"),
         Call::Command(_) => format!("run {place} with {}", request.call.target()),
         Call::Notify(_) => format!("{summary} through {place}"),
@@ -83,7 +83,7 @@ pub(crate) fn whole_answer(outcome: &Outcome) -> Option<String> {
         Ok(Reply::Git(git::Reply::Status(paths))) => {
             paths.iter().map(|changed| format!("{:?} {}\n", changed.change, changed.path)).collect()
         }
-        Ok(Reply::Git(_) | Reply::Notify(_)) | Err(_) => return None,
+        Ok(Reply::Git(_) | Reply::Sql(_) | Reply::Notify(_)) | Err(_) => return None,
     };
     (!text.trim().is_empty()).then_some(text)
 }
@@ -93,6 +93,7 @@ pub(crate) fn resource(resource: &str) -> String {
     match resource.split_once(':') {
         Some(("target", target)) => format!("target {target}"),
         Some(("git", path)) => format!("working copy {path}"),
+        Some(("sql", database)) => format!("database {database}"),
         _ => resource.to_owned(),
     }
 }
@@ -156,6 +157,7 @@ fn text(reply: &Reply) -> String {
         Reply::Http(http::Reply { status, body, .. }) if *status >= 400 => with_snippet(status.to_string(), body),
         Reply::Http(http::Reply { status, .. }) => status.to_string(),
         Reply::Git(reply) => git(reply),
+        Reply::Sql(reply) => sql(reply),
         Reply::Command(command::Reply { ending, stderr, .. }) => match ending {
             Ending::Exited(0) => "exit 0".to_owned(),
             Ending::Exited(code) => with_snippet(format!("exit {code}"), &last_line(stderr)),
@@ -184,6 +186,21 @@ fn git(reply: &git::Reply) -> String {
         git::Reply::RemoteHead(None) => "no such branch".to_owned(),
         git::Reply::Moved(moved) => format!("{} changed, HEAD is {}", paths(moved.changed.len()), moved.head),
         git::Reply::Pushed(pushed) => format!("{} is {} now", pushed.branch, pushed.head),
+    }
+}
+
+fn sql(reply: &sql::Reply) -> String {
+    match reply {
+        sql::Reply::Rows(rows) => match (rows.columns.as_slice(), rows.rows.as_slice()) {
+            // One value alone is the answer.
+            ([_], [row]) => {
+                shorten(&clean(&row.iter().map(ToString::to_string).collect::<String>()), SNIPPET_COLUMNS).into_owned()
+            }
+            (_, rows) => count(rows.len(), "row", "rows"),
+        },
+        sql::Reply::Executed(executed) => {
+            count(usize::try_from(executed.affected).unwrap_or(usize::MAX), "row", "rows") + " affected"
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub mod check {
             "ripcord:plugin/plugin@0.1.0": crate::bindings::action::ripcord::plugin::plugin,
             "ripcord:plugin/http@0.1.0": crate::bindings::action::ripcord::plugin::http,
             "ripcord:plugin/git@0.1.0": crate::bindings::action::ripcord::plugin::git,
+            "ripcord:plugin/sql@0.1.0": crate::bindings::action::ripcord::plugin::sql,
             "ripcord:plugin/command@0.1.0": crate::bindings::action::ripcord::plugin::command,
             "ripcord:plugin/notify@0.1.0": crate::bindings::action::ripcord::plugin::notify,
             "ripcord:plugin/clock@0.1.0": crate::bindings::action::ripcord::plugin::clock,

@@ -87,6 +87,7 @@ pub mod git;
 pub mod http;
 pub mod log;
 pub mod notify;
+pub mod sql;
 
 pub use action::{Action, Effect, Effects, Pending, Reconciliation};
 pub use bindings::action::ripcord::plugin::plugin::Context;

@@ -5,6 +5,7 @@ mod browser;
 mod journal;
 mod ledger;
 mod mail;
+pub(crate) mod postgres;
 mod program;
 pub(crate) mod repository;
 mod served;
