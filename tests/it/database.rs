@@ -115,7 +115,7 @@ fn a_preview_shows_the_statements_and_touches_nothing() {
 fn a_statement_that_nobody_allowed_is_denied_with_the_line_that_would_allow_it() {
     let counters = Counters::new();
     for (keys, says) in [
-        ("", "access = \"write\"\nwrite = [\"UPDATE counters SET n = n + 1 WHERE name = $1 RETURNING n\"]"),
+        ("", "access = \"write\" write = [\"UPDATE counters SET n = n + 1 WHERE name = $1 RETURNING n\"]"),
         (
             "access = \"write\"\nwrite = [\"DELETE FROM counters\"]",
             "write = [\"DELETE FROM counters\", \"UPDATE counters SET n = n + 1 WHERE name = $1 RETURNING n\"]",
@@ -207,7 +207,7 @@ fn the_doctor_says_who_is_let_in_and_who_may_do_too_much() {
         (
             "read-as = { user = \"reader\", password = \"secret:reader\" }",
             "",
-            "who can do more than read: it may write",
+            "who can do more than read (it may write",
         ),
         ("secret:reader\" }", "secret:owner\" }", "28P01"),
         (&port.to_string(), "1", "nobody listens at"),
