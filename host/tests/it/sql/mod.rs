@@ -1,5 +1,8 @@
 //! The `sql` capability against a real server, from the operator's table to the reply.
 
+mod execute;
+mod query;
+mod reached;
 mod values;
 
 use std::collections::BTreeMap;
