@@ -221,7 +221,7 @@ pub(super) struct RunOptions {
 #[derive(Debug, Args)]
 pub(super) struct WatchOptions {
     /// For how long, from now on, instead of the plan's own window: 10m
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = window)]
     pub window: Option<Duration>,
     #[command(flatten)]
     pub run: RunOptions,
@@ -378,6 +378,10 @@ fn said(text: &str) -> Result<String, String> {
         long if long.len() > SAID_BYTES_MAX => Err(format!("it is longer than {SAID_BYTES_MAX} bytes")),
         text => Ok(text.to_owned()),
     }
+}
+
+fn window(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "write how long, like 10m or 1h 30m".to_owned())
 }
 
 fn since(text: &str) -> Result<Timestamp, report::SinceError> {

@@ -206,7 +206,7 @@ pub(super) fn held_by_a_watch(resource: &str, holder: &RunId, known: &State) -> 
         .hint(format!("roll back now, by its plan:  ripcord approve {holder} watch"))
         .hint(format!("end the watching, and then run this:  ripcord approve {holder} watch --no"))
         .hint(format!("see what it watches:  ripcord show {holder}"))
-        .hint(format!("if no process carries it any more, each answer needs then  ripcord resume {holder}"))
+        .hint(format!("if no process carries it any more, let the answer be taken in:  ripcord resume {holder}"))
 }
 
 impl From<RecordError> for Fault {

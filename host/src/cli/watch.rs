@@ -26,6 +26,7 @@ impl Watching {
                 .hint("add one to the plan:  [[trigger]]  with the id, use, bind, with and expect of a check, and a title")
                 .hint(format!("to roll back now:  ripcord run {}", files.plan_path.display())));
         }
-        plan.watch_shape(self.window).map_err(|error| Fault::wrong(error.to_string()).hint("say another  --window"))
+        plan.watch_shape(self.window)
+            .map_err(|error| Fault::wrong(error.to_string()).hint("give another one, like  --window 30m"))
     }
 }

@@ -71,10 +71,10 @@ impl Tally {
             Standing::Tripped
         } else if self.inconclusive > trigger.inconclusive_limit {
             let (said, limit) = (self.inconclusive, trigger.inconclusive_limit);
-            Standing::GivenUp(format!("{said} inconclusive measurements, and {limit} are allowed; the last: {last}"))
+            Standing::GivenUp(format!("inconclusive measurements: {said}, allowed: {limit}; the last: {last}"))
         } else if self.errors > trigger.consecutive_error_limit {
             let (said, limit) = (self.errors, trigger.consecutive_error_limit);
-            Standing::GivenUp(format!("{said} errors in a row, and {limit} are allowed; the last: {last}"))
+            Standing::GivenUp(format!("errors in a row: {said}, allowed: {limit}; the last: {last}"))
         } else if trigger.count.is_some_and(|count| self.measured() >= count) {
             Standing::Enough
         } else {
