@@ -274,6 +274,13 @@ pub enum Before {
         /// Its address.
         call: String,
     },
+    /// The steps of a plan, of whose triggers one has tripped.
+    Tripped {
+        /// Its name.
+        trigger: String,
+    },
+    /// The steps of a plan whose triggers are watched.
+    Watched,
 }
 
 impl From<&Behind> for Before {
@@ -281,6 +288,8 @@ impl From<&Behind> for Before {
         match behind {
             Behind::Step(step) => Self::Step { step: step.clone() },
             Behind::Call(call) => Self::Call { call: call.to_string() },
+            Behind::Watch { trigger: Some(trigger) } => Self::Tripped { trigger: trigger.clone() },
+            Behind::Watch { trigger: None } => Self::Watched,
         }
     }
 }
