@@ -16,6 +16,7 @@ use super::terminal::{self, Terminal};
 use crate::component::Components;
 use crate::id::RunId;
 use crate::journal::{BeginError, Blob, Event, Journal, LockError, Recorded, RunLock, RunOutcome, RunStarted};
+use crate::ledger::good_states;
 use crate::machine::State;
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
@@ -48,7 +49,8 @@ pub(super) async fn preview(context: &Context, options: &PreviewOptions) -> Resu
     let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
-    let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    let mut job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    job.good_states = good_states(context.journal(&state)?.as_ref(), &job.target).await?;
     let report = previewed(context, &components, &job, Checks::Asked).await?;
     // For whoever runs it later, and finds that something is another one by then.
     if let Err(error) = Agreement::of(&job, &report).keep(&state.previews(), report.digest()) {
@@ -94,7 +96,8 @@ async fn begin(context: &Context, options: RunOptions) -> Result<Begun, Fault> {
     let state = context.state()?;
     let components = context.components(&state)?;
     let journal = context.journal(&state)?;
-    let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    let mut job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    job.good_states = good_states(journal.as_ref(), &job.target).await?;
     refuse_if_held(&state, journal.as_ref(), &job).await?;
 
     let interrupts = Interrupts::listen();
@@ -282,8 +285,9 @@ async fn take_over(
         kept: Some(&kept),
     };
     let mut job = context.job(&components, state, sources).await?;
-    // What the guests were allowed is kept with the run.
+    // What the guests were allowed and told is kept with the run.
     job.limits = started.limits.clone();
+    job.good_states = started.good_states.clone();
     let record = Record::open(Arc::clone(&journal), run).await?;
     let by = context.by(&super::args::By { by: None });
     Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, lock })))
