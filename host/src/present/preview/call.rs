@@ -127,7 +127,7 @@ impl<'a> Writer<'a> {
         format!("{name}{title}{by}{at}")
     }
 
-    fn when(&self, at: Timestamp) -> String {
+    pub(super) fn when(&self, at: Timestamp) -> String {
         let date = date_time(at, &self.page.style.zone);
         match self.view.now {
             Some(now) => format!(", {date}, {}", age(at, now)),
