@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 const PLUGINS: &[&str] =
-    &["plugins/command-check", "plugins/connector-disable", "plugins/http-check", "plugins/notify-people"];
+    &["plugins/backup-before-deploy", "plugins/command-check", "plugins/connector-disable", "plugins/http-check", "plugins/notify-people"];
 
 fn main() {
     link_at_a_fixed_address();

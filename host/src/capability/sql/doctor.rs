@@ -56,6 +56,7 @@ pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
     if connection.access > Access::Read && connection.read_as.is_some() {
         drop(log_in(exam, &driver.writers).await);
     }
+    super::backup::examine(&driver.backups, connection.access, exam).await;
 }
 
 async fn log_in(exam: &Exam<'_>, sessions: &Sessions) -> Option<Session> {
