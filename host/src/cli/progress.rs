@@ -80,7 +80,8 @@ impl Progress {
         let is_live = is_live && !(json && std::io::stdout().is_terminal());
         let live = is_live.then(|| Arc::new(Live::new(&state.shape)));
         live.iter().for_each(screen::draw);
-        let telling = Mutex::new(Telling { narrator: Narrator::new(output::stderr_style().zone), asking: None, said: None });
+        let telling =
+            Mutex::new(Telling { narrator: Narrator::new(output::stderr_style().zone), asking: None, said: None });
         Self { shown: Arc::new(Shown { run: run.clone(), json, live, telling, line }) }
     }
 

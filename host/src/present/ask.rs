@@ -73,7 +73,9 @@ fn where_to_look(mutation: &Mutation) -> String {
             format!("in the folder `backups` of {connection}: is the file there?")
         }
         Call::Sql(sql::Call::Restore { .. } | sql::Call::Swap { .. } | sql::Call::DropDatabase { .. }) => {
-            format!("`psql -l` on the server of {connection}: which databases are there, and what do their comments say (`\\l+`)?")
+            format!(
+                "`psql -l` on the server of {connection}: which databases are there, and what do their comments say (`\\l+`)?"
+            )
         }
         Call::Sql(_) => {
             format!("in the database behind {connection}: does it hold already what the statement would leave?")

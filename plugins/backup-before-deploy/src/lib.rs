@@ -47,6 +47,7 @@ struct Receipt {
     sha256: Option<String>,
     bytes: u64,
     tables: u64,
+    version: Option<String>,
     /// The dumps that were deleted for it.
     deleted: Vec<String>,
     /// What the host keeps of a run that ends verified.
@@ -105,7 +106,8 @@ impl Action for BackupBeforeDeploy {
             )));
         }
         let keep = config.keep.map_or(usize::MAX, |keep| keep.saturating_sub(1));
-        let own = before.iter().filter(|old| old.is_own && (old.database == backup.database || backup.database.is_none()));
+        let own =
+            before.iter().filter(|old| old.is_own && (old.database == backup.database || backup.database.is_none()));
         let mut deleted = Vec::new();
         for old in own.skip(keep) {
             DATABASE.delete_backup(&old.name).idempotent().send()?;
@@ -117,6 +119,7 @@ impl Action for BackupBeforeDeploy {
             sha256: sha256.clone(),
             bytes: backup.bytes,
             tables: contents.tables,
+            version: version.clone(),
             deleted,
             good_state: GoodState { version, backup: KeptBackup { name: backup.name, sha256 } },
         })

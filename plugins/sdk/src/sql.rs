@@ -12,8 +12,8 @@ use crate::bindings::action::ripcord::plugin::sql as wit;
 use crate::{Payload, Repeat, Result};
 
 pub use backup::{
-    Backup, BackupContents, BackupFormat, DatabaseState, Dump, DumpedBackup, MadeDatabase, ReadBackup, Removal, Restore,
-    Restored, Swap, Swapped,
+    Backup, BackupContents, BackupFormat, DatabaseState, Dump, DumpedBackup, MadeDatabase, ReadBackup, Removal,
+    Restore, Restored, Swap, Swapped,
 };
 
 /// The database behind a role.

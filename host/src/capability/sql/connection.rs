@@ -185,7 +185,9 @@ impl Connection {
             return Err("backup-timeout has to be more than nothing and at most 24h".to_owned());
         }
         if self.access == Access::Restore && self.backups.is_none() {
-            return Err("access = \"restore\" needs the folder of the backups: add  backups = \"/srv/backups\"".to_owned());
+            return Err(
+                "access = \"restore\" needs the folder of the backups: add  backups = \"/srv/backups\"".to_owned()
+            );
         }
         if self.tools.is_some() && self.backups.is_none() {
             return Err("tools has no use without backups: add  backups = \"/srv/backups\", or leave it out".to_owned());
@@ -249,9 +251,13 @@ impl Connection {
     /// What is about backups needs their folder, and for what it changes enough access.
     fn denial_of_backups(&self, name: &str, call: &Call) -> Option<Denial> {
         let wrong = match call {
-            Call::ReadBackup { name } | Call::DeleteBackup { name } | Call::Restore { backup: name, .. } => check_name(name),
+            Call::ReadBackup { name } | Call::DeleteBackup { name } | Call::Restore { backup: name, .. } => {
+                check_name(name)
+            }
             Call::Dump(options) => check_dump(options),
-            Call::Swap { database } | Call::DropDatabase { database } if database.is_empty() || database.contains('\0') => {
+            Call::Swap { database } | Call::DropDatabase { database }
+                if database.is_empty() || database.contains('\0') =>
+            {
                 Err(format!("{database:?} can't be the name of a database"))
             }
             _ => Ok(()),
@@ -275,7 +281,10 @@ impl Connection {
             (false, false) => format!("its access is \"{}\", and it has no folder `backups`", self.access.name()),
         };
         let what = call.summary();
-        Some(Denial { reason: format!("{lacks}: `{what}` is not allowed"), remedy: format!("[{name}]{access}{folder}") })
+        Some(Denial {
+            reason: format!("{lacks}: `{what}` is not allowed"),
+            remedy: format!("[{name}]{access}{folder}"),
+        })
     }
 }
 

@@ -76,12 +76,15 @@ impl Entry {
     pub(super) fn create_like(&self, name: &str) -> String {
         let column = |column: &str| self.row.get(column).and_then(Value::as_str);
         let mut statement = format!(
-            "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} TABLESPACE {}",
+            "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {}",
             identifier(name),
             identifier(&self.owner),
             literal(&self.encoding),
-            identifier(&self.tablespace),
         );
+        // Nobody but a superuser may name the default one.
+        if self.tablespace != "pg_default" {
+            statement.push_str(&format!(" TABLESPACE {}", identifier(&self.tablespace)));
+        }
         let mut add = |key: &str, value: Option<&str>| {
             if let Some(value) = value {
                 statement.push_str(&format!(" {key} {}", literal(value)));

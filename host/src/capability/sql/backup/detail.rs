@@ -14,7 +14,9 @@ const TABLES_MAX: usize = 10;
 
 pub(super) fn exactly(backups: &Backups, call: &Call) -> Exactly {
     let url = backups.database();
-    let file = |name: &str| backups.folder().map_or_else(|_| name.to_owned(), |folder| folder.file(name).display().to_string());
+    let file = |name: &str| {
+        backups.folder().map_or_else(|_| name.to_owned(), |folder| folder.file(name).display().to_string())
+    };
     match call {
         Call::Dump(options) => {
             let folder = file("");
@@ -102,13 +104,15 @@ async fn swaps(backups: &Backups, at: &At) -> Option<Detail> {
         )
         .await
         .ok()?;
-    let tables = tables.iter().filter_map(|row| Some((row.try_get::<_, String>(0).ok()?, row.try_get::<_, i64>(1).ok()?)));
+    let tables =
+        tables.iter().filter_map(|row| Some((row.try_get::<_, String>(0).ok()?, row.try_get::<_, i64>(1).ok()?)));
     let changes = tables.map(|(name, rows)| Changed {
         name: format!("{name} (about {rows} rows now)"),
         change: "replaced".to_owned(),
         counts: None,
     });
-    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let sessions =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let sessions: i64 = live.client.query_one(sessions, &[]).await.ok()?.try_get(0).ok()?;
     Some(Detail {
         notes: vec![

@@ -50,7 +50,9 @@ pub(in crate::capability::sql) async fn examine(backups: &Arc<Backups>, access: 
         let seen = format!("the server's disk has {free} bytes left, and {} has {needed}", live.name);
         match free < needed {
             false => exam.good(Aspect::Disk, seen),
-            true => exam.warning(Aspect::Disk, format!("{seen}: a restore needs as much again"), "make room on the server"),
+            true => {
+                exam.warning(Aspect::Disk, format!("{seen}: a restore needs as much again"), "make room on the server")
+            }
         }
     }
 }
@@ -93,13 +95,11 @@ async fn rights(backups: &Backups, client: &tokio_postgres::Client, live: &Entry
         return exam.good(Aspect::Rules, format!("{user} is a superuser, and may restore and swap"));
     }
     let owner = &live.owner;
-    let missing: Vec<String> = [
-        (can_create, format!("ALTER ROLE {user} CREATEDB")),
-        (is_owner, format!("GRANT {owner} TO {user}")),
-    ]
-    .into_iter()
-    .filter_map(|(has, remedy)| (!has).then_some(remedy))
-    .collect();
+    let missing: Vec<String> =
+        [(can_create, format!("ALTER ROLE {user} CREATEDB")), (is_owner, format!("GRANT {owner} TO {user}"))]
+            .into_iter()
+            .filter_map(|(has, remedy)| (!has).then_some(remedy))
+            .collect();
     match missing.is_empty() {
         true => exam.good(Aspect::Rules, format!("{user} may make databases and is {owner}, who owns {}", live.name)),
         false => exam.fault(Aspect::Rules, format!("{user} can't restore {}", live.name), missing.join("; ")),

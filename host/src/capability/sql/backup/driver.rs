@@ -68,7 +68,9 @@ impl Backups {
     }
 
     pub(super) fn folder(&self) -> Result<&Folder, Failure> {
-        self.folder.as_ref().ok_or_else(|| Failure::permanent("internal: a backup was asked for, and there is no folder"))
+        self.folder
+            .as_ref()
+            .ok_or_else(|| Failure::permanent("internal: a backup was asked for, and there is no folder"))
     }
 
     /// The live database's name.
@@ -124,7 +126,8 @@ impl Backups {
         if self.url.tls != TlsMode::Disable || self.tools.port_inside().is_some() {
             return None;
         }
-        let folder: String = client.query_one("SELECT current_setting('data_directory')", &[]).await.ok()?.try_get(0).ok()?;
+        let folder: String =
+            client.query_one("SELECT current_setting('data_directory')", &[]).await.ok()?.try_get(0).ok()?;
         free_in(Path::new(&folder))
     }
 

@@ -96,7 +96,11 @@ pub(super) fn arguments(format: Format) -> [&'static str; 4] {
     [format, "--encoding=UTF8", LOCK_WAIT, "--no-password"]
 }
 
-pub(super) async fn prepare(backups: &Arc<Backups>, at: &At, options: &DumpOptions) -> Result<Box<dyn Prepared<Reply>>, Failure> {
+pub(super) async fn prepare(
+    backups: &Arc<Backups>,
+    at: &At,
+    options: &DumpOptions,
+) -> Result<Box<dyn Prepared<Reply>>, Failure> {
     let folder = backups.folder()?;
     let turn = backups.busy.clone().lock_owned().await;
     let server = backups.maintenance(&at.key()).await?;
@@ -167,7 +171,10 @@ impl Dump {
             (Ok(_), Err(problem)) => return Err(failed(problem)),
         };
         let read_back = source::read(&file, options.format, reader.as_ref(), Extent::Facts, backups.timeout)?;
-        read_back.finish().await.map_err(|problem| failed(format!("what was written can't be read back: {problem}")))?;
+        read_back
+            .finish()
+            .await
+            .map_err(|problem| failed(format!("what was written can't be read back: {problem}")))?;
 
         let database = backups.database().to_owned();
         let (final_name, version) = (name.clone(), options.version.clone());
@@ -224,7 +231,10 @@ pub(super) async fn settle(backups: &Backups, at: &At, marker: &Json) -> Result<
     let opened = folder.backup(name)?;
     Ok(match opened.record {
         Some(record) if record.call == at.key() => Settlement::Happened(Reply::Backup(opened.backup)),
-        _ => Settlement::Unknown(format!("{} is there, and is not the one that this call has made", folder.file(name).display())),
+        _ => Settlement::Unknown(format!(
+            "{} is there, and is not the one that this call has made",
+            folder.file(name).display()
+        )),
     })
 }
 

@@ -161,7 +161,8 @@ impl Folder {
         let path = self.file(name);
         let mut json = serde_json::to_vec_pretty(record)?;
         json.push(b'\n');
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(record_path(&path))?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(record_path(&path))?;
         file.write_all(&json)?;
         file.sync_all()?;
         std::fs::rename(unfinished, &path)?;
@@ -186,7 +187,9 @@ impl Folder {
 /// Why not.
 pub(in crate::capability::sql) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) || name.len() > 200 {
-        return Err(format!("{name:?} can't be a backup: it is the name of a file in the folder `backups`, without a path"));
+        return Err(format!(
+            "{name:?} can't be a backup: it is the name of a file in the folder `backups`, without a path"
+        ));
     }
     Ok(())
 }

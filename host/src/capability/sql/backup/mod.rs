@@ -180,7 +180,8 @@ pub struct Swapped {
 
 impl Scrub for Backup {
     fn scrub(&mut self, scrubber: &Scrubber) {
-        let Self { name, bytes: _, taken_at: _, format: _, sha256: _, database, server_version, version, is_own: _ } = self;
+        let Self { name, bytes: _, taken_at: _, format: _, sha256: _, database, server_version, version, is_own: _ } =
+            self;
         name.scrub(scrubber);
         database.scrub(scrubber);
         server_version.scrub(scrubber);

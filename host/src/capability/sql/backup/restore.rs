@@ -94,7 +94,8 @@ pub(super) async fn obstacle(
         let rows = client.query(statement, &[&names]).await.map_err(|error| backups.trouble("looking", &error))?;
         rows.iter().map(|row| row.try_get(0).map_err(|error| backups.trouble("looking", &error))).collect()
     };
-    let roles = "SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)";
+    let roles =
+        "SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)";
     let roles = missing(roles, facts.roles.iter().map(String::as_str).collect()).await?;
     let extensions = "SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM \
                       pg_available_extensions e WHERE e.name = wanted)";
@@ -188,8 +189,8 @@ impl Ready {
         session.set_busy(true);
         let client = &session.client;
         let failed = |error: tokio_postgres::Error| backups.trouble(&format!("restoring into {name}"), &error);
-        let mut begin = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
-            .to_owned();
+        let mut begin =
+            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; ".to_owned();
         if *major >= MAJOR_WITH_CONNECTION_CHECK {
             begin.push_str("SET client_connection_check_interval = '2s'; ");
         }
@@ -200,7 +201,8 @@ impl Ready {
             let role = format!("SET LOCAL ROLE {}", identifier(&live.owner));
             client.batch_execute(&role).await.map_err(failed)?;
         }
-        let reading = source::read(&opened.file, opened.backup.format, program.as_ref(), Extent::Whole, backups.timeout)?;
+        let reading =
+            source::read(&opened.file, opened.backup.format, program.as_ref(), Extent::Whole, backups.timeout)?;
         let rows = self.feed(client, reading).await?;
 
         let end = "RESET SESSION AUTHORIZATION; RESET ROLE; SET client_encoding = 'UTF8'; SET CONSTRAINTS ALL IMMEDIATE; \
@@ -213,7 +215,8 @@ impl Ready {
             )));
         }
         let tables = look_over(client).await.map_err(failed)?;
-        let tables = tables.map_err(|problem| Failure::permanent(format!("restoring {}: {problem}", opened.backup.name)))?;
+        let tables =
+            tables.map_err(|problem| Failure::permanent(format!("restoring {}: {problem}", opened.backup.name)))?;
         let restored = FromBackup { backup: opened.backup.name.clone(), tables, rows };
         let mark = Mark { restored: Some(restored), ..Mark::new(DatabaseState::Restored, &live.name, at) };
         client.batch_execute(&comment(name, Some(&mark.write()))).await.map_err(failed)?;

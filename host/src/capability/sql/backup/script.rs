@@ -186,12 +186,21 @@ impl<R: Read> Script<R> {
                 Found::Word(begin) => {
                     self.begun.get_or_insert(begin);
                 }
-                Found::Order(begin) => return Err(ScriptError::Order { line: self.line, text: shown(&self.text[begin..]) }),
+                Found::Order(begin) => {
+                    return Err(ScriptError::Order { line: self.line, text: shown(&self.text[begin..]) });
+                }
                 Found::End => {
                     let Some(begun) = self.begun.take() else {
                         self.whole = at;
                         continue;
                     };
+                    // pg_dump puts each batch of large objects into a transaction of its own. Here all of
+                    // it is one already.
+                    if matches!(&self.text[begun..at], b"BEGIN;" | b"COMMIT;") {
+                        self.text.drain(begun..at);
+                        at = begun;
+                        continue;
+                    }
                     self.statement(begun, at)?;
                     if self.copy.is_some() {
                         self.text.truncate(begun);

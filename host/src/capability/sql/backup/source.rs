@@ -109,9 +109,11 @@ impl Reading {
         match (read, tool) {
             (Err(ScriptError::CutOff(_) | ScriptError::Read(_)), Err(problem)) | (Ok(_), Err(problem)) => Err(problem),
             (Err(error), _) => Err(error.to_string()),
-            (Ok(facts), Ok(())) if !facts.is_complete => Err("it was cut off: its last line, `-- PostgreSQL database dump \
+            (Ok(facts), Ok(())) if !facts.is_complete => {
+                Err("it was cut off: its last line, `-- PostgreSQL database dump \
                                                               complete`, is missing"
-                .to_owned()),
+                    .to_owned())
+            }
             (Ok(facts), Ok(())) => Ok(facts),
         }
     }

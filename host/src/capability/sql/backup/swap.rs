@@ -28,7 +28,7 @@ use crate::capability::{At, Prepared, Settlement};
 use crate::failure::Failure;
 
 /// How long sessions may take to end. PostgreSQL waits five seconds at a time for them.
-const SESSIONS_END_WITHIN: Duration = Duration::from_secs(12);
+const SESSIONS_END_WITHIN: Duration = Duration::from_secs(8);
 /// How often the sessions that are left are told to end.
 const END_EVERY: Duration = Duration::from_millis(50);
 /// How many of the sessions that do not end are named.
@@ -67,20 +67,28 @@ fn kept_name(live: &str, now: Timestamp) -> String {
     catalogue::name_with(live, &format!("_before_{}", now.strftime("%Y%m%dT%H%M%SZ")))
 }
 
-pub(super) async fn prepare(backups: &Arc<Backups>, at: &At, database: &str) -> Result<Box<dyn Prepared<Reply>>, Failure> {
+pub(super) async fn prepare(
+    backups: &Arc<Backups>,
+    at: &At,
+    database: &str,
+) -> Result<Box<dyn Prepared<Reply>>, Failure> {
     let session = backups.maintenance(&at.key()).await?;
     let client = &session.client;
     let live = backups.live(client).await?;
     let (new, mark) = own(backups, client, database, &live).await?;
-    let refused = |problem: String| Failure::permanent(format!("{database} can't take the place of {}: {problem}", live.name));
+    let refused =
+        |problem: String| Failure::permanent(format!("{database} can't take the place of {}: {problem}", live.name));
     if mark.state == DatabaseState::Restoring {
         return Err(refused("it was not restored to its end".to_owned()));
     }
     {
         let inside = backups.session(database, &at.key()).await?;
         let looked = look_over(&inside.client).await;
-        let tables = looked.map_err(|error| backups.trouble(&format!("looking at {database}"), &error))?.map_err(refused)?;
-        if let Some(restored) = mark.restored.filter(|restored| mark.state == DatabaseState::Restored && restored.tables != tables) {
+        let tables =
+            looked.map_err(|error| backups.trouble(&format!("looking at {database}"), &error))?.map_err(refused)?;
+        if let Some(restored) =
+            mark.restored.filter(|restored| mark.state == DatabaseState::Restored && restored.tables != tables)
+        {
             return Err(refused(format!(
                 "it has {tables} tables, and had {} when backup {} was restored into it",
                 restored.tables, restored.backup
@@ -167,7 +175,8 @@ impl Swap {
                 Ok(()) => return Ok(()),
                 Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
                     session.client.batch_execute("ROLLBACK TO SAVEPOINT free").await.map_err(failed)?;
-                    if Instant::now() < until {
+                    // Who may not be told to end does not end.
+                    if refusal.is_none() && Instant::now() < until {
                         continue;
                     }
                     let who = who(&second.client, live.oid, new.oid).await.unwrap_or_default();
@@ -201,9 +210,10 @@ impl Swap {
         let wanted = Belongings::of(client, &before).await.map_err(failed)?;
         let has = Belongings::of(client, &after).await.map_err(failed)?;
         for statement in wanted.give(&live.name, &has) {
-            client.batch_execute(&statement).await.map_err(|error| {
-                backups.trouble(&format!("`{statement}`; nothing was changed"), &error)
-            })?;
+            client
+                .batch_execute(&statement)
+                .await
+                .map_err(|error| backups.trouble(&format!("`{statement}`; nothing was changed"), &error))?;
         }
         // The live one's comment, even if an earlier swap has put it into a mark.
         let comment_before = match before.mark() {
@@ -303,7 +313,11 @@ pub(super) async fn settle(backups: &Backups, at: &At, marker: &Json) -> Result<
     })
 }
 
-pub(super) async fn prepare_drop(backups: &Arc<Backups>, at: &At, database: &str) -> Result<Box<dyn Prepared<Reply>>, Failure> {
+pub(super) async fn prepare_drop(
+    backups: &Arc<Backups>,
+    at: &At,
+    database: &str,
+) -> Result<Box<dyn Prepared<Reply>>, Failure> {
     let session = backups.maintenance(&at.key()).await?;
     let live = backups.live(&session.client).await?;
     let (entry, _) = own(backups, &session.client, database, &live).await?;
@@ -321,8 +335,12 @@ impl Prepared<Reply> for DropDatabase {
         // Without force: whoever looks at it has a reason to.
         match session.client.batch_execute(&format!("DROP DATABASE {}", identifier(&entry.name))).await {
             Ok(()) => Ok(Reply::Dropped(entry.name)),
-            Err(error) if error.as_db_error().is_some() => Err(backups.trouble(&format!("dropping {}", entry.name), &error)),
-            Err(error) => Err(Failure::unknown(backups.trouble(&format!("dropping {}", entry.name), &error).to_string())),
+            Err(error) if error.as_db_error().is_some() => {
+                Err(backups.trouble(&format!("dropping {}", entry.name), &error))
+            }
+            Err(error) => {
+                Err(Failure::unknown(backups.trouble(&format!("dropping {}", entry.name), &error).to_string()))
+            }
         }
     }
 }

@@ -153,7 +153,11 @@ fn setting_value(key: &str, value: &str) -> String {
         return catalogue::literal(value);
     }
     let names = list(value);
-    if names.is_empty() { "''".to_owned() } else { names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ") }
+    if names.is_empty() {
+        "''".to_owned()
+    } else {
+        names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The names of a list, as the catalogue keeps it: `"$user", public`.

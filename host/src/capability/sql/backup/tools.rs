@@ -205,7 +205,10 @@ impl Program {
     fn command(&self, environment: &BTreeMap<String, String>, limit: Duration) -> Command {
         let mut command = Command::new(&self.argv[0]);
         command.env_clear().envs(environment).env("LC_ALL", "C");
-        for name in ["PATH", "TMPDIR"].into_iter().chain(self.is_contained.then_some(["HOME", "DOCKER_CONFIG"]).into_iter().flatten()) {
+        for name in ["PATH", "TMPDIR"]
+            .into_iter()
+            .chain(self.is_contained.then_some(["HOME", "DOCKER_CONFIG"]).into_iter().flatten())
+        {
             if let Ok(value) = std::env::var(name) {
                 command.env(name, value);
             }

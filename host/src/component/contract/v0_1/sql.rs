@@ -128,8 +128,8 @@ impl wit_sql::Host for Guest {
         repeat: wit::Repeat,
         assume: Option<wit_sql::Swapped>,
     ) -> wasmtime::Result<Result<wit_sql::Swapped, wit::Failure>> {
-        let assume = assume
-            .map(|wit_sql::Swapped { live, kept }| sql::Reply::Swapped(sql::backup::Swapped { live, kept }));
+        let assume =
+            assume.map(|wit_sql::Swapped { live, kept }| sql::Reply::Swapped(sql::backup::Swapped { live, kept }));
         let take = |reply| match reply {
             Reply::Sql(sql::Reply::Swapped(sql::backup::Swapped { live, kept })) => {
                 Some(wit_sql::Swapped { live, kept })
