@@ -77,6 +77,14 @@ fn where_to_look(mutation: &Mutation) -> String {
                 "`psql -l` on the server of {connection}: which databases are there, and what do their comments say (`\\l+`)?"
             )
         }
+        Call::Docker(crate::capability::docker::Call::Exec { container, .. }) => {
+            format!(
+                "`docker top {container}` and `docker logs {container}` at the engine of {connection}: does the program still run, and is what it does done?"
+            )
+        }
+        Call::Docker(_) => {
+            format!("`docker ps -a` at the engine of {connection}: which of the containers run, and since when?")
+        }
         Call::Sql(_) => {
             format!("in the database behind {connection}: does it hold already what the statement would leave?")
         }

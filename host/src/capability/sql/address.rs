@@ -61,10 +61,18 @@ text_schema!(
 );
 
 impl DatabaseUrl {
+    /// Whether nobody else can listen in between.
+    pub fn is_here(&self) -> bool {
+        match &self.host {
+            Host::Tcp(host) => is_here(host),
+            Host::Socket(_) => true,
+        }
+    }
+
     /// A name for the server and the database that is the same however the URL spells them.
     pub fn resource(&self) -> String {
         let host = match &self.host {
-            Host::Tcp(host) if !is_here(host) => host.trim_end_matches('.').to_lowercase(),
+            Host::Tcp(host) if !self.is_here() => host.trim_end_matches('.').to_lowercase(),
             // The socket and all the addresses of this machine lead to the server with this port.
             Host::Tcp(_) | Host::Socket(_) => "localhost".to_owned(),
         };

@@ -233,16 +233,16 @@ impl Connection {
         match call {
             Call::Query { .. } => {
                 let read = self.read.as_ref().filter(|read| !read.allow(statement))?;
-                let remedy = format!("[{name}]\n{}", read.line_with("read", statement));
+                let remedy = format!("[{name}]  {}", read.line_with("read", statement));
                 Some(Denial { reason: format!("no `read` rule allows {line}"), remedy })
             }
             Call::Execute { .. } if self.access < Access::Write => {
-                let remedy = format!("[{name}]\naccess = \"write\"\n{}", self.write.line_with("write", statement));
+                let remedy = format!("[{name}]  access = \"write\"  {}", self.write.line_with("write", statement));
                 Some(Denial { reason: format!("its access is \"read\", and {line} may change something"), remedy })
             }
             Call::Execute { .. } => (!self.write.allow(statement)).then(|| Denial {
                 reason: format!("no `write` rule allows {line}"),
-                remedy: format!("[{name}]\n{}", self.write.line_with("write", statement)),
+                remedy: format!("[{name}]  {}", self.write.line_with("write", statement)),
             }),
             _ => None,
         }
@@ -331,6 +331,11 @@ impl CapabilityConnection for Connection {
             Call::Swap { .. } => SWAP_WITHIN,
             _ => self.timeout + MARGIN,
         }
+    }
+
+    /// The server ends a transaction that nobody goes on with.
+    fn settles_within(&self) -> Duration {
+        self.timeout
     }
 
     fn server(&self) -> Option<(String, u16)> {

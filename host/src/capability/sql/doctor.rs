@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::address::Host;
+use super::address::{Host, TlsMode};
 use super::connection::{Access, Connection};
 use super::driver::SqlDriver;
 use super::rights;
@@ -53,10 +53,39 @@ pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
         },
         Err(error) => said(exam, Aspect::Rules, &readers.trouble("looking at the login's rights", &error).failure),
     }
-    if connection.access > Access::Read && connection.read_as.is_some() {
-        drop(log_in(exam, &driver.writers).await);
-    }
+    encryption(connection, exam);
     super::backup::examine(&driver.backups, connection.access, exam).await;
+    if connection.access == Access::Read {
+        return;
+    }
+    let writers = &driver.writers;
+    let Some(writer) = log_in(exam, writers).await else { return };
+    match rights::of(&writer.client).await {
+        // A restore makes databases and what belongs to them.
+        Ok(rights) if connection.access == Access::Write => {
+            if let Some(beyond) = rights.beyond {
+                let seen = format!("statements would run as {}, and {beyond}", writers.user());
+                exam.warning(Aspect::Rules, seen, "take a login that has only the rights that `write` needs");
+            }
+        }
+        Ok(_) => {}
+        Err(error) => said(exam, Aspect::Rules, &writers.trouble("looking at the login's rights", &error).failure),
+    }
+}
+
+/// What anybody on the way could read, or change.
+fn encryption(connection: &Connection, exam: &Exam<'_>) {
+    let url = &connection.url;
+    if url.is_here() {
+        return;
+    }
+    let seen = match url.tls {
+        TlsMode::VerifyFull => return exam.good(Aspect::Encryption, "encrypted, and its certificate is trusted here"),
+        TlsMode::Require => "encrypted, and with whom is not looked at (sslmode=require)",
+        TlsMode::Prefer => "encrypted only if the server happens to offer it (sslmode=prefer)",
+        TlsMode::Disable => "not encrypted (sslmode=disable)",
+    };
+    exam.warning(Aspect::Encryption, seen, "take sslmode out of the url; if the authority is your own, add  ca-file");
 }
 
 async fn log_in(exam: &Exam<'_>, sessions: &Sessions) -> Option<Session> {

@@ -11,41 +11,41 @@ use crate::failure::Failure;
 
 /// What a login may do besides reading, as the server says it.
 pub(super) struct Rights {
-    /// `it is a superuser`; nothing if it can only read.
-    too_much: Option<String>,
+    /// `it is a superuser`: what goes beyond this database's tables; nothing if it has no such right.
+    pub(super) beyond: Option<String>,
+    /// A table that it may write to.
+    written: Option<String>,
     /// The server's version: 150004 is 15.4.
     version: i32,
 }
 
 /// What the operator is told to do.
 pub(super) struct Remedy {
-    has_login_of_its_own: bool,
+    /// How a login that can only read is named in the file.
+    name: &'static str,
     database: String,
 }
 
 impl Remedy {
     pub(super) fn of(connection: &Connection) -> Self {
-        Self {
-            has_login_of_its_own: connection.read_as.is_some() || connection.access == Access::Read,
-            database: connection.url.database.clone(),
-        }
+        let name = match (&connection.read_as, connection.access) {
+            (Some(_), _) => "name it in  read-as",
+            (None, Access::Read) => "name it in  url",
+            (None, _) => "add  read-as = { user = \"ripcord_read\", password = \"secret:NAME\" }",
+        };
+        Self { name, database: connection.url.database.clone() }
     }
 
     fn lines(&self, version: i32) -> String {
         let grant = if version >= 140_000 {
-            "GRANT pg_read_all_data TO ripcord_read".to_owned()
+            "GRANT pg_read_all_data TO ripcord_read"
         } else {
             "GRANT USAGE ON SCHEMA public TO ripcord_read; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ripcord_read"
-                .to_owned()
-        };
-        let name = if self.has_login_of_its_own {
-            "name it in place of the one that is there"
-        } else {
-            "in ripcord.toml, add  read-as = { user = \"ripcord_read\", password = \"secret:NAME\" }"
         };
         format!(
-            "make a login that can only read, in {}:  CREATE ROLE ripcord_read LOGIN PASSWORD '…'; {grant};  and {name}",
-            self.database
+            "make a login that can only read, in {}:  CREATE ROLE ripcord_read LOGIN PASSWORD '…'; {grant};  then, in \
+             ripcord.toml, {}",
+            self.database, self.name
         )
     }
 }
@@ -55,15 +55,16 @@ impl Rights {
     pub(super) fn check(&self, user: &str, remedy: &Remedy) -> Result<(), Failure> {
         match self.describe(user, remedy) {
             None => Ok(()),
-            Some((seen, remedy)) => Err(Failure::denied(format!("{seen}, so it was asked nothing: {remedy}"))),
+            Some((seen, remedy)) => Err(Failure::denied(format!("nothing was asked: {seen}; {remedy}"))),
         }
     }
 
     /// What is too much, and what to do; nothing if it can only read.
     pub(super) fn describe(&self, user: &str, remedy: &Remedy) -> Option<(String, String)> {
-        let too_much = self.too_much.as_ref()?;
+        let written = || self.written.as_ref().map(|table| format!("it may write to {table}"));
+        let too_much = self.beyond.clone().or_else(written)?;
         Some((
-            format!("queries would run as {user}, who can do more than read: {too_much}"),
+            format!("queries would run as {user}, who can do more than read ({too_much})"),
             remedy.lines(self.version),
         ))
     }
@@ -96,8 +97,8 @@ pub(super) async fn of(client: &Client) -> Result<Rights, Error> {
                COALESCE(
                    (SELECT 'it is ' || taken.is FROM taken WHERE is_itself AND taken.is IS NOT NULL),
                    (SELECT 'it is a member of ' || quote_ident(rolname) || ', ' || taken.is FROM taken
-                    WHERE taken.is IS NOT NULL ORDER BY rolname LIMIT 1),
-                   (SELECT 'it may write to ' || name FROM written))";
+                    WHERE taken.is IS NOT NULL ORDER BY rolname LIMIT 1)),
+               (SELECT name FROM written)";
     let row = client.query_one(RIGHTS, &[]).await?;
-    Ok(Rights { version: row.try_get(0)?, too_much: row.try_get(1)? })
+    Ok(Rights { version: row.try_get(0)?, beyond: row.try_get(1)?, written: row.try_get(2)? })
 }

@@ -1,6 +1,9 @@
 //! The `sql` capability against a real server, from the operator's table to the reply.
 
 mod backup;
+mod execute;
+mod query;
+mod reached;
 mod values;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,8 @@
 //! Values there and back.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use ripcord::capability::Payload;
 use ripcord::capability::sql::{Float, Value};
 
@@ -114,6 +117,74 @@ async fn each_kind_of_value_goes_there_and_comes_back_as_it_was() {
         let rows = query(&driver, &format!("SELECT $1::{type_name}[]"), std::slice::from_ref(&list)).await.unwrap();
         assert_eq!(rows.rows, [vec![list]], "{type_name}[]");
     }
+}
+
+/// Whatever there is of a type, a hundred at a time: it comes back as it was, and the server reads it as
+/// what it was.
+#[test]
+fn any_value_goes_there_and_comes_back_as_it_was() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let database = Database::new();
+    let driver = runtime.block_on(reader(&database, "bytes-max = 4000000"));
+    let text = any::<String>().prop_map(|text| text.replace('\0', ""));
+    let span = (any::<i32>(), any::<i32>(), -(1_i64 << 60)..(1_i64 << 60));
+    let values = (
+        vec(any::<i64>(), 0..100),
+        vec(any::<u64>().prop_map(f64::from_bits), 0..100),
+        vec(text, 0..100),
+        vec(vec(any::<u8>(), 0..50), 0..100),
+        vec((any::<i128>(), 0_u32..60), 0..100),
+        vec(span, 0..100),
+        vec(-62_135_596_800_000_000_i64..253_402_300_799_000_000, 0..100),
+    );
+    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let ran = runner.run(&values, |(integers, floats, texts, bytes, numerics, spans, instants)| {
+        let list = |values: Vec<Value>| Value::Array(values);
+        let sent = [
+            list(integers.into_iter().map(Value::Integer).collect()),
+            list(floats.into_iter().map(|float| Value::Float(Float(float))).collect()),
+            list(texts.into_iter().map(Value::Text).collect()),
+            list(bytes.into_iter().map(|bytes| Value::Bytes(Payload(bytes))).collect()),
+            list(
+                instants
+                    .iter()
+                    .map(|micros| Value::Timestamptz(jiff::Timestamp::from_microsecond(*micros).unwrap().to_string()))
+                    .collect(),
+            ),
+        ];
+        let there_and_back = "SELECT $1::int8[], $2::float8[], $3::text[], $4::bytea[], $5::timestamptz[]";
+        let came = runtime.block_on(query(&driver, there_and_back, &sent)).unwrap();
+        prop_assert_eq!(&came.rows, &[sent.to_vec()]);
+
+        // What has more than one way to be written: the server says how it reads what it was sent, and how
+        // what it gave is read there.
+        let digits = |(number, scale): &(i128, u32)| Value::Numeric(format!("{number}e-{scale}"));
+        let numerics = list(numerics.iter().map(digits).collect());
+        let months = list(spans.iter().map(|(months, _, _)| Value::Integer(i64::from(months % 1000))).collect());
+        let days = list(spans.iter().map(|(_, days, _)| Value::Integer(i64::from(days % 100_000))).collect());
+        let micros = list(spans.iter().map(|(_, _, micros)| Value::Integer(*micros)).collect());
+        let made = "SELECT array_agg(n ORDER BY i), array_agg(n::text ORDER BY i) \
+                    FROM unnest($1::numeric[]) WITH ORDINALITY AS u (n, i)";
+        let came = runtime.block_on(query(&driver, made, &[numerics])).unwrap().rows.remove(0);
+        let as_text = |value: &Value| match value {
+            Value::Array(items) => items.iter().map(|item| item.to_string().replace("numeric ", "")).collect(),
+            _ => Vec::new(),
+        };
+        prop_assert_eq!(as_text(&came[0]), as_text(&came[1]));
+
+        let made = "SELECT array_agg(s ORDER BY i), array_agg(s::text ORDER BY i) FROM (SELECT i, make_interval(months => m, \
+                    days => d) + u * interval '1 microsecond' FROM unnest($1::int4[], $2::int4[], $3::int8[]) \
+                    WITH ORDINALITY AS u (m, d, u, i)) AS made (i, s)";
+        let came = runtime.block_on(query(&driver, made, &[months, days, micros])).unwrap().rows.remove(0);
+        if let (Value::Array(_), told) = (&came[0], &came[1]) {
+            let again = "SELECT array_agg(s ORDER BY i), array_agg(s::text ORDER BY i) \
+                         FROM unnest($1::interval[]) WITH ORDINALITY AS u (s, i)";
+            let again = runtime.block_on(query(&driver, again, &came[..1])).unwrap().rows.remove(0);
+            prop_assert_eq!((&again[0], &again[1]), (&came[0], told));
+        }
+        Ok(())
+    });
+    ran.unwrap();
 }
 
 #[tokio::test]
