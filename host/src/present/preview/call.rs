@@ -193,7 +193,10 @@ fn in_words(request: &Request, listed: &Listed) -> String {
         (Call::Git(_), "commit") => format!("commits {target} in {connection}"),
         (Call::Git(_), "push") => format!("moves the remote branch {target} from {connection}"),
         (Call::Git(_), _) => format!("{operation} {target} in {connection}"),
-        (Call::Sql(_), _) => format!("executes {target} in {connection}"),
+        // The statement stands below as it is.
+        (Call::Sql(_), _) => {
+            format!("executes {} in {connection}", target.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
         (Call::Command(_), _) if target.is_empty() => format!("runs the program {connection}"),
         (Call::Command(_), _) => format!("runs the program {connection} with {target}"),
         (Call::Notify(_), _) => format!("tells people through {connection}: \"{target}\""),
