@@ -19,4 +19,5 @@ mod secrets;
 mod setup;
 mod side_by_side;
 mod telemetry;
+mod watch;
 mod world;

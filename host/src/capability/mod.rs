@@ -10,6 +10,7 @@ mod payload;
 mod rule;
 
 pub mod command;
+pub mod docker;
 pub mod git;
 pub mod http;
 pub mod notify;
@@ -496,6 +497,8 @@ capabilities! {
     http => Http,
     /// A working copy and its remote.
     git => Git,
+    /// Containers of a Docker engine.
+    docker => Docker,
     /// A PostgreSQL database.
     sql => Sql,
     /// Programs that the operator has named.

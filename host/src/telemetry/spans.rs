@@ -121,6 +121,9 @@ impl Spans {
                     [text("ripcord.gate", &gate.to_string()), text("ripcord.answer", &answer)],
                 );
             }
+            Event::Tripped { trigger, .. } => {
+                self.tell_root(at, "trigger tripped", [text("ripcord.trigger", trigger)]);
+            }
             Event::Halted { .. } => self.tell_root(at, "waits for a person", []),
             Event::AbortRequested { by } => self.tell_root(at, "abort requested", [text("ripcord.by", by)]),
             Event::UndoRequested { by } => self.tell_root(at, "undo requested", [text("ripcord.by", by)]),

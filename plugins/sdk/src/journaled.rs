@@ -8,6 +8,9 @@
 //! | `{"git": {"restore": {"revision": "v1", "paths": ["src/a.ts"]}}}` | call; also `reset`, `revert`, `commit`, `push` and the reads |
 //! | `{"git": {"moved": {"head": "…", "previous": "…", "changed": ["src/a.ts"]}}}` | reply of `restore`, `reset`, `revert`, `commit` |
 //! | `{"git": {"pushed": {"branch": "main", "head": "…", "previous": "…"}}}` | reply of `push` |
+//! | `{"docker": {"stop": {"containers": ["app"], "grace": null}}}` | call; also `start`, `restart`, `exec` and the reads |
+//! | `{"docker": {"changed": [{"name": "app", "before": "running", "after": "exited"}]}}` | reply of `stop`, `start`, `restart` |
+//! | `{"docker": {"output": {"ending": {"exited": 0}, "stdout": "…", "stderr": "…", "truncated": false}}}` | reply of `exec`; `"lost"` |
 //! | `{"sql": {"execute": {"statement": "…", "parameters": [{"integer": 1}, "null"]}}}` | call; also `query` |
 //! | `{"sql": {"executed": {"affected": 1, "returned": {"columns": [], "rows": []}}}}` | reply of `execute` |
 //! | `{"command": {"arguments": [["name", "value"]]}}` | call |
@@ -19,7 +22,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{command, git, http, notify, sql};
+use crate::{command, docker, git, http, notify, sql};
 
 /// A call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,8 @@ pub enum Call {
     Http(http::Call),
     /// Work on a working copy or its remote.
     Git(git::Call),
+    /// Work on containers.
+    Docker(docker::Call),
     /// A statement that changes a database.
     Sql(sql::Call),
     /// A program.
@@ -47,6 +52,8 @@ pub enum Reply {
     Http(http::Response),
     /// What the work left behind.
     Git(git::Reply),
+    /// What became of the containers.
+    Docker(docker::Reply),
     /// What the statement has changed.
     Sql(sql::Reply),
     /// What the program did.
@@ -91,6 +98,9 @@ mod tests {
             json!({ "git": { "commit": { "message": "m", "paths": [] } } }),
             json!({ "git": { "push": { "revision": "a", "branch": "main", "lease": null } } }),
             json!({ "sql": { "execute": { "statement": "DELETE FROM a WHERE b = $1", "parameters": values() } } }),
+            json!({ "docker": { "stop": { "containers": ["app"], "grace": 3 } } }),
+            json!({ "docker": { "start": { "containers": ["app"] } } }),
+            json!({ "docker": { "exec": { "container": "db", "argv": ["true"] } } }),
             json!({ "command": { "arguments": [["name", "value"]] } }),
             json!({ "notify": { "subject": "s", "text": "t", "fields": [["name", "value"]] } }),
         ] {
@@ -99,6 +109,13 @@ mod tests {
         for reply in [
             json!({ "http": { "status": 200, "headers": [["a", "b"]], "body": "" } }),
             json!({ "git": { "moved": { "head": "a", "previous": "b", "changed": ["src/a.ts"] } } }),
+            json!({ "docker": { "changed": [
+                { "name": "app", "before": "running", "after": "exited", "problem": null },
+                { "name": "worker", "before": "restarting", "after": "dead", "problem": "why" },
+            ] } }),
+            json!({ "docker": { "output": {
+                "ending": { "exited": 0 }, "stdout": "", "stderr": { "base64": "/w==" }, "truncated": true,
+            } } }),
             json!({ "git": { "pushed": { "branch": "main", "head": "a", "previous": "b" } } }),
             json!({ "sql": { "executed": { "affected": 2, "returned": {
                 "columns": [{ "name": "b", "type-name": "int4" }], "rows": [values()]

@@ -2,6 +2,7 @@
 //! with another test but the servers that don't care.
 
 mod browser;
+mod coolify;
 mod journal;
 mod ledger;
 mod mail;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(crate) use browser::{Browser, Measured, Scheme};
+pub(crate) use coolify::{COOLIFY_TOKEN, Coolify, Exchange, READ_TOKEN};
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
 pub(crate) use program::{Ran, Ripcord, Running};
