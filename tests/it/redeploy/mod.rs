@@ -1,0 +1,4 @@
+//! Rolling back an application of Coolify: what is decided, what is done, and what of it survives Coolify's
+//! own answers.
+
+mod pure;
