@@ -10,6 +10,7 @@ const PLUGINS: &[&str] = &[
     "plugins/coolify-redeploy",
     "plugins/http-check",
     "plugins/notify-people",
+    "plugins/sql-check",
 ];
 
 fn main() {

@@ -146,6 +146,14 @@ pub enum Event {
         /// Why, in one sentence.
         summary: String,
     },
+    /// A trigger has failed more often than it may. What it stands for is noted as a symptom in the same
+    /// moment.
+    Tripped {
+        /// Which.
+        trigger: String,
+        /// The measurement that was one too many.
+        execution: ExecutionId,
+    },
     /// The run waits for an answer that only a person has.
     Halted {
         /// What is asked.
@@ -166,7 +174,8 @@ pub enum Event {
         /// Who.
         by: String,
     },
-    /// A person said something about the incident. It changes nothing in the run.
+    /// A person, or ripcord at a trigger that has tripped, said something about the incident. It changes
+    /// nothing in the run.
     IncidentNoted(IncidentNoted),
     /// The run is in a known state.
     RunEnded {

@@ -11,6 +11,7 @@ mod limits;
 mod lock;
 mod shape;
 mod sqlite;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use limits::Limits;
 pub use lock::{LockError, RunLock};
 pub use shape::{CheckShape, OnFailure, Shape, StepShape};
 pub use sqlite::SqliteJournal;
+pub use watch::{Then, TriggerShape, WATCH, WatchShape};
 
 /// An event in its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -31,9 +31,13 @@ pub struct State {
     pub halted_on: Option<CallId>,
     /// Verification counts from here on.
     pub(super) verify_from: ExecutionId,
+    /// The trigger that has tripped, and the measurement that was one too many.
+    pub tripped: Option<(String, ExecutionId)>,
     /// The known state it ended in, and why.
     pub ended: Option<(RunOutcome, String)>,
-    pub(super) started: bool,
+    pub(super) began: Option<Timestamp>,
+    /// Since when its host has carried it.
+    pub(super) attached: Option<Timestamp>,
     /// How long a host has held the run, gates not counted, in milliseconds.
     pub held_ms: u64,
     pub(super) last_at: Option<Timestamp>,

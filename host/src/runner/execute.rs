@@ -130,6 +130,8 @@ impl Runner {
         };
         let own = left(unit.timeout, execution.held_ms, "its")?;
         match execution.purpose {
+            // The window, and not the plan's time-out, ends the watching.
+            Purpose::Check(_) if state.is_watching() => Ok(own),
             Purpose::Apply(_) | Purpose::Check(_) => Ok(own.min(left(self.job.timeout, state.held_ms, "the plan's")?)),
             Purpose::Undo(_) | Purpose::Reconcile(_) => Ok(own),
         }
@@ -139,6 +141,9 @@ impl Runner {
         let record = self.record.lock().await;
         let unit = self.unit(unit_of(record.state(), purpose))?;
         let (unit, plan) = (humantime::format_duration(unit.timeout), humantime::format_duration(self.job.timeout));
+        if record.state().is_watching() {
+            return Ok(format!("its time-out of {unit} is over"));
+        }
         Ok(format!("its time-out of {unit}, or the plan's of {plan}, is over"))
     }
 }

@@ -42,7 +42,7 @@ pub struct Job {
     pub timeout: Duration,
     /// Its skeleton.
     pub shape: Shape,
-    /// Its steps and checks, by name.
+    /// Its steps and checks, by name; its triggers too, if they are watched.
     pub units: BTreeMap<String, Unit>,
     /// Where the operator's file was read.
     pub operator_path: PathBuf,
@@ -116,9 +116,17 @@ impl Job {
         Bound {
             plan: Digest::of(self.plan_text.as_bytes()),
             params: self.params.clone(),
-            plugins: self.units.iter().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),
+            // What is watched changes nothing: one approval does for `run` and for `watch`.
+            plugins: self.units_of_the_run().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),
             rules: self.rules,
         }
+    }
+
+    /// Its steps and the checks of its verification, without its triggers.
+    fn units_of_the_run(&self) -> impl Iterator<Item = (&String, &Unit)> {
+        let Shape { steps, verify, .. } = &self.shape;
+        let is_one = |id: &str| steps.iter().any(|step| step.id == id) || verify.iter().any(|check| check.id == id);
+        self.units.iter().filter(move |(id, _)| is_one(id))
     }
 
     /// The first event of a run of this plan.

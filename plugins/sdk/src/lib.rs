@@ -83,10 +83,12 @@ mod payload;
 
 pub mod clock;
 pub mod command;
+pub mod docker;
 pub mod git;
 pub mod http;
 pub mod log;
 pub mod notify;
+pub mod sql;
 
 pub use action::{Action, Effect, Effects, Pending, Reconciliation};
 pub use bindings::action::ripcord::plugin::plugin::Context;

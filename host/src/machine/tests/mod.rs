@@ -4,6 +4,7 @@
 
 mod properties;
 mod semantics;
+mod watch;
 mod world;
 
 use std::collections::BTreeMap;
