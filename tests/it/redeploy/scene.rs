@@ -109,7 +109,7 @@ impl Scene {
                  use = \"coolify-redeploy\"\nbind = {{ coolify = \"coolify\", service = \"app\" }}\n\
                  retry = {{ attempts = 2, backoff = \"20ms\" }}\n\
                  with = {{ application = \"{APP}\", {with}poll = \"20ms\", deploys-within = \"10s\", \
-                 settles-within = \"300ms\", waits-at-most = \"5s\" }}\n{rest}\n\
+                 settles-within = \"300ms\", waits-at-most = \"2s\" }}\n{rest}\n\
                  [[verify]]\nid = \"version\"\nuse = \"http-check\"\nbind = {{ service = \"app\" }}\n\
                  with = {{ path = \"/health\" }}\n\
                  expect = \"response.json.version == steps.redeploy.receipt.version\"\n"
