@@ -15,6 +15,7 @@ mod messages;
 mod notices;
 mod plans;
 mod preview;
+mod redeploy;
 mod report;
 mod secrets;
 mod setup;
