@@ -5,6 +5,7 @@
 
 mod cli;
 mod crash;
+mod database;
 mod docs;
 mod follow;
 mod hostile;

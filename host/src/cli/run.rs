@@ -19,6 +19,7 @@ use crate::id::RunId;
 use crate::journal::{
     BeginError, Blob, Event, Journal, LockError, Purpose, Recorded, RunLock, RunOutcome, RunStarted, Then,
 };
+use crate::ledger::good_states;
 use crate::machine::{Execution, State};
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
@@ -51,7 +52,8 @@ pub(super) async fn preview(context: &Context, options: &PreviewOptions) -> Resu
     let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
-    let job = context.job(&components, &state, sources(&files, &options.plan, false)).await?;
+    let mut job = context.job(&components, &state, sources(&files, &options.plan, false)).await?;
+    job.good_states = good_states(context.journal(&state)?.as_ref(), &job.target).await?;
     let report = previewed(context, &components, &job, Checks::Asked).await?;
     // For whoever runs it later, and finds that something is another one by then.
     if let Err(error) = Agreement::of(&job, &report).keep(&state.previews(), report.digest()) {
@@ -109,6 +111,7 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     let sources = sources(&files, &options.plan, watch.is_some());
     let mut job = context.job(&components, &state, sources).await?;
     job.shape.watch = watch;
+    job.good_states = good_states(journal.as_ref(), &job.target).await?;
     refuse_if_held(&state, journal.as_ref(), &job).await?;
 
     let interrupts = Interrupts::listen();
@@ -299,9 +302,10 @@ async fn take_over(
         kept: Some(&kept),
     };
     let mut job = context.job(&components, state, sources).await?;
-    // What the guests were allowed is kept with the run, and so is what it watches, and for how long.
+    // What the guests were allowed and told is kept with the run, and so is what it watches, and for how long.
     job.limits = started.limits.clone();
     job.shape = started.shape.clone();
+    job.good_states = started.good_states.clone();
     let record = Record::open(Arc::clone(&journal), run).await?;
     let by = context.by(&super::args::By { by: None });
     Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, lock })))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Answer, GateId, GateOpened, IncidentNoted, Limits, Shape};
+use super::{Answer, GateId, GateOpened, GoodState, IncidentNoted, Limits, Shape};
 use crate::capability::{Call, Capability, Repeat, Reply};
 use crate::failure::Failure;
 use crate::id::{CallId, Digest, ExecutionId, RunId};
@@ -235,6 +235,9 @@ pub struct RunStarted {
     pub limits: Limits,
     /// What was previewed and agreed to.
     pub approval: Approval,
+    /// The target's good states that were known then, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub good_states: Vec<GoodState>,
 }
 
 /// What a person agreed to: everything that a run may do without asking again.

@@ -4,6 +4,7 @@
 mod chain;
 mod event;
 mod gate;
+mod good_state;
 mod harm;
 mod incident;
 mod limits;
@@ -25,6 +26,8 @@ use crate::id::{Digest, RunId};
 pub use chain::Altered;
 pub use event::*;
 pub use gate::{Answer, Behind, GateId, GateOpened};
+pub(crate) use good_state::GOOD_STATE;
+pub use good_state::GoodState;
 pub use harm::Harm;
 pub use incident::IncidentNoted;
 pub use limits::Limits;
@@ -139,6 +142,10 @@ pub trait Journal: Send + Sync {
 
     /// All runs from their two ends, newest first; cheap, however long they are.
     async fn outlines(&self) -> Result<Vec<Outline>, ReadError>;
+
+    /// The runs on a target in which a step's receipt says what state it has left, the newest first, and
+    /// at most 1,000. How they ended is for their records to say.
+    async fn with_good_states(&self, target: &str) -> Result<Vec<RunId>, ReadError>;
 
     /// The bytes with this digest. They are checked.
     async fn blob(&self, digest: Digest) -> Result<Vec<u8>, ReadError>;

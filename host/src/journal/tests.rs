@@ -208,6 +208,12 @@ fn run_started() -> RunStarted {
         },
         limits: Limits::default(),
         approval: Approval { by: "Andrea".into(), binding: "b".into(), listed: vec![listed] },
+        good_states: vec![GoodState {
+            run: "20261120-100000-a1b2".to_owned().into(),
+            step: "backup".into(),
+            at: Timestamp::UNIX_EPOCH,
+            state: json!({ "version": "1.4.1" }),
+        }],
     }
 }
 

@@ -751,15 +751,15 @@ fn bindings_are_checked_against_roles_and_connections() {
     hint: or add `[git.genia-admin]` to ripcord.toml
     "#);
     // A capability that nobody has
-    let far = manifest(Kind::Action, &[("database", "sql", true)], json!({}));
+    let far = manifest(Kind::Action, &[("database", "mongodb", true)], json!({}));
     assert_snapshot!(judged("[[step]]\nid = \"a\"\nuse = \"x\"\nbind = { database = \"app\" }\n[[verify]]\nid = \"w\"\nuse = \"x\"", &far), @r#"
-    error: role `database` needs `sql`, which this ripcord does not have
+    error: role `database` needs `mongodb`, which this ripcord does not have
      --> plan.toml:6:21
       |
     6 | bind = { database = "app" }
       |                     ^^^^^
 
-    hint: it has `http`, `git`, `command`, `notify`
+    hint: it has `http`, `git`, `sql`, `command`, `notify`
     "#);
     // A check that is used as a step
     assert_snapshot!(judged(fine, &Manifest { kind: Kind::Check, ..action.clone() }), @r#"

@@ -407,5 +407,6 @@ fn started() -> RunStarted {
         },
         limits: Limits::default(),
         approval: Approval { by: "Andrea".into(), binding: Digest::of(b"preview").to_string(), listed: vec![] },
+        good_states: Vec::new(),
     }
 }

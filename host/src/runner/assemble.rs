@@ -246,6 +246,7 @@ impl Checked<'_> {
             limits: operator.limits.clone(),
             resources,
             scrubber: opening.secrets.scrubber().clone(),
+            good_states: Vec::new(),
         })
     }
 }
@@ -354,6 +355,7 @@ pub async fn offline(
         limits: started.limits.clone(),
         resources: Vec::new(),
         scrubber: Default::default(),
+        good_states: started.good_states.clone(),
     })
 }
 

@@ -252,6 +252,9 @@ impl Spans {
             attributes.push(text("http.request.method", &call.method));
             attributes.push(text("url.path", call.path.split('?').next().unwrap_or_default()));
         }
+        if request.capability() == Capability::Sql {
+            attributes.push(text("db.system.name", "postgresql"));
+        }
         if let Some((address, port)) = self.servers.get(connection) {
             attributes.push(text("server.address", address));
             attributes.push(KeyValue::new("server.port", i64::from(*port)));

@@ -33,6 +33,7 @@ fn started(shape: Shape) -> Event {
         shape,
         limits: Limits::default(),
         approval: Approval::default(),
+        good_states: Vec::new(),
     }))
 }
 
