@@ -83,6 +83,7 @@ mod payload;
 
 pub mod clock;
 pub mod command;
+pub mod expect;
 pub mod git;
 pub mod http;
 pub mod log;

@@ -53,7 +53,7 @@ fn request() -> Request {
 }
 
 fn reply() -> Reply {
-    Reply::Http(http::Reply { status: 200, headers: vec![], body: Payload::default() })
+    Reply::Http(http::Reply { status: 200, ..http::Reply::default() })
 }
 
 fn began(execution: u32, purpose: Purpose) -> Event {

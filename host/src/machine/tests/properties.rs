@@ -53,6 +53,20 @@ proptest! {
         steps_begin_in_order_and_once(&shape, &events);
         nothing_is_begun_after_an_abort(&events);
         what_was_done_last_is_taken_back_first(&events);
+        nobody_is_asked_about_a_probe(&events);
+    }
+}
+
+fn nobody_is_asked_about_a_probe(events: &[&Event]) {
+    let mut checks = BTreeSet::new();
+    for event in events {
+        match event {
+            Event::ExecutionBegan { execution, purpose: Purpose::Check(_), .. } => _ = checks.insert(*execution),
+            Event::Halted { question: Question::DidItHappen { call, .. } } => {
+                assert!(!checks.contains(&call.execution), "{call} is a probe's, and a person is asked about it");
+            }
+            _ => {}
+        }
     }
 }
 

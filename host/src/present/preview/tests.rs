@@ -49,7 +49,7 @@ fn assumed(reply: Reply) -> Option<Assumed> {
 }
 
 fn status(status: u16) -> Reply {
-    Reply::Http(http::Reply { status, headers: vec![], body: "".into() })
+    Reply::Http(http::Reply { status, headers: vec![], body: "".into(), ..http::Reply::default() })
 }
 
 fn says(message: &str) -> Previewed {
@@ -177,6 +177,7 @@ fn steps() -> Vec<PreviewedStep> {
 fn checks() -> Vec<PreviewedCheck> {
     let service = ("service", "http.genia-admin", "https://api.genia.example/admin");
     let check = |id: &str, expect: Option<&str>, within, outcome, summary: &str| PreviewedCheck {
+        probe: None,
         id: id.into(),
         plugin: plugin("http-check", "HTTP check", "Sends one GET and compares the status.", &[service]),
         expect: expect.map(str::to_owned),

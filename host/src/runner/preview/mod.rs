@@ -23,7 +23,7 @@ use crate::secret::Scrub;
 
 pub use report::{
     BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin,
-    PreviewedStep, When,
+    PreviewedProbe, PreviewedStep, When,
 };
 
 /// Whether the checks of the verification are asked what they say now.

@@ -175,9 +175,21 @@ pub struct PreviewedCheck {
     /// How long it waits between two tries.
     #[serde(rename = "every-ms", serialize_with = "milliseconds")]
     pub every: Duration,
+    /// What it does besides looking, if it is a probe. It is never asked before, then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<PreviewedProbe>,
     /// What it says now, before anything is done; nothing if it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<Finding>,
+}
+
+/// What a check does that is a probe.
+#[derive(Debug, Clone, Serialize)]
+pub struct PreviewedProbe {
+    /// What it does, in order.
+    pub calls: Vec<Previewed>,
+    /// How the preview of it ended.
+    pub end: BranchEnd,
 }
 
 /// What a check says before anything is done.
@@ -192,7 +204,8 @@ pub struct Finding {
 impl PreviewReport {
     /// The mutations that an approval binds, sorted, each once.
     pub fn listed(&self) -> Vec<Listed> {
-        let calls = self.branches.iter().flat_map(|branch| &branch.calls);
+        let calls =
+            self.branches.iter().flat_map(|branch| &branch.calls).chain(self.probes().flat_map(|probe| &probe.calls));
         calls.filter_map(Previewed::listed).cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -205,6 +218,11 @@ impl PreviewReport {
     /// The agreement to it.
     pub fn approval(&self, by: String) -> Approval {
         Approval { by, binding: self.digest().to_string(), listed: self.listed() }
+    }
+
+    /// What its checks do besides looking.
+    pub fn probes(&self) -> impl Iterator<Item = &PreviewedProbe> {
+        self.checks.iter().filter_map(|check| check.probe.as_ref())
     }
 
     /// A step, by its id.
