@@ -13,6 +13,7 @@ mod messages;
 mod notices;
 mod plans;
 mod preview;
+mod probes;
 mod report;
 mod secrets;
 mod setup;

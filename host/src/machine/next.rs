@@ -157,9 +157,10 @@ impl State {
         }
     }
 
-    /// The doubts of executions that are over.
+    /// The doubts of executions that are over. A check looks after its own.
     fn settle_all(&self) -> Option<Next> {
-        self.doubts().next().map(|(call, _)| self.settle(call))
+        let mut doubts = self.doubts().filter(|(call, _)| !self.is_check(call.execution));
+        doubts.next().map(|(call, _)| self.settle(call))
     }
 
     fn verify(&self) -> Next {

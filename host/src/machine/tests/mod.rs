@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::capability::{Call, Payload, Repeat, Reply, http};
+use crate::capability::{Call, Repeat, Reply, http};
 use crate::failure::Failure;
 use crate::id::{CallId, Digest, ExecutionId};
 use crate::journal::*;

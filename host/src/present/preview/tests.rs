@@ -305,7 +305,10 @@ fn a_step_that_fails_as_things_are() {
 fn for_programs() {
     assert_snapshot!(serde_json::to_string_pretty(&preview_json(&report(), Some("ripcord run …"))).unwrap());
     let preview = preview_json(&failing(), None);
-    assert_eq!(preview["changes"], json!({ "always": 0, "only-if": 0, "not-reached": 2, "connections": {} }));
+    assert_eq!(
+        preview["changes"],
+        json!({ "always": 0, "only-if": 0, "not-reached": 2, "probes": 0, "connections": {} })
+    );
     assert_eq!(preview["approval"], json!(failing().digest()));
 }
 
