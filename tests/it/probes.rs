@@ -8,7 +8,7 @@ use ripcord::journal::RunOutcome;
 use ripcord_tests::fault::Window;
 use serde_json::Value;
 
-use crate::world::{Told, World};
+use crate::world::{Told, World, in_parallel};
 
 const RUN: &[&str] = &["run", "plan.toml", "--yes"];
 const AUTH_TOKEN: &str = "twilio-auth-token-93";
@@ -139,25 +139,27 @@ fn a_simulated_call_is_signed_previewed_made_once_replayed_and_never_taken_back(
 
     // Neither the token, nor the key, nor a signature is anywhere in the record.
     let key = fs::read_to_string(world.path("telnyx.pem")).unwrap();
-    for file in ["state/journal.sqlite", "state/journal.sqlite-wal"] {
-        let bytes = fs::read(world.path(file)).unwrap_or_default();
-        for secret in [AUTH_TOKEN, key.lines().nth(1).unwrap(), calls[0]["signature"].as_str().unwrap()] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}: {secret}");
-        }
+    let read = |file| fs::read(world.path(file)).unwrap_or_default();
+    let record = [read("state/journal.sqlite"), read("state/journal.sqlite-wal")].concat();
+    let has = |text: &str| record.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has(calls[0]["call"].as_str().unwrap()));
+    for secret in [AUTH_TOKEN, key.lines().nth(1).unwrap(), calls[0]["signature"].as_str().unwrap()] {
+        assert!(!has(secret), "{secret}");
     }
 }
 
 #[test]
 fn what_the_webhook_does_wrong_is_said() {
     let slow = EVENT.replace("path = \"/telnyx\" }", "path = \"/telnyx\", ttfb = { max = \"100ms\" } }");
-    for (verify, told, token, said) in [
+    let cases = vec![
         (EVENT, "answer 500 oops", AUTH_TOKEN, "answered 500, expected 200-299"),
         (EVENT, "hang", AUTH_TOKEN, "no answer within 1s"),
         (&slow, "slow", AUTH_TOKEN, "at most 100ms expected"),
         (CALL, "answer 200 <Response><Gather></Response>", AUTH_TOKEN, "answered no TwiML"),
         (CALL, "answer 200 <Response/>", AUTH_TOKEN, "without `<Gather` in it"),
         (CALL, "answer 200 -", "another-auth-token", "it may not accept the signature"),
-    ] {
+    ];
+    in_parallel(cases, |(verify, told, token, said)| {
         let (world, application) = world(verify);
         allow(&world, &application, token);
         application.tell(told);
@@ -167,12 +169,13 @@ fn what_the_webhook_does_wrong_is_said() {
         // Nobody is asked what became of it, and it is put right by a look at the application.
         assert_eq!(journal.state(&journal.last()).doubts().count(), 0, "{told}");
         world.ripcord(&["replay", "last"]).expect(0);
-    }
+    });
 }
 
 #[test]
 fn a_probe_that_is_killed_is_inconclusive_and_not_sent_twice() {
-    for (window, sent) in [(Window::BeforeIntent, 1), (Window::AfterIntent, 0), (Window::AfterEffect, 1)] {
+    let windows = vec![(Window::BeforeIntent, 1), (Window::AfterIntent, 0), (Window::AfterEffect, 1)];
+    in_parallel(windows, |(window, sent)| {
         let (world, application) = world(EVENT);
         // The first mutation is the step's.
         world.ripcord(RUN).killed(window, 2).expect_killed();
@@ -188,7 +191,7 @@ fn a_probe_that_is_killed_is_inconclusive_and_not_sent_twice() {
         assert_eq!(world.ledger.mutations(), ["POST /admin/a1"]);
         world.ripcord(&["audit", "last"]).expect(0);
         world.ripcord(&["replay", "last"]).expect(0);
-    }
+    });
 }
 
 /// A probe needs the plan's word, and one that is none must not have it.
