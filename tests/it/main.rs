@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod backup;
 mod cli;
 mod crash;
+mod database;
 mod docs;
 mod follow;
 mod hostile;
@@ -19,4 +21,5 @@ mod secrets;
 mod setup;
 mod side_by_side;
 mod telemetry;
+mod watch;
 mod world;

@@ -210,6 +210,21 @@ fn what_a_plan_says_of_probes_has_to_be_so() {
     world.ripcord(&["check", "plan.toml"]).expect(2).says("is no probe");
 }
 
+/// The webhook answers 500: that is what a trigger is for, and what it sends was agreed to.
+#[test]
+fn a_trigger_may_be_a_probe_if_the_plan_says_so() {
+    let trigger = EVENT.replace("[[verify]]", "[[trigger]]\ntitle = \"webhooks answer 500\"\ninterval = \"100ms\"");
+    let (world, application) = world(&format!("{trigger}\n[watch]\nwindow = \"30s\"\nthen = \"run\"\n"));
+    application.tell("answer 500 oops");
+    world.ripcord(&["watch", "plan.toml", "--yes"]).expect(0).says("answered 500");
+    assert_eq!(application.calls().len(), 1);
+    assert_eq!(world.ledger.mutations(), ["POST /admin/a1"]);
+    world.ripcord(&["replay", "last"]).expect(0);
+
+    world.plan("plan", &format!("{STEP}{}", trigger.replace("probe = true\n", "")));
+    world.ripcord(&["check", "plan.toml"]).expect(2).says("is a probe").says("probe = true");
+}
+
 /// Tries, percentiles, and how many may fail.
 #[test]
 fn an_endpoint_is_asked_as_often_as_the_plan_says_and_its_times_are_known() {

@@ -64,7 +64,7 @@ impl Writer<'_> {
             lines.push(format!("{not_reached} more behind a step that fails as things are"));
         }
         if probes > 0 {
-            lines.push(format!("{probes} more by probes, each time that it is verified"));
+            lines.push(format!("{probes} more by probes, each time that one is made"));
         }
         self.fields(2, "changes", &lines);
         let asks: Vec<_> = report

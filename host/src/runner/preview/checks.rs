@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::execute::judged;
 use super::{BranchEnd, Checks, Finding, PreviewedCheck, PreviewedProbe, Previewer, Unit};
-use crate::component::{Context, Export, Returned};
+use crate::component::{Export, Returned};
 use crate::journal::{CheckOutcome, CheckShape, Purpose};
 use crate::pipeline::{Preview, Previewed};
 use crate::plan::{check_config, render};
@@ -22,6 +22,21 @@ impl Previewer<'_> {
     /// probe would do is always seen, because it belongs to what is agreed to.
     pub(super) async fn checks(&self, checks: Checks) -> Result<Vec<PreviewedCheck>, RunError> {
         try_join_all(self.job.shape.verify.iter().map(|check| self.check(check, checks))).await
+    }
+
+    /// The triggers that are probes: what they do belongs to what is agreed to. Those that look are not
+    /// asked.
+    pub(super) async fn probing_triggers(&self) -> Result<Vec<PreviewedCheck>, RunError> {
+        let mut probing = Vec::new();
+        for (watch, trigger) in
+            self.job.shape.watch.iter().flat_map(|watch| watch.triggers.iter().map(move |it| (watch, it)))
+        {
+            if self.unit(&trigger.id)?.probe {
+                let (id, within_ms, every_ms) = (trigger.id.clone(), watch.window_ms, trigger.interval_ms);
+                probing.push(self.check(&CheckShape { id, within_ms, every_ms }, Checks::Listed).await?);
+            }
+        }
+        Ok(probing)
     }
 
     async fn check(&self, check: &CheckShape, checks: Checks) -> Result<PreviewedCheck, RunError> {
@@ -92,12 +107,7 @@ impl Previewer<'_> {
         let config = render(&unit.with, &scope).map_err(|error| error.to_string());
         let config = config.and_then(|config| check_config(&unit.manifest, &config).map(|()| config));
         let config = config.map_err(|why| format!("its configuration can't be made yet: {why}"))?;
-        let context = Context {
-            run: self.run.to_string(),
-            step: id.to_owned(),
-            target: self.job.target.clone(),
-            roles: unit.bound_roles(),
-        };
+        let context = self.job.context(&self.run, id, unit);
         Ok((Export::Check { context, config: config.clone() }, config))
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::job::seed;
 use super::{Job, RunError, Seams, Unit};
-use crate::component::{Components, Context, Effect, Ended, Export, Returned};
+use crate::component::{Components, Effect, Ended, Export, Returned};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{Purpose, StepShape};
 use crate::pipeline::{Caller, Mode, Mutation, Pipeline, Preview, Previewed, Stop};
@@ -59,17 +59,20 @@ pub async fn preview(
     let mut secrets: Vec<_> = job.units.values().flat_map(connections).flat_map(|open| open.secrets()).collect();
     secrets.sort();
     secrets.dedup();
+    let probing_triggers = previewer.probing_triggers().await?;
     let mut report = PreviewReport {
         plan: job.plan_name.clone(),
         plan_path: job.plan_path.display().to_string(),
         params: job.params.clone(),
         operator_path: job.operator_path.display().to_string(),
         target: job.target.clone(),
+        good_states: job.good_states.clone(),
         holds: job.holds(),
         secrets,
         binding: job.binding(),
         steps,
         branches: previewer.branches,
+        probing_triggers,
         checks,
     };
     report.take_back_if_it_fails();
@@ -111,12 +114,7 @@ impl<'a> Previewer<'a> {
                 return Ok(true);
             }
         };
-        let context = Context {
-            run: self.run.to_string(),
-            step: id.to_owned(),
-            target: self.job.target.clone(),
-            roles: unit.bound_roles(),
-        };
+        let context = self.job.context(&self.run, id, unit);
         let apply = Export::Apply { context: context.clone(), config: config.clone() };
         let (calls, seen, returned) = self.execute(id, Purpose::Apply(id.to_owned()), &apply, &config).await?;
         let effects = effects(&calls);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::id::Digest;
-use crate::journal::{Approval, CheckOutcome, Listed, OnFailure};
+use crate::journal::{Approval, CheckOutcome, GoodState, Listed, OnFailure};
 use crate::manifest::Access;
 use crate::pipeline::Previewed;
 
@@ -25,6 +25,9 @@ pub struct PreviewReport {
     pub operator_path: String,
     /// What it rolls back.
     pub target: String,
+    /// The states of it that earlier runs have found good, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub good_states: Vec<GoodState>,
     /// What a run holds until it ends: `target:…`, `git:…`.
     pub holds: Vec<String>,
     /// The names of the secrets that the connections use, sorted.
@@ -35,6 +38,9 @@ pub struct PreviewReport {
     pub steps: Vec<PreviewedStep>,
     /// What the steps would do, and what happens if they fail.
     pub branches: Vec<Branch>,
+    /// The triggers that do more than look, in file order, if they are to be watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probing_triggers: Vec<PreviewedCheck>,
     /// What has to hold afterwards, in file order.
     pub checks: Vec<PreviewedCheck>,
 }
@@ -220,9 +226,9 @@ impl PreviewReport {
         Approval { by, binding: self.digest().to_string(), listed: self.listed() }
     }
 
-    /// What its checks do besides looking.
+    /// What its triggers and checks do besides looking.
     pub fn probes(&self) -> impl Iterator<Item = &PreviewedProbe> {
-        self.checks.iter().filter_map(|check| check.probe.as_ref())
+        self.probing_triggers.iter().chain(&self.checks).filter_map(|check| check.probe.as_ref())
     }
 
     /// A step, by its id.
