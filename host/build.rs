@@ -12,6 +12,7 @@ const PLUGINS: &[&str] = &[
     "plugins/http-check",
     "plugins/notify-people",
     "plugins/sql-check",
+    "plugins/webhook-check",
 ];
 
 fn main() {

@@ -16,6 +16,7 @@ mod notices;
 mod plans;
 mod preview;
 mod redeploy;
+mod probes;
 mod report;
 mod secrets;
 mod setup;
