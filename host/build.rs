@@ -8,9 +8,11 @@ const PLUGINS: &[&str] = &[
     "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
+    "plugins/coolify-redeploy",
     "plugins/http-check",
     "plugins/notify-people",
     "plugins/sql-check",
+    "plugins/webhook-check",
 ];
 
 fn main() {
