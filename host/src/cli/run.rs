@@ -304,8 +304,8 @@ async fn take_over(
     let mut job = context.job(&components, state, sources).await?;
     // What the guests were allowed and told is kept with the run, and so is what it watches, and for how long.
     job.limits = started.limits.clone();
-    job.good_states = started.good_states.clone();
     job.shape = started.shape.clone();
+    job.good_states = started.good_states.clone();
     let record = Record::open(Arc::clone(&journal), run).await?;
     let by = context.by(&super::args::By { by: None });
     Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, lock })))

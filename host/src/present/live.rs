@@ -70,6 +70,17 @@ impl Live {
         self.board().event(at, event);
     }
 
+    /// How far a call of an execution is.
+    pub fn progress(&self, execution: ExecutionId, text: &str) {
+        let mut board = self.board();
+        if let Some(unit) = unit_of(&board.state, execution).map(str::to_owned) {
+            board.doing.insert(unit, text.to_owned());
+            if !board.is_suspended {
+                board.draw_all();
+            }
+        }
+    }
+
     /// Takes everything off the terminal, so that something else can be written to it: a question, a
     /// line. Nothing waits for whoever writes.
     ///
@@ -203,6 +214,8 @@ impl Board {
             }
             (Some(None), _) if self.state.ended.is_none() => (Mark::Asking, "WAITS for a person to say yes".to_owned()),
             (_, Some(_)) => (Mark::Bad, "a trigger has tripped".to_owned()),
+            // Before the first event nobody knows when it ends.
+            (_, None) if self.state.watches_until().is_none() => (Mark::Waiting, format!("for {window}")),
             (_, None) if self.state.is_watching() => (Mark::Running, format!("for {window}")),
             (_, None) => (Mark::Waiting, "over, and no trigger tripped".to_owned()),
         }
