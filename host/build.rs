@@ -5,11 +5,14 @@ use std::fs;
 use std::path::Path;
 
 const PLUGINS: &[&str] = &[
+    "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
+    "plugins/coolify-redeploy",
     "plugins/http-check",
     "plugins/notify-people",
     "plugins/sql-check",
+    "plugins/webhook-check",
 ];
 
 fn main() {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod backup;
 mod cli;
 mod crash;
 mod database;
@@ -14,6 +15,8 @@ mod messages;
 mod notices;
 mod plans;
 mod preview;
+mod redeploy;
+mod probes;
 mod report;
 mod secrets;
 mod setup;

@@ -21,6 +21,8 @@ use crate::failure::Failure;
 
 /// Whoever does not answer a greeting within this time is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Nor is a kept connection that does not answer within this time: another one is quicker.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that is silent for this long is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How many connections are kept for later. Steps come one after the other.
@@ -119,10 +121,21 @@ impl Sessions {
         Ok(Session { client, task, tls: self.tls.clone(), busy: false })
     }
 
+    /// A new connection to a database of the same server, under a name of its own.
+    pub(super) async fn log_in_to(&self, database: &str, application: &str) -> Result<Session, Failure> {
+        let mut config = self.config.clone();
+        config.dbname(database).application_name(application);
+        let connected = config.connect(self.tls.clone()).await;
+        let (client, connection) = connected.map_err(|error| trouble::connecting(self, &error))?;
+        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        Ok(Session { client, task, tls: self.tls.clone(), busy: false })
+    }
+
     /// A connection with nothing under way on it; an idle one if there is one that still lives.
     pub(super) async fn take(&self) -> Result<Session, Failure> {
         while let Some(session) = self.pop() {
-            if !session.client.is_closed() && session.client.check_connection().await.is_ok() {
+            let answers = tokio::time::timeout(ANSWER_TIMEOUT, session.client.check_connection());
+            if !session.client.is_closed() && matches!(answers.await, Ok(Ok(()))) {
                 return Ok(session);
             }
         }
@@ -206,6 +219,11 @@ impl Sessions {
 }
 
 impl Session {
+    /// Whether the server is to be told if nobody waits for it any more.
+    pub(super) fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+    }
+
     /// Ends the transaction and leaves nothing of it behind: neither what it changed nor the locks that
     /// outlive a transaction.
     pub(super) async fn roll_back(&self) -> Result<(), tokio_postgres::Error> {

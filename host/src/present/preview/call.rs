@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::capability::{Call, Changed, Detail, Part, Repeat, Version};
 use crate::journal::{Listed, Request};
 use crate::pipeline::{Asked, Mutation, Previewed};
-use crate::runner::{Branch, BranchEnd};
+use crate::runner::BranchEnd;
 
 use super::super::page::Span;
 use super::super::time::{age, date_time};
@@ -13,11 +13,11 @@ use super::super::words;
 use super::{LABEL_COLUMNS, Writer};
 
 impl<'a> Writer<'a> {
-    pub(super) fn calls(&mut self, indent: usize, branch: &'a Branch) {
-        if branch.calls.is_empty() && branch.end == BranchEnd::Whole {
+    pub(super) fn calls(&mut self, indent: usize, calls: &'a [Previewed], end: &BranchEnd) {
+        if calls.is_empty() && *end == BranchEnd::Whole {
             self.field(indent, "", "makes no call");
         }
-        let mut calls = branch.calls.iter().peekable();
+        let mut calls = calls.iter().peekable();
         while let Some(call) = calls.next() {
             // A poll is one line, however often it asks.
             let mut times = 1;
@@ -193,11 +193,19 @@ fn in_words(request: &Request, listed: &Listed) -> String {
         (Call::Git(_), "commit") => format!("commits {target} in {connection}"),
         (Call::Git(_), "push") => format!("moves the remote branch {target} from {connection}"),
         (Call::Git(_), _) => format!("{operation} {target} in {connection}"),
+        (Call::Sql(_), "dump") => format!("dumps the database of {connection}"),
+        (Call::Sql(_), "restore") => format!("restores {target} into a new database beside {connection}"),
+        (Call::Sql(_), "swap") => format!("ends all sessions of {connection} and puts {target} in its place"),
+        (Call::Sql(_), "drop-database") => format!("drops the database {target} beside {connection}"),
+        (Call::Sql(_), "delete-backup") => format!("deletes the backup {target} of {connection}"),
         (Call::Docker(_), "stop") => format!("stops {target} by {connection}"),
         (Call::Docker(_), "start") => format!("starts {target} by {connection}"),
         (Call::Docker(_), "restart") => format!("restarts {target} by {connection}"),
         (Call::Docker(_), _) => format!("runs a program by {connection} in {target}"),
-        (Call::Sql(_), _) => format!("executes {target} in {connection}"),
+        // The statement stands below as it is.
+        (Call::Sql(_), _) => {
+            format!("executes {} in {connection}", target.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
         (Call::Command(_), _) if target.is_empty() => format!("runs the program {connection}"),
         (Call::Command(_), _) => format!("runs the program {connection} with {target}"),
         (Call::Notify(_), _) => format!("tells people through {connection}: \"{target}\""),
