@@ -43,7 +43,8 @@ pub(crate) fn roll_back(context: &Context, coolify: &Coolify<'_>) -> Result<Rece
     }
     let behind = cancel_newcomers(coolify, &history)?;
     let deployment = follow(coolify, &target, ask(coolify, &target, way, &behind)?, &behind)?;
-    coolify.did(format!("deployment {} put {target} in place", deployment.uuid));
+    log::info(format!("deployment {} has put {target} in place", deployment.uuid));
+    coolify.did(format!("deployment {} has put {target} in place", deployment.uuid));
     if way == Way::Rollback {
         // Else a restart goes to the branch's head.
         point(coolify, &application, &target, &mut kept)?;
@@ -100,6 +101,7 @@ fn freeze(coolify: &Coolify<'_>, application: &Application, kept: &mut Map<Strin
     if application.auto_deploy() == Some(false) {
         return Ok(());
     }
+    log::info("switching auto-deploy off");
     let was = json!({ "is_auto_deploy_enabled": application.auto_deploy() });
     coolify.patch(&json!({ "is_auto_deploy_enabled": false }), was.clone())?;
     coolify.did("auto-deploy was switched off");
@@ -121,6 +123,7 @@ fn point(
     if was == target.name() {
         return Ok(());
     }
+    log::info(format!("setting {key} to {} (it is {was})", target.name()));
     let was = json!({ key: was });
     coolify.patch(&json!({ key: target.name() }), was.clone())?;
     coolify.did(format!("{key} was set to {}", target.name()));
@@ -142,7 +145,7 @@ fn cancel_newcomers(coolify: &Coolify<'_>, before: &History) -> Result<String> {
     let since = coolify.newest(Some(assumed))?;
     let active = since.active();
     if !active.is_empty() && newest(&since) != newest(before) {
-        log::info("whatever was queued in the meantime is cancelled as well");
+        log::info("a deployment that came in meanwhile is cancelled as well");
     }
     cancel_all(coolify, &active)?;
     Ok(newest(&since))

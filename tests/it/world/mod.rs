@@ -68,6 +68,15 @@ fn compiled() -> &'static Path {
     })
 }
 
+/// A folder that the program is at home in, with all components compiled.
+pub(crate) fn home() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("ripcord-it-").tempdir().unwrap();
+    let state = folder.path().join("state");
+    fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
+    repository::copy(compiled(), &state.join("components"));
+    folder
+}
+
 /// GENIA on this machine. It goes away with the value.
 pub(crate) struct World {
     folder: TempDir,
@@ -116,7 +125,7 @@ impl World {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("w{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = tempfile::Builder::new().prefix("ripcord-it-").tempdir().unwrap();
+        let folder = home();
         let servers = served::servers();
         let world = Self {
             ledger: Ledger::start(&folder.path().join("ledger.jsonl"), TOKEN),
@@ -126,9 +135,6 @@ impl World {
             folder,
         };
         world.write("ripcord.toml", &world.operator());
-        let state = world.path("state");
-        fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
-        repository::copy(compiled(), &state.join("components"));
         world
     }
 
