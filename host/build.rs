@@ -4,8 +4,13 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-const PLUGINS: &[&str] =
-    &["plugins/command-check", "plugins/connector-disable", "plugins/http-check", "plugins/notify-people"];
+const PLUGINS: &[&str] = &[
+    "plugins/command-check",
+    "plugins/connector-disable",
+    "plugins/http-check",
+    "plugins/notify-people",
+    "plugins/sql-check",
+];
 
 fn main() {
     link_at_a_fixed_address();

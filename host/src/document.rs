@@ -256,6 +256,7 @@ fn example(key: &str) -> &'static str {
         "name" => "\"a-short-name\"",
         "target" => "\"what/is-rolled-back\"",
         "id" => "\"a-name-of-its-own\"",
+        "title" => "\"the condition that it stands for, in your people's words\"",
         "use" => "\"the-plugins-name\"",
         "ask" => "\"The question?\"",
         "url" => "\"https://…\"",

@@ -14,6 +14,7 @@ pub mod init;
 pub mod journal;
 pub mod lab;
 pub mod language;
+pub mod ledger;
 pub mod machine;
 pub mod manifest;
 pub mod operator;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::id::RunId;
-use crate::journal::{AppendError, Dated, Event, Head, Journal, ReadError, Recorded, StorageError};
+use crate::journal::{AppendError, Dated, Event, Head, IncidentNoted, Journal, ReadError, Recorded, StorageError};
 use crate::machine::{Impossible, State};
 
 /// One run's journal and state. Only the holder of the run's lock writes through it.
@@ -77,6 +77,18 @@ impl Record {
     /// The end of the chain.
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// What was said of the incident until now: of each fact the latest, of symptoms all.
+    pub async fn incident(&self) -> Result<IncidentNoted, RecordError> {
+        let (events, _) = self.journal.read(&self.run, None).await?;
+        let mut said = IncidentNoted::default();
+        for recorded in &events {
+            if let Event::IncidentNoted(noted) = &recorded.event {
+                said.add(noted);
+            }
+        }
+        Ok(said)
     }
 
     /// Notes what may be lost: it becomes durable with the next [`Record::commit`].

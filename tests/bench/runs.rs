@@ -127,6 +127,7 @@ impl Host {
             plan_text: &self.plan_text,
             params: &[("n".to_owned(), number.to_string())],
             operator: &self.operator,
+            with_triggers: false,
             kept: None::<&BTreeMap<_, _>>,
         };
         let opening = runner::opening(&self.operator, &self.folder.join("spool"), Path::new("/nowhere"));

@@ -5,6 +5,7 @@
 
 mod cli;
 mod crash;
+mod database;
 mod docs;
 mod follow;
 mod hostile;
@@ -18,4 +19,5 @@ mod secrets;
 mod setup;
 mod side_by_side;
 mod telemetry;
+mod watch;
 mod world;

@@ -184,6 +184,10 @@ impl Journal for FaultyJournal {
         self.journal.outlines().await
     }
 
+    async fn with_good_states(&self, target: &str) -> Result<Vec<RunId>, ReadError> {
+        self.journal.with_good_states(target).await
+    }
+
     async fn blob(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
         self.journal.blob(digest).await
     }

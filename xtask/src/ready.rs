@@ -25,7 +25,12 @@ const NEEDED: &[Needed] = &[
     // Debian's own Python: another one in PATH does not see Debian's packages.
     Needed { probe: &["/usr/bin/python3", "-c", "import aiosmtpd"], package: "python3-aiosmtpd" },
     Needed { probe: &["chromium", "--version"], package: "chromium" },
+    // Servers of the tests' own: the programs are not in PATH.
+    Needed { probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"], package: POSTGRESQL },
 ];
+
+/// Its package would make a cluster of databases and start it, unless told not to.
+const POSTGRESQL: &str = "postgresql";
 
 /// What the benchmarks need besides.
 const MEASURING: &[Needed] = &[
@@ -67,10 +72,17 @@ fn install(needed: &[Needed]) -> Result<(), String> {
     );
     let Some(privileged) = privileged() else { return Err(by_hand) };
     eprintln!("installing Debian's {}", missing.join(", "));
-    let apt = |arguments: &[&str]| {
-        let (program, first) = privileged.split_first().map_or(("apt-get", &[][..]), |(sudo, rest)| (*sudo, rest));
-        run(Command::new(program).args(first).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    let as_root = |arguments: &[&str]| {
+        let argv = [privileged.as_slice(), arguments].concat();
+        let (program, arguments) = argv.split_first().ok_or("nothing to run")?;
+        run(Command::new(program).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
     };
+    let apt = |arguments: &[&str]| as_root(&[&["apt-get"], arguments].concat());
+    if missing.contains(&POSTGRESQL) {
+        let folder = "/etc/postgresql-common/createcluster.d";
+        let write = format!("mkdir -p {folder} && echo create_main_cluster=false > {folder}/ripcord-tests.conf");
+        as_root(&["sh", "-c", &write])?;
+    }
     let install = [&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat();
     // The lists of packages may be older than the packages.
     apt(&install)
@@ -78,7 +90,7 @@ fn install(needed: &[Needed]) -> Result<(), String> {
         .map_err(|problem| format!("{problem}\n{by_hand}"))
 }
 
-/// What `apt-get` is called through: nothing for root, `sudo` where it asks for no password.
+/// What goes before a command of root's: nothing for root, `sudo` where it asks for no password.
 fn privileged() -> Option<Vec<&'static str>> {
     if !is_there(&["apt-get", "--version"]) {
         return None;
@@ -87,7 +99,7 @@ fn privileged() -> Option<Vec<&'static str>> {
     if id.stdout.trim_ascii() == b"0" {
         return Some(Vec::new());
     }
-    is_there(&["sudo", "-n", "true"]).then(|| vec!["sudo", "-n", "apt-get"])
+    is_there(&["sudo", "-n", "true"]).then(|| vec!["sudo", "-n"])
 }
 
 fn is_there(probe: &[&str]) -> bool {

@@ -10,9 +10,11 @@ mod payload;
 mod rule;
 
 pub mod command;
+pub mod docker;
 pub mod git;
 pub mod http;
 pub mod notify;
+pub mod sql;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -495,6 +497,10 @@ capabilities! {
     http => Http,
     /// A working copy and its remote.
     git => Git,
+    /// Containers of a Docker engine.
+    docker => Docker,
+    /// A PostgreSQL database.
+    sql => Sql,
     /// Programs that the operator has named.
     command => Command,
     /// Messages to people.

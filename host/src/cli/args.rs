@@ -1,6 +1,7 @@
 //! The arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -78,13 +79,28 @@ pub(super) enum Command {
     Preview(PreviewOptions),
     /// Preview, ask, run, verify, report
     Run(RunOptions),
+    /// After a deploy: watch the plan's triggers, and roll back when one trips and somebody says yes
+    ///
+    /// Previews and asks like `run`, and then measures the plan's `[[trigger]]`s, each as often as it says,
+    /// until the window is over. A trigger trips when more of its measurements fail than its
+    /// `failure-limit`. Then a person is asked, or the steps are taken at once, as `[watch]` in the plan
+    /// says: `then = "ask"` or `"run"`. --yes agrees to the preview and to the plan's gates, never to this
+    /// question.
+    ///
+    /// A watch is a run: `ripcord show RUN` shows it, Ctrl-C pauses it, `ripcord resume RUN` goes on
+    /// watching for what is left of the window. It holds its target. To roll back without waiting for a
+    /// trigger:  ripcord approve RUN watch.  To end the watching:  ripcord approve RUN watch --no
+    ///
+    /// Exits with 4 if the window is over and nothing has tripped, with 3 if something could not be
+    /// measured or nobody is here to answer, and else as `run` does.
+    Watch(WatchOptions),
     /// Go on after a crash, a pause or an answer
     Resume(RunName),
     /// Stop a run and take back what it did
     Abort(ByOptions),
     /// Take back what a finished run did
     Undo(UndoOptions),
-    /// Answer a gate
+    /// Answer a gate, or end a watch: `watch` is the gate between it and the plan's steps
     Approve(ApproveOptions),
     /// Answer a doubt: did this call happen?
     Resolve(ResolveOptions),
@@ -200,6 +216,15 @@ pub(super) struct RunOptions {
     pub incident: IncidentOptions,
     #[command(flatten)]
     pub by: By,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchOptions {
+    /// For how long, from now on, instead of the plan's own window: 10m
+    #[arg(long, value_name = "TIME", value_parser = window)]
+    pub window: Option<Duration>,
+    #[command(flatten)]
+    pub run: RunOptions,
 }
 
 /// What is known of the incident, for the report.
@@ -353,6 +378,10 @@ fn said(text: &str) -> Result<String, String> {
         long if long.len() > SAID_BYTES_MAX => Err(format!("it is longer than {SAID_BYTES_MAX} bytes")),
         text => Ok(text.to_owned()),
     }
+}
+
+fn window(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "write how long, like 10m or 1h 30m".to_owned())
 }
 
 fn since(text: &str) -> Result<Timestamp, report::SinceError> {

@@ -35,6 +35,7 @@ pub(super) async fn doctor(context: &Context, options: DoctorOptions) -> Result<
                 plan_text: &files.plan_text,
                 params: &[],
                 operator: &files.operator,
+                with_triggers: true,
                 kept: None,
             };
             let bound = runner::check(&components, sources).await?.connections();

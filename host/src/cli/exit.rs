@@ -195,6 +195,20 @@ pub(super) fn held(resource: &str, holder: &str) -> Fault {
         .hint(format!("go on with it:  ripcord resume {holder}    or take it back:  ripcord abort {holder}"))
 }
 
+/// As [`held`], by a run that only watches.
+pub(super) fn held_by_a_watch(resource: &str, holder: &RunId, known: &State) -> Fault {
+    let what = crate::present::words::resource(resource);
+    let waits = match &known.tripped {
+        None => "which waits for a trigger to trip".to_owned(),
+        Some((trigger, _)) => format!("whose trigger {trigger} has tripped, and which waits for a person to say yes"),
+    };
+    Fault::wrong(format!("{what} is held by watch {holder}, {waits}"))
+        .hint(format!("roll back now, by its plan:  ripcord approve {holder} watch"))
+        .hint(format!("end the watching, and then run this:  ripcord approve {holder} watch --no"))
+        .hint(format!("see what it watches:  ripcord show {holder}"))
+        .hint(format!("if no process carries it any more, let the answer be taken in:  ripcord resume {holder}"))
+}
+
 impl From<RecordError> for Fault {
     fn from(error: RecordError) -> Self {
         match error {

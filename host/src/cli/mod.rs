@@ -19,6 +19,7 @@ mod run;
 mod schema;
 mod screen;
 mod terminal;
+mod watch;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -82,6 +83,7 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>, log: Log) -> Res
         Command::Check(plan) => run::check(&context, &plan).await,
         Command::Preview(options) => run::preview(&context, &options).await,
         Command::Run(options) => run::run(&context, options).await,
+        Command::Watch(options) => watch::watch(&context, options).await,
         Command::Resume(run) => run::resume(&context, &run).await,
         Command::Abort(options) => run::abort(&context, options).await,
         Command::Undo(options) => run::undo(&context, options).await,

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use super::screen::{err, out};
 use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
 use crate::init::Starter;
-use crate::journal::{GateOpened, Head, Question, Recorded, RunOutcome};
+use crate::journal::{GateOpened, Head, Purpose, Question, Recorded, RunOutcome, WatchShape};
 use crate::machine::{Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
@@ -81,21 +82,28 @@ pub(super) fn warnings(warnings: &[Diagnostic]) {
 pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
     let plugins = |id: &str| checked.manifest(id).map(|manifest| format!("{} {}", manifest.name, manifest.version));
     let steps: Vec<_> = plan.steps.iter().map(|step| (step.id.as_str(), plugins(&step.id))).collect();
+    let triggers: Vec<_> = plan.triggers.iter().map(|it| (it.id.as_str(), plugins(&it.id))).collect();
     let checks: Vec<_> = plan.verify.iter().map(|check| (check.id.as_str(), plugins(&check.id))).collect();
     if context.global.json {
-        return object(
-            &json!({ "version": 1, "event": "checked", "plan": plan.name, "steps": steps, "checks": checks }),
-        );
+        return object(&json!({
+            "version": 1,
+            "event": "checked",
+            "plan": plan.name,
+            "steps": steps,
+            "checks": checks,
+            "triggers": triggers,
+        }));
     }
     let list = |units: &[(&str, Option<String>)]| {
         let name = |(id, plugin): &(&str, Option<String>)| format!("{id} ({})", plugin.as_deref().unwrap_or("?"));
         units.iter().map(name).collect::<Vec<_>>().join(", ")
     };
     out(&format!(
-        "plan {} is sound: steps {}; checks {}",
+        "plan {} is sound: steps {}; checks {}{}",
         plan.name,
         list(&steps),
-        if checks.is_empty() { "none".to_owned() } else { list(&checks) }
+        if checks.is_empty() { "none".to_owned() } else { list(&checks) },
+        if triggers.is_empty() { String::new() } else { format!("; triggers {}", list(&triggers)) }
     ));
 }
 
@@ -127,6 +135,18 @@ fn read_as(terminal: bool, style: Style) -> (Option<jiff::Timestamp>, Style) {
 
 pub(super) fn began(run: &RunId) {
     err(&format!("\nrun {run} begins; if anything stops it:  ripcord resume {run}\n"));
+}
+
+/// What is watched, and for how long, for the person who is asked.
+pub(super) fn watched(watch: &WatchShape) {
+    err(&format!("\n{}", present::watched(watch, &stderr_style())));
+}
+
+/// As [`began`], for a run that watches.
+pub(super) fn began_to_watch(run: &RunId, watch: &WatchShape) {
+    let window = humantime::format_duration(Duration::from_millis(watch.window_ms));
+    err(&format!("\nrun {run} watches for {window}; if anything stops it:  ripcord resume {run}"));
+    err(&format!("to roll back without waiting for a trigger:  ripcord approve {run} watch    (--no ends it)\n"));
 }
 
 /// What a run that is to pause waits for, and how not to wait.
@@ -229,8 +249,15 @@ fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
             if state.can_verify_again() {
                 next.push(format!("verify again:  ripcord resume {run}"));
             }
+            let has_begun = |state: &State| {
+                state.executions.values().any(|execution| matches!(execution.purpose, Purpose::Apply(_)))
+            };
             next.push(if state.has_effects() {
                 format!("take back what it did, or what is left of it:  ripcord undo {run}")
+            } else if state.shape.watch.is_some() && !has_begun(state) {
+                "nothing was changed: look yourself whether there is something to roll back, or put right what could \
+                 not be measured, and watch again"
+                    .to_owned()
             } else {
                 "nothing was changed: put the cause right, and run the plan again".to_owned()
             });

@@ -123,6 +123,9 @@ impl Shown {
             object(&present::event_json(&self.run, recorded));
         }
         let line = self.telling().narrator.line(recorded.at, &recorded.event);
+        if self.live.is_some() && matches!(recorded.event, Event::Tripped { .. }) {
+            screen::ring();
+        }
         match (&self.live, line, self.line) {
             (Some(live), ..) => {
                 live.event(recorded.at, &recorded.event);

@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use super::args::{ByOptions, PlanOptions, PreviewOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
-use super::exit::{Exit, Fault, broken_off, held};
+use super::exit::{Exit, Fault, broken_off, held, held_by_a_watch};
 use super::interrupt::{Interrupts, Wish};
 use super::output;
 use super::progress::Progress;
 use super::report::noted;
 use super::terminal::{self, Terminal};
+use super::watch::Watching;
 use crate::component::Components;
 use crate::id::RunId;
-use crate::journal::{BeginError, Blob, Event, Journal, LockError, Recorded, RunLock, RunOutcome, RunStarted};
-use crate::machine::State;
+use crate::journal::{
+    BeginError, Blob, Event, Journal, LockError, Purpose, Recorded, RunLock, RunOutcome, RunStarted, Then,
+};
+use crate::ledger::good_states;
+use crate::machine::{Execution, State};
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
 use crate::record::{Record, look};
@@ -38,7 +42,7 @@ pub(super) async fn check(context: &Context, options: &PlanOptions) -> Result<Ex
     if !options.params.is_empty() {
         resolve_params(&files.plan, &options.params)?;
     }
-    let checked = runner::check(&components, sources(&files, options, None)).await?;
+    let checked = runner::check(&components, sources(&files, options, true)).await?;
     output::warnings(&checked.warnings);
     output::checked(context, &files.plan, &checked);
     Ok(Exit::Done)
@@ -48,7 +52,8 @@ pub(super) async fn preview(context: &Context, options: &PreviewOptions) -> Resu
     let files = context.files(&options.plan)?;
     let state = context.state()?;
     let components = context.components(&state)?;
-    let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    let mut job = context.job(&components, &state, sources(&files, &options.plan, false)).await?;
+    job.good_states = good_states(context.journal(&state)?.as_ref(), &job.target).await?;
     let report = previewed(context, &components, &job, Checks::Asked).await?;
     // For whoever runs it later, and finds that something is another one by then.
     if let Err(error) = Agreement::of(&job, &report).keep(&state.previews(), report.digest()) {
@@ -72,9 +77,17 @@ fn run_exactly(context: &Context, options: &PlanOptions, report: &PreviewReport)
 }
 
 pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, Fault> {
+    carry(context, options, None).await
+}
+
+/// Begins a run and carries it; first it watches what is given here.
+pub(super) async fn carry(context: &Context, options: RunOptions, watch: Option<Watching>) -> Result<Exit, Fault> {
     let Begun { components, journal, job, record, terminal, interrupts, lock: _lock } =
-        begin(context, options).await.map_err(Fault::before_the_run)?;
-    output::began(record.run());
+        begin(context, options, watch).await.map_err(Fault::before_the_run)?;
+    match &job.shape.watch {
+        None => output::began(record.run()),
+        Some(watch) => output::began_to_watch(record.run(), watch),
+    }
     drive(context, components, journal, job, record, terminal, interrupts).await
 }
 
@@ -89,12 +102,16 @@ struct Begun {
     lock: RunLock,
 }
 
-async fn begin(context: &Context, options: RunOptions) -> Result<Begun, Fault> {
+async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) -> Result<Begun, Fault> {
     let files = context.files(&options.plan)?;
+    let watch = watch.map(|watching| watching.shape(&files)).transpose()?;
     let state = context.state()?;
     let components = context.components(&state)?;
     let journal = context.journal(&state)?;
-    let job = context.job(&components, &state, sources(&files, &options.plan, None)).await?;
+    let sources = sources(&files, &options.plan, watch.is_some());
+    let mut job = context.job(&components, &state, sources).await?;
+    job.shape.watch = watch;
+    job.good_states = good_states(journal.as_ref(), &job.target).await?;
     refuse_if_held(&state, journal.as_ref(), &job).await?;
 
     let interrupts = Interrupts::listen();
@@ -103,6 +120,7 @@ async fn begin(context: &Context, options: RunOptions) -> Result<Begun, Fault> {
     let checks = if asks { Checks::Asked } else { Checks::Listed };
     let report = interrupts.before_the_run(previewed(context, &components, &job, checks)).await??;
     output::preview_for_run(&report);
+    job.shape.watch.iter().for_each(output::watched);
     let by = context.by(&options.by);
     interrupts.before_the_run(agree(&state, &job, &report, &options)).await??;
 
@@ -269,6 +287,7 @@ async fn take_over(
     };
     let components = context.components(state)?;
     let (started, kept) = kept(journal.as_ref(), run).await?;
+    let (known, _, _) = look(journal.as_ref(), run).await?;
     let operator = context.operator(Some(started.operator_path.as_ref()))?;
     let plan_text = String::from_utf8_lossy(&journal.blob(started.plan).await?).into_owned();
     let plan = Plan::parse(&started.plan_path, &plan_text)?;
@@ -279,14 +298,26 @@ async fn take_over(
         plan_text: &plan_text,
         params: &params,
         operator: &operator,
+        with_triggers: watches(&known),
         kept: Some(&kept),
     };
     let mut job = context.job(&components, state, sources).await?;
-    // What the guests were allowed is kept with the run.
+    // What the guests were allowed and told is kept with the run, and so is what it watches, and for how long.
     job.limits = started.limits.clone();
+    job.shape = started.shape.clone();
+    job.good_states = started.good_states.clone();
     let record = Record::open(Arc::clone(&journal), run).await?;
     let by = context.by(&super::args::By { by: None });
     Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, lock })))
+}
+
+/// Whether a run has to do with its triggers still. One that has gone on to its steps must not fail
+/// because what was watched can't be reached.
+fn watches(known: &State) -> bool {
+    let mut doubts = known.doubts().filter_map(|(call, _)| known.executions.get(&call.execution));
+    let is_of_a_trigger =
+        |execution: &Execution| matches!(&execution.purpose, Purpose::Check(id) if known.trigger(id).is_some());
+    known.is_watching() || doubts.any(is_of_a_trigger)
 }
 
 /// What a run began with.
@@ -424,9 +455,10 @@ async fn refuse_if_held(state: &StateDir, journal: &dyn Journal, job: &Job) -> R
     for resource in job.holds() {
         let Some(holder) = journal.holder(&resource).await? else { continue };
         let (known, _, _) = look(journal, &holder).await?;
-        match (known.ended, RunLock::acquire(state, &holder)) {
+        match (&known.ended, RunLock::acquire(state, &holder)) {
             // It was cut off between its end and letting go.
             (Some(_), Ok(_lock)) => journal.release(&holder).await?,
+            _ if known.is_watching() => return Err(held_by_a_watch(&resource, &holder, &known)),
             _ => return Err(held(&resource, holder.as_str())),
         }
     }
@@ -457,7 +489,7 @@ async fn agree(state: &StateDir, job: &Job, report: &PreviewReport, options: &Ru
         if let Some(differs) = differs {
             output::note(&clean_lines(&differs));
         }
-        let agreed = terminal::confirm("Make these changes?").await?;
+        let agreed = terminal::confirm(question_of(job)).await?;
         return if agreed { Ok(()) } else { Err(Fault::wrong("nobody agreed to the preview")) };
     }
     let fault = Fault::wrong(differs.unwrap_or_else(|| "nobody is here to agree to the preview".to_owned()));
@@ -466,18 +498,28 @@ async fn agree(state: &StateDir, job: &Job, report: &PreviewReport, options: &Ru
         .hint("or to whatever is listed with  --yes"))
 }
 
+/// What somebody agrees to.
+fn question_of(job: &Job) -> &'static str {
+    match job.shape.watch.as_ref().map(|watch| watch.then) {
+        None => "Make these changes?",
+        Some(Then::Ask) => "Make these changes if a trigger trips and somebody says yes?",
+        Some(Then::Run) => "Make these changes as soon as a trigger trips?",
+    }
+}
+
 /// Values of parameters may be in it.
 fn clean_lines(text: &str) -> String {
     text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
-fn sources<'a>(files: &'a Files, options: &'a PlanOptions, kept: Option<&'a BTreeMap<String, Blob>>) -> Sources<'a> {
+fn sources<'a>(files: &'a Files, options: &'a PlanOptions, with_triggers: bool) -> Sources<'a> {
     Sources {
         plan: &files.plan,
         plan_path: &files.plan_path,
         plan_text: &files.plan_text,
         params: &options.params,
         operator: &files.operator,
-        kept,
+        with_triggers,
+        kept: None,
     }
 }

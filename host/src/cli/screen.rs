@@ -25,6 +25,15 @@ pub(super) fn err(text: &str) {
     line(anstream::stderr(), true, text);
 }
 
+/// Makes a sound on the terminal behind stderr, if there is one.
+pub(super) fn ring() {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        // A terminal that can't be written to is silent.
+        let _ = stderr.write_all(b"\x07").and_then(|()| stderr.flush());
+    }
+}
+
 /// From now on this list is on the terminal, as long as it lives.
 pub(super) fn draw(live: &Arc<Live>) {
     screen(|screen| screen.drawn = Some(Arc::downgrade(live)));

@@ -15,7 +15,7 @@ use super::engine::{Components, TICK};
 use super::wasi::{self, VirtualTime};
 use crate::capability::{Call, Invocation, Reply, Settlement};
 use crate::failure::Failure;
-use crate::journal::{Level, Limits, Outcome};
+use crate::journal::{GoodState, Level, Limits, Outcome};
 use crate::manifest::Manifest;
 use crate::pipeline::{Caller, Stop};
 
@@ -47,6 +47,8 @@ pub struct Context {
     pub target: String,
     /// The roles that the plan has bound, in the manifest's order.
     pub roles: Vec<String>,
+    /// The good states of the target that were known when the run began, newest first.
+    pub good_states: Vec<GoodState>,
 }
 
 /// A mutation that was made, as `undo` is told of it.

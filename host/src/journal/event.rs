@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Answer, GateId, GateOpened, IncidentNoted, Limits, Shape};
+use super::{Answer, GateId, GateOpened, GoodState, IncidentNoted, Limits, Shape};
 use crate::capability::{Call, Capability, Repeat, Reply};
 use crate::failure::Failure;
 use crate::id::{CallId, Digest, ExecutionId, RunId};
@@ -146,6 +146,14 @@ pub enum Event {
         /// Why, in one sentence.
         summary: String,
     },
+    /// A trigger has failed more often than it may. What it stands for is noted as a symptom in the same
+    /// moment.
+    Tripped {
+        /// Which.
+        trigger: String,
+        /// The measurement that was one too many.
+        execution: ExecutionId,
+    },
     /// The run waits for an answer that only a person has.
     Halted {
         /// What is asked.
@@ -166,7 +174,8 @@ pub enum Event {
         /// Who.
         by: String,
     },
-    /// A person said something about the incident. It changes nothing in the run.
+    /// A person, or ripcord at a trigger that has tripped, said something about the incident. It changes
+    /// nothing in the run.
     IncidentNoted(IncidentNoted),
     /// The run is in a known state.
     RunEnded {
@@ -226,6 +235,9 @@ pub struct RunStarted {
     pub limits: Limits,
     /// What was previewed and agreed to.
     pub approval: Approval,
+    /// The target's good states that were known then, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub good_states: Vec<GoodState>,
 }
 
 /// What a person agreed to: everything that a run may do without asking again.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::CallId;
 
-/// A gate's name: the step's, or `call-3.0` for a call that the preview did not list.
+/// A gate's name: the step's, `call-3.0` for a call that the preview did not list, or `watch`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GateId(pub String);
@@ -33,12 +33,18 @@ pub struct GateOpened {
 
 /// What stands behind a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Behind {
     /// A step that the plan guards.
     Step(String),
     /// A mutation that the preview did not list.
     Call(CallId),
+    /// The steps of a plan whose triggers are watched.
+    Watch {
+        /// The trigger that has tripped; none if a person did not wait for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trigger: Option<String>,
+    },
 }
 
 /// An answer to a gate.

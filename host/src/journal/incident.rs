@@ -28,6 +28,15 @@ pub struct IncidentNoted {
 }
 
 impl IncidentNoted {
+    /// Takes in what was said later.
+    pub fn add(&mut self, later: &Self) {
+        self.symptoms.extend(later.symptoms.iter().cloned());
+        self.severity = later.severity.clone().or(self.severity.take());
+        self.scope = later.scope.clone().or(self.scope.take());
+        self.since = later.since.or(self.since);
+        self.coordinator = later.coordinator.clone().or(self.coordinator.take());
+    }
+
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self { by: self.by.clone(), ..Self::default() }

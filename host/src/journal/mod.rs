@@ -4,12 +4,14 @@
 mod chain;
 mod event;
 mod gate;
+mod good_state;
 mod harm;
 mod incident;
 mod limits;
 mod lock;
 mod shape;
 mod sqlite;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -24,12 +26,15 @@ use crate::id::{Digest, RunId};
 pub use chain::Altered;
 pub use event::*;
 pub use gate::{Answer, Behind, GateId, GateOpened};
+pub(crate) use good_state::GOOD_STATE;
+pub use good_state::GoodState;
 pub use harm::Harm;
 pub use incident::IncidentNoted;
 pub use limits::Limits;
 pub use lock::{LockError, RunLock};
 pub use shape::{CheckShape, OnFailure, Shape, StepShape};
 pub use sqlite::SqliteJournal;
+pub use watch::{Then, TriggerShape, WATCH, WatchShape};
 
 /// An event in its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,6 +142,10 @@ pub trait Journal: Send + Sync {
 
     /// All runs from their two ends, newest first; cheap, however long they are.
     async fn outlines(&self) -> Result<Vec<Outline>, ReadError>;
+
+    /// The runs on a target in which a step's receipt says what state it has left, the newest first, and
+    /// at most 1,000. How they ended is for their records to say.
+    async fn with_good_states(&self, target: &str) -> Result<Vec<RunId>, ReadError>;
 
     /// The bytes with this digest. They are checked.
     async fn blob(&self, digest: Digest) -> Result<Vec<u8>, ReadError>;

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::WatchShape;
+
 /// The skeleton of a plan: all that decides what comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -11,6 +13,9 @@ pub struct Shape {
     pub steps: Vec<StepShape>,
     /// In file order.
     pub verify: Vec<CheckShape>,
+    /// What is watched before the first step; only in runs that `watch` has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchShape>,
 }
 
 /// A step, as far as it decides what comes next.

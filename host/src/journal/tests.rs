@@ -118,6 +118,7 @@ fn samples() -> Vec<Event> {
     }));
     events.push(gate_opened(Behind::Step("redeploy".into()), Some(at)));
     events.push(gate_opened(Behind::Call(call), None));
+    events.extend([None, Some("crash-loop".to_owned())].map(|trigger| gate_opened(Behind::Watch { trigger }, None)));
     events.extend([Answer::Yes, Answer::No, Answer::Expired].map(answered));
     events.extend(purposes.map(|purpose| Event::ExecutionBegan {
         execution,
@@ -146,6 +147,7 @@ fn samples() -> Vec<Event> {
     events.push(Event::Logged { execution, level: Level::Warn, message: "line".into() });
     events.extend(ends.map(|end| Event::ExecutionEnded { execution, end }));
     events.push(Event::Judged { execution, outcome: CheckOutcome::Inconclusive, summary: "no data".into() });
+    events.push(Event::Tripped { trigger: "crash-loop".into(), execution });
     events.push(Event::Halted { question: Question::DidItHappen { call, seen: "nothing".into() } });
     events.push(Event::AbortRequested { by: "Andrea".into() });
     events.push(Event::UndoRequested { by: "Andrea".into() });
@@ -164,6 +166,19 @@ fn samples() -> Vec<Event> {
 }
 
 fn run_started() -> RunStarted {
+    let trigger = TriggerShape {
+        id: "crash-loop".into(),
+        title: "Crash Loop".into(),
+        severity: Some("SEV1".into()),
+        interval_ms: 30_000,
+        initial_delay_ms: 60_000,
+        count: Some(10),
+        failure_limit: 1,
+        inconclusive_limit: 2,
+        consecutive_error_limit: 4,
+    };
+    let watch =
+        WatchShape { window_ms: 1_800_000, then: Then::Ask, expires_ms: Some(600_000), triggers: vec![trigger] };
     let step = |id: &str| StepShape {
         id: id.into(),
         fallback: None,
@@ -189,9 +204,16 @@ fn run_started() -> RunStarted {
         shape: Shape {
             steps: vec![step("redeploy"), guarded],
             verify: vec![CheckShape { id: "health".into(), within_ms: 1, every_ms: 2 }],
+            watch: Some(watch),
         },
         limits: Limits::default(),
         approval: Approval { by: "Andrea".into(), binding: "b".into(), listed: vec![listed] },
+        good_states: vec![GoodState {
+            run: "20261120-100000-a1b2".to_owned().into(),
+            step: "backup".into(),
+            at: Timestamp::UNIX_EPOCH,
+            state: json!({ "version": "1.4.1" }),
+        }],
     }
 }
 

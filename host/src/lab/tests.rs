@@ -110,6 +110,7 @@ async fn the_files_fit_each_other_and_the_bundled_plugins() {
         plan_text: &text,
         params: params_given,
         operator: &operator,
+        with_triggers: false,
         kept: None,
     };
     let checked = check(&components, sources).await.unwrap_or_else(|wrong| panic!("{wrong}"));

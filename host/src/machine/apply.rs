@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::state::{Course, Execution, Fate, Gate, Made, Mutation, State};
+use super::watch::not_waited_for;
 use crate::id::{CallId, ExecutionId};
-use crate::journal::{Answer, Behind, End, Event, Purpose, RunOutcome, Settler, Verdict};
+use crate::journal::{Answer, Behind, End, Event, GateId, Purpose, RunOutcome, Settler, Verdict};
 
 /// An event that can't follow on what has been recorded: the journal is not one of ripcord's, or
 /// ripcord is broken. Nothing goes on from there.
@@ -19,9 +20,9 @@ impl State {
     /// more change nothing. All others are this program's own, and one that does not fit is
     /// [`Impossible`].
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Impossible> {
-        if self.started == matches!(event, Event::RunStarted(_)) {
+        if self.began.is_some() == matches!(event, Event::RunStarted(_)) {
             return Err(Impossible(
-                if self.started { "a second start" } else { "an event before the start" }.to_owned(),
+                if self.began.is_some() { "a second start" } else { "an event before the start" }.to_owned(),
             ));
         }
         if let Event::IncidentNoted(_) = event {
@@ -30,7 +31,7 @@ impl State {
         self.count_time(at, event);
         match event {
             Event::RunStarted(start) => {
-                self.started = true;
+                self.began = Some(at);
                 self.shape = start.shape.clone();
                 self.approval = start.approval.clone();
             }
@@ -38,6 +39,7 @@ impl State {
                 // A new host looks at every open doubt again before it asks anybody.
                 self.unsettled.clear();
                 self.halted_on = None;
+                self.attached = Some(at);
             }
             Event::GateOpened(opened) => {
                 if self.gate(&opened.gate).is_some() {
@@ -53,6 +55,8 @@ impl State {
                     let is_late = gate.opened.expires.is_some_and(|expires| at > expires);
                     let answer = if is_late { Answer::Expired } else { *answer };
                     gate.answer = Some((answer, by.clone()));
+                } else if *gate == GateId::watch() && self.may_be_ended_early() {
+                    self.gates.push(Gate { opened: not_waited_for(), answer: Some((*answer, by.clone())) });
                 }
             }
             Event::ExecutionBegan { execution, purpose, config } => {
@@ -122,6 +126,7 @@ impl State {
                     known.ok_or_else(|| Impossible(format!("execution {execution} is judged but never began")))?;
                 known.judged = Some((*outcome, summary.clone()));
             }
+            Event::Tripped { trigger, execution } => self.tripped = Some((trigger.clone(), *execution)),
             Event::Halted { question: crate::journal::Question::DidItHappen { call, .. } } => {
                 if self.awaited(*call)?.is_in_doubt() {
                     self.halted_on = Some(*call);
@@ -164,14 +169,14 @@ impl State {
             Behind::Call(call) if again.contains(&call.execution) => {
                 self.executions.get(&call.execution).is_some_and(|known| (call.ordinal as usize) < known.calls.len())
             }
-            Behind::Call(_) | Behind::Step(_) => true,
+            Behind::Call(_) | Behind::Step(_) | Behind::Watch { .. } => true,
         });
     }
 
     /// Whether an open gate holds the run up. One that was left open by an abort holds up nothing.
     fn is_at_a_gate(&self) -> bool {
         self.gates.iter().filter(|gate| gate.answer.is_none()).any(|gate| match &gate.opened.before {
-            Behind::Step(_) => self.course == Course::Forward,
+            Behind::Step(_) | Behind::Watch { .. } => self.course == Course::Forward,
             Behind::Call(call) => self.goes_on(call.execution),
         })
     }
@@ -240,7 +245,8 @@ impl State {
     }
 
     /// Time counts between two events of a host that holds the run, and not while it waits at a gate:
-    /// not the time in which no host was there, nor the time that a person takes.
+    /// not the time in which no host was there, nor the time that a person takes. While it watches, it
+    /// counts for what is executed, and not for the run.
     fn count_time(&mut self, at: Timestamp, event: &Event) {
         let waiting = self.is_at_a_gate();
         // A person's event says nothing of whether a host is there; the host's own next one does.
@@ -251,7 +257,9 @@ impl State {
         let since = self.last_at.replace(at);
         let (Some(since), false, false) = (since, waiting, attached) else { return };
         let passed = u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0);
-        self.held_ms += passed;
+        if !self.is_watching() {
+            self.held_ms += passed;
+        }
         for execution in self.executions.values_mut().filter(|execution| execution.end.is_none()) {
             execution.held_ms += passed;
         }

@@ -6,6 +6,7 @@
 mod apply;
 mod next;
 mod state;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -13,3 +14,4 @@ mod tests;
 pub use apply::Impossible;
 pub use next::{Next, describe};
 pub use state::{Course, Execution, Fate, Gate, Made, Mutation, State};
+pub use watch::{Found, Standing, Tally};

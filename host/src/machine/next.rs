@@ -7,20 +7,23 @@ use jiff::Timestamp;
 use super::state::{Course, Execution, Fate, Mutation, State};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Answer, Behind, CheckOutcome, CheckShape, End, Event, GateId, OnFailure, Purpose, Question, RunOutcome, StepShape,
+    Answer, Behind, CheckOutcome, CheckShape, End, Event, GateId, GateOpened, OnFailure, Purpose, Question, RunOutcome,
+    StepShape,
 };
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Open the gate before a step.
-    OpenGate(String),
+    /// Open the gate before a step, or before the steps of a plan whose trigger has tripped.
+    OpenGate(Behind),
     /// Wait until a gate is answered.
     AwaitGate(GateId),
     /// Begin an execution.
     Begin(Purpose),
     /// Begin an execution of a check, but not before then.
     BeginAfter(Timestamp, Purpose),
+    /// Record that a trigger has tripped, with the measurement that was one too many.
+    Trip(String, ExecutionId),
     /// Go on with an execution: replay what is known, then live.
     Go(ExecutionId),
     /// Find out what became of a mutation.
@@ -33,6 +36,8 @@ pub enum Next {
     AwaitAnswer(CallId),
     /// Record the known state.
     End(RunOutcome, String),
+    /// Record the known state, but not before then.
+    EndAfter(Timestamp, RunOutcome, String),
     /// Nothing: the run has ended.
     Nothing,
 }
@@ -59,7 +64,13 @@ impl State {
     /// sends nothing more and does not end as if nobody had asked.
     pub fn still_wants(&self, event: &Event) -> bool {
         match event {
-            Event::RunEnded { outcome, .. } => matches!(self.next(), Next::End(wanted, _) if wanted == *outcome),
+            Event::RunEnded { outcome, .. } => {
+                matches!(self.next(), Next::End(wanted, _) | Next::EndAfter(_, wanted, _) if wanted == *outcome)
+            }
+            Event::GateOpened(GateOpened { before: before @ Behind::Watch { .. }, .. }) => {
+                matches!(self.next(), Next::OpenGate(wanted) if wanted == *before)
+            }
+            Event::Tripped { trigger, .. } => matches!(self.next(), Next::Trip(wanted, _) if wanted == *trigger),
             Event::Halted { question } => matches!(self.next(), Next::Halt(wanted) if wanted == *question),
             Event::ExecutionBegan { purpose: Purpose::Reconcile(call), .. } => {
                 self.mutation(*call).is_some_and(Mutation::is_in_doubt)
@@ -76,6 +87,9 @@ impl State {
     }
 
     fn forward(&self) -> Next {
+        if let Some(next) = self.shape.watch.as_ref().and_then(|watch| self.watch(watch)) {
+            return next;
+        }
         for step in self.shape.steps.iter().filter(|step| step.fallback.is_none()) {
             match self.step_next(step) {
                 Progress::Do(next) => return next,
@@ -113,7 +127,7 @@ impl State {
             let gate = GateId(step.id.clone());
             return match self.gate(&gate) {
                 _ if self.is_refused(&step.id) => Progress::Refused,
-                None if step.gate => Progress::Do(Next::OpenGate(step.id.clone())),
+                None if step.gate => Progress::Do(Next::OpenGate(Behind::Step(step.id.clone()))),
                 Some(known) if known.answer.is_none() => Progress::Do(Next::AwaitGate(gate)),
                 _ => Progress::Do(Next::Begin(Purpose::Apply(step.id.clone()))),
             };
@@ -127,7 +141,7 @@ impl State {
     }
 
     /// An execution that has not ended.
-    fn go_on(&self, id: ExecutionId, execution: &Execution, has_fallback: bool) -> Next {
+    pub(super) fn go_on(&self, id: ExecutionId, execution: &Execution, has_fallback: bool) -> Next {
         // A call that is to be repeated is sent again by going on.
         if let Some((ordinal, _)) = execution.mutations().find(|(_, mutation)| mutation.fate == Fate::Open) {
             let call = CallId { execution: id, ordinal };
@@ -146,7 +160,7 @@ impl State {
         }
     }
 
-    fn settle(&self, call: CallId) -> Next {
+    pub(super) fn settle(&self, call: CallId) -> Next {
         match self.unsettled.get(&call) {
             None => Next::Settle(call),
             Some(_) if self.halted_on == Some(call) => Next::AwaitAnswer(call),
@@ -155,7 +169,7 @@ impl State {
     }
 
     /// The doubts of executions that are over.
-    fn settle_all(&self) -> Option<Next> {
+    pub(super) fn settle_all(&self) -> Option<Next> {
         self.doubts().next().map(|(call, _)| self.settle(call))
     }
 
@@ -265,14 +279,14 @@ impl State {
     }
 
     /// Stops without taking anything back; `untouched` is how the run ends if nothing was done.
-    fn stop(&self, untouched: RunOutcome, why: String) -> Next {
+    pub(super) fn stop(&self, untouched: RunOutcome, why: String) -> Next {
         if let Some(next) = self.settle_all() {
             return next;
         }
         Next::End(if self.has_effects() { RunOutcome::Halted } else { untouched }, why)
     }
 
-    fn find_running(&self, wanted: impl Fn(&Purpose) -> bool) -> Option<(ExecutionId, &Execution)> {
+    pub(super) fn find_running(&self, wanted: impl Fn(&Purpose) -> bool) -> Option<(ExecutionId, &Execution)> {
         let mut running =
             self.executions.iter().filter(|(_, execution)| execution.end.is_none() && wanted(&execution.purpose));
         running.next().map(|(&id, execution)| (id, execution))
@@ -288,7 +302,7 @@ enum Progress<'a> {
 }
 
 /// A plan may say any duration, and the calendar ends.
-fn later(at: Timestamp, by_ms: u64) -> Timestamp {
+pub(super) fn later(at: Timestamp, by_ms: u64) -> Timestamp {
     at.saturating_add(Duration::from_millis(by_ms)).unwrap_or(Timestamp::MAX)
 }
 

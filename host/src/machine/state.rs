@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::capability::{Repeat, Reply};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Answer, Approval, Behind, CheckOutcome, End, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome, Shape,
-    StepShape,
+    Answer, Approval, Behind, CheckOutcome, CheckShape, End, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome,
+    Shape, StepShape,
 };
 
 /// All that is known of a run. Built by [`State::apply`] alone.
@@ -31,9 +31,13 @@ pub struct State {
     pub halted_on: Option<CallId>,
     /// Verification counts from here on.
     pub(super) verify_from: ExecutionId,
+    /// The trigger that has tripped, and the measurement that was one too many.
+    pub tripped: Option<(String, ExecutionId)>,
     /// The known state it ended in, and why.
     pub ended: Option<(RunOutcome, String)>,
-    pub(super) started: bool,
+    pub(super) began: Option<Timestamp>,
+    /// Since when its host has carried it.
+    pub(super) attached: Option<Timestamp>,
     /// How long a host has held the run, gates not counted, in milliseconds.
     pub held_ms: u64,
     pub(super) last_at: Option<Timestamp>,
@@ -189,6 +193,22 @@ impl State {
     /// What was seen of a doubt that only a person can settle.
     pub fn seen(&self, call: CallId) -> Option<&str> {
         self.unsettled.get(&call).map(String::as_str)
+    }
+
+    /// Whether the run has ended and found the target as it should be: it was verified, or had nothing to
+    /// do and passed all of its checks.
+    pub fn is_verified(&self) -> bool {
+        let passed = |check: &CheckShape| {
+            let purpose = Purpose::Check(check.id.clone());
+            let mut tries = self.executions.range(self.verify_from..).rev().map(|(_, execution)| execution);
+            let last = tries.find(|execution| execution.purpose == purpose);
+            last.is_some_and(|execution| matches!(execution.judged, Some((CheckOutcome::Pass, _))))
+        };
+        match self.ended {
+            Some((RunOutcome::Verified, _)) => true,
+            Some((RunOutcome::Unchanged, _)) => !self.shape.verify.is_empty() && self.shape.verify.iter().all(passed),
+            Some((RunOutcome::Undone | RunOutcome::Halted, _)) | None => false,
+        }
     }
 
     /// The mutations of all open doubts, oldest first.

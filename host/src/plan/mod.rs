@@ -14,6 +14,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub use params::resolve_params;
 pub(crate) use raw::Head as PlanFile;
 pub use template::{RenderError, RunFacts, Scope, StepFacts, render};
 pub use validate::validate;
+use watch::WINDOW;
+pub use watch::{Trigger, Watch, WindowError};
 
 /// Makes ready what every plan is read with, which takes some milliseconds once. Who needs it in the
 /// meantime waits for it; nobody has to have called this.
@@ -70,6 +73,10 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What has to hold afterwards.
     pub verify: Vec<Check>,
+    /// How its triggers are watched.
+    pub watch: Watch,
+    /// What is watched after a deploy, to find out whether there is something to roll back.
+    pub triggers: Vec<Trigger>,
     document: Document,
 }
 
@@ -124,7 +131,7 @@ impl TryFrom<String> for Pattern {
 /// A step: one use of an action.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Its name, unique among steps and checks.
+    /// Its name, unique among steps, checks and triggers.
     pub id: String,
     /// The plugin.
     pub uses: Uses,
@@ -202,7 +209,7 @@ impl Default for Retry {
 /// A check of the verification: one use of a check.
 #[derive(Debug, Clone)]
 pub struct Check {
-    /// Its name, unique among steps and checks.
+    /// Its name, unique among steps, checks and triggers.
     pub id: String,
     /// The plugin.
     pub uses: Uses,
@@ -221,7 +228,7 @@ pub struct Check {
 }
 
 impl Plan {
-    /// What the state machine needs to know. `can_undo` tells of a step, by its id, whether its
+    /// What the state machine needs to know, without what is watched before. `can_undo` tells of a step, by its id, whether its
     /// plugin can take back what it did.
     pub fn shape(&self, can_undo: impl Fn(&str) -> bool) -> Shape {
         let step = |step: &Step| StepShape {
@@ -236,7 +243,8 @@ impl Plan {
             within_ms: check.within.map_or(0, milliseconds),
             every_ms: milliseconds(check.every),
         };
-        Shape { steps: self.steps.iter().map(step).collect(), verify: self.verify.iter().map(check).collect() }
+        let steps = self.steps.iter().map(step).collect();
+        Shape { steps, verify: self.verify.iter().map(check).collect(), watch: None }
     }
 
     /// The step with this id.
@@ -244,12 +252,12 @@ impl Plan {
         self.steps.iter().find(|step| step.id == id)
     }
 
-    /// Where it names the plugin of a step or a check.
+    /// Where it names the plugin of a step, a check or a trigger.
     pub(crate) fn place_of_plugin(&self, id: &str) -> Place {
-        let (list, index) = match self.steps.iter().position(|step| step.id == id) {
-            Some(index) => ("step", index),
-            None => ("verify", self.verify.iter().position(|check| check.id == id).unwrap_or_default()),
-        };
+        let step = || Some(("step", self.steps.iter().position(|step| step.id == id)?));
+        let trigger = || Some(("trigger", self.triggers.iter().position(|trigger| trigger.id == id)?));
+        let check = || ("verify", self.verify.iter().position(|check| check.id == id).unwrap_or_default());
+        let (list, index) = step().or_else(trigger).unwrap_or_else(check);
         self.document.value(&segments![list, index, "use"])
     }
 

@@ -14,6 +14,7 @@ pub(super) struct Outline {
     pub(super) people: BTreeSet<String>,
     pub(super) steps: Vec<OutlinedStep>,
     pub(super) checks: Vec<Option<String>>,
+    pub(super) triggers: Vec<Option<String>>,
 }
 
 pub(super) struct OutlinedStep {
@@ -36,6 +37,7 @@ impl Outline {
                 .map(|item| OutlinedStep { id: text(item, "id"), fallback: text(item, "fallback") })
                 .collect(),
             checks: items("verify").map(|item| text(item, "id")).collect(),
+            triggers: items("trigger").map(|item| text(item, "id")).collect(),
         }
     }
 
@@ -46,6 +48,14 @@ impl Outline {
             people: self.people.iter().map(String::as_str).collect(),
             ..Known::default()
         }
+    }
+
+    /// What may be spoken of in a trigger: there is a run, and no step has begun.
+    pub(super) fn known_before_the_steps(&self) -> Known<'_> {
+        let ids = self.steps.iter().filter_map(|step| step.id.as_deref());
+        let why = "a trigger is measured before any step runs";
+        let other_steps = ids.map(|id| (id, why.to_owned())).collect();
+        Known { in_run: true, other_steps, ..self.known_before() }
     }
 
     /// What may be spoken of in a step, or in the verification behind all steps.

@@ -1,5 +1,7 @@
 //! From a text to a plan: everything that can be known from the text alone, and all of it in one go.
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use crate::capability::Capability;
 use crate::diagnostic::{Diagnostic, Diagnostics, listed, nearest};
 use crate::document::{Document, Parsed, Segment, json, segments};
 use crate::id::Digest;
-use crate::journal::OnFailure;
+use crate::journal::{OnFailure, WATCH};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -56,13 +58,17 @@ impl Plan {
         let folder = Path::new(name).parent().unwrap_or(Path::new("")).to_owned();
         let mut reader = Reader { document: &document, outline: &outline, folder, wrong: Vec::new() };
 
-        let head = reader.head(&table);
+        let mut head = reader.head(&table);
         let params = reader.params(&table);
         let people = reader.people(&table);
         let on_failure = head.as_ref().map_or(OnFailure::Halt, |head| head.on_failure);
         reader.ids_are_unique();
         let steps = reader.each(&table, "step", |reader, index, value| reader.step(index, value, on_failure));
         let verify = reader.each(&table, "verify", Reader::check);
+        let watch = head.as_mut().and_then(|head| head.watch.take());
+        let watch = reader.watch(watch, &table);
+        let triggers =
+            reader.each(&table, "trigger", |reader, index, value| reader.trigger(index, value, watch.window));
 
         let wrong = reader.wrong;
         let Some(head) = head.filter(|_| wrong.is_empty()) else {
@@ -70,7 +76,20 @@ impl Plan {
         };
         let Head { name, description, target, timeout, language, .. } = head;
         let timeout = timeout.unwrap_or(HOUR);
-        Ok(Self { name, description, target, timeout, language, params, people, steps, verify, document })
+        Ok(Self {
+            name,
+            description,
+            target,
+            timeout,
+            language,
+            params,
+            people,
+            steps,
+            verify,
+            watch,
+            triggers,
+            document,
+        })
     }
 }
 
@@ -238,6 +257,9 @@ impl Reader<'_> {
             let help =
                 format!("write lower-case letters, digits and `-`, beginning with a letter, at most {ID_BYTES_MAX}");
             self.note(&below(at, ["id"]), format!("`{id}` can't be a name here"), help);
+        } else if id == WATCH {
+            let message = format!("`{WATCH}` can't be a name here: the gate behind a trigger is called so");
+            self.note(&below(at, ["id"]), message, "give it another name".to_owned());
         }
     }
 
@@ -246,11 +268,12 @@ impl Reader<'_> {
         let outline = self.outline;
         let steps = outline.steps.iter().enumerate().map(|(index, step)| (segments!["step", index, "id"], &step.id));
         let checks = outline.checks.iter().enumerate().map(|(index, id)| (segments!["verify", index, "id"], id));
-        for (at, id) in steps.chain(checks) {
+        let triggers = outline.triggers.iter().enumerate().map(|(index, id)| (segments!["trigger", index, "id"], id));
+        for (at, id) in steps.chain(checks).chain(triggers) {
             if let Some(id) = id
                 && !seen.insert(id.as_str())
             {
-                let message = format!("there is already a step or a check `{id}`");
+                let message = format!("there is already a step, a check or a trigger `{id}`");
                 self.note(&at, message, "give each one a name of its own".to_owned());
             }
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{Gate, Param, Retry};
-use crate::journal::OnFailure;
+use crate::journal::{OnFailure, Then};
 use crate::language::Language;
 use crate::schema::{DurationText, Id};
 
@@ -54,6 +54,13 @@ pub(crate) struct Head {
     #[serde(default)]
     #[schemars(with = "Vec<RawCheck>")]
     pub(super) verify: IgnoredAny,
+    /// How the triggers are watched.
+    #[serde(default)]
+    pub(super) watch: Option<RawWatch>,
+    /// What `ripcord watch` watches after a deploy, to find out whether there is something to roll back.
+    #[serde(default)]
+    #[schemars(with = "Vec<RawTrigger>")]
+    pub(super) trigger: IgnoredAny,
 }
 
 /// A step: one use of a plugin that does something.
@@ -62,7 +69,7 @@ pub(crate) struct Head {
 #[schemars(rename = "Step")]
 #[expect(dead_code, reason = "`with` is known here, and read as JSON")]
 pub(super) struct RawStep {
-    /// Its name, unique among steps and checks.
+    /// Its name, unique among steps, checks and triggers.
     #[schemars(with = "Id")]
     pub(super) id: String,
     /// The plugin: a bundled one's name, or `PATH.wasm@sha256:…`.
@@ -99,7 +106,7 @@ pub(super) struct RawStep {
 #[schemars(rename = "Check")]
 #[expect(dead_code, reason = "`with` is known here, and read as JSON")]
 pub(super) struct RawCheck {
-    /// Its name, unique among steps and checks.
+    /// Its name, unique among steps, checks and triggers.
     #[schemars(with = "Id")]
     pub(super) id: String,
     /// The plugin: a bundled one's name, or `PATH.wasm@sha256:…`.
@@ -124,6 +131,80 @@ pub(super) struct RawCheck {
     #[schemars(with = "Option<DurationText>")]
     pub(super) every: Option<Duration>,
     /// How long one try may take.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) timeout: Option<Duration>,
+}
+
+/// How `ripcord watch` watches the triggers.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Watch")]
+pub(super) struct RawWatch {
+    /// For how long, from its beginning. 30 minutes if not said.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) window: Option<Duration>,
+    /// What happens when a trigger trips: `ask` a person (the default), or `run` the steps.
+    #[serde(default)]
+    pub(super) then: Then,
+    /// After how long no answer counts as no; never if not said.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) expires: Option<Duration>,
+}
+
+/// A trigger: a check that is made over and over after a deploy, and says that there is something to roll
+/// back when it fails more often than it may.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Trigger")]
+#[expect(dead_code, reason = "`with` is known here, and read as JSON")]
+pub(super) struct RawTrigger {
+    /// Its name, unique among steps, checks and triggers.
+    #[schemars(with = "Id")]
+    pub(super) id: String,
+    /// The condition that it stands for, in the words of the people who have to decide.
+    #[schemars(pattern(r"\S"))]
+    pub(super) title: String,
+    /// How bad it is if it trips, in their words: the incident's severity, unless somebody says another.
+    #[serde(default)]
+    pub(super) severity: Option<String>,
+    /// The plugin: a bundled one's name, or `PATH.wasm@sha256:…`.
+    #[schemars(schema_with = "use_schema")]
+    pub(super) r#use: String,
+    /// The connection behind each role of the plugin.
+    #[serde(default)]
+    pub(super) bind: BTreeMap<String, String>,
+    /// The plugin's configuration. Texts in it may be templates.
+    #[serde(default)]
+    #[schemars(schema_with = "with_schema")]
+    pub(super) with: IgnoredAny,
+    /// What has to hold for the check's evidence, besides its own verdict: a condition in CEL.
+    #[serde(default)]
+    pub(super) expect: Option<String>,
+    /// From the end of one measurement to the beginning of the next. 30 seconds if not said.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) interval: Option<Duration>,
+    /// From the beginning to the first measurement; none if not said.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) initial_delay: Option<Duration>,
+    /// How many measurements are enough; until the window is over if not said.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub(super) count: Option<u32>,
+    /// How many measurements may fail; with one more it trips. 0 if not said.
+    #[serde(default)]
+    pub(super) failure_limit: u32,
+    /// How many measurements may be inconclusive; with one more it is given up. 0 if not said.
+    #[serde(default)]
+    pub(super) inconclusive_limit: u32,
+    /// How many attempts in a row may end with an error; with one more it is given up. 4 if not said.
+    #[serde(default)]
+    pub(super) consecutive_error_limit: Option<u32>,
+    /// How long one measurement may take. 1 minute if not said.
     #[serde(default, with = "crate::duration::option")]
     #[schemars(with = "Option<DurationText>")]
     pub(super) timeout: Option<Duration>,

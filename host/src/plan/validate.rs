@@ -13,8 +13,8 @@ use crate::journal::OnFailure;
 use crate::manifest::{Kind, Manifest, Role};
 use crate::operator::Operator;
 
-/// Checks a plan against what there is: the operator's connections, and the manifest of each step's
-/// and each check's plugin, by the step's or the check's id. What has no manifest is not checked;
+/// Checks a plan against what there is: the operator's connections, and the manifest of each step's,
+/// each check's and each trigger's plugin, by its id. What has no manifest is not checked;
 /// whoever finds the plugins has said so already.
 ///
 /// Returns warnings, or everything that is wrong, warnings among it.
@@ -41,6 +41,17 @@ pub fn validate(
                 uses: &check.uses,
                 bind: &check.bind,
                 with: &check.with,
+            };
+            validator.part(&part, manifest, Kind::Check);
+        }
+    }
+    for (index, trigger) in plan.triggers.iter().enumerate() {
+        if let Some(manifest) = plugins.get(&trigger.id) {
+            let part = Part {
+                at: segments!["trigger", index].to_vec(),
+                uses: &trigger.uses,
+                bind: &trigger.bind,
+                with: &trigger.with,
             };
             validator.part(&part, manifest, Kind::Check);
         }
@@ -82,7 +93,7 @@ impl Validator<'_> {
         if manifest.kind != expected {
             let (is, stands, belongs) = match manifest.kind {
                 Kind::Check => ("only observes", "in a step", "[[verify]]"),
-                Kind::Action => ("changes things", "in the verification", "[[step]]"),
+                Kind::Action => ("changes things", "as a check", "[[step]]"),
             };
             let name = match part.uses {
                 Uses::Bundled(name) => name.clone(),

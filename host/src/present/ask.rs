@@ -69,6 +69,17 @@ fn where_to_look(mutation: &Mutation) -> String {
             format!("`git ls-remote` of {connection}: where is {branch} now?")
         }
         Call::Git(_) => format!("`git status` and `git reflog` in the working copy of {connection}"),
+        Call::Docker(crate::capability::docker::Call::Exec { container, .. }) => {
+            format!(
+                "`docker top {container}` and `docker logs {container}` at the engine of {connection}: does the program still run, and is what it does done?"
+            )
+        }
+        Call::Docker(_) => {
+            format!("`docker ps -a` at the engine of {connection}: which of the containers run, and since when?")
+        }
+        Call::Sql(_) => {
+            format!("in the database behind {connection}: does it hold already what the statement would leave?")
+        }
         Call::Command(_) => format!(
             "whether what the program of {connection} does is done, and whether it still runs (`ps`); while it runs, wait"
         ),

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CallId, ExecutionId};
-use crate::journal::{Answer, Behind, CheckOutcome, End, GateId, Purpose, Shape};
+use crate::journal::{Answer, Behind, CheckOutcome, End, GateId, Purpose, Shape, TriggerShape};
 use crate::language::Language;
-use crate::machine::{Course, Execution, State, describe};
+use crate::machine::{Course, Execution, Found, Standing, State, describe};
 
 use super::page::Span;
 use super::time::{between, duration};
 
-/// How a step or a check stands. Durations are as a person reads them.
+/// How a step, a check or a trigger stands. Durations are as a person reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum UnitState {
@@ -123,6 +123,50 @@ pub enum UnitState {
         /// Why.
         why: String,
     },
+    /// A trigger that has yet to be measured.
+    ToBeMeasured,
+    /// A trigger that did not get its turn.
+    NotMeasured,
+    /// A trigger is measured for the first time.
+    Measuring,
+    /// A trigger that has not tripped (yet).
+    Measured {
+        /// What the last measurement found.
+        check: CheckOutcome,
+        /// In one sentence.
+        summary: String,
+        /// How many measurements have failed,
+        failed: u32,
+        /// of how many,
+        measured: u32,
+        /// and how many may.
+        allowed: u32,
+    },
+    /// The last attempt to measure a trigger has ended with an error.
+    NotMeasurable {
+        /// Which.
+        why: String,
+        /// How many errors in a row it is,
+        errors: u32,
+        /// and how many are allowed.
+        allowed: u32,
+    },
+    /// A trigger that can't be measured, and is not any more.
+    GivenUp {
+        /// Why.
+        why: String,
+    },
+    /// A trigger has failed more often than it may.
+    Tripped {
+        /// What the last measurement that failed found.
+        summary: String,
+        /// How many measurements have failed,
+        failed: u32,
+        /// of how many,
+        measured: u32,
+        /// and how many may.
+        allowed: u32,
+    },
 }
 
 /// Which try of a check it is.
@@ -147,16 +191,21 @@ impl UnitState {
     /// The same in one character.
     pub(crate) fn mark(&self) -> Mark {
         match self {
-            Self::Done { .. } | Self::NothingToChange { .. } | Self::Passed { .. } => Mark::Good,
+            Self::Done { .. }
+            | Self::NothingToChange { .. }
+            | Self::Passed { .. }
+            | Self::Measured { check: CheckOutcome::Pass, .. } => Mark::Good,
             Self::TakenBack { .. } => Mark::Back,
-            Self::BeingTakenBack | Self::UnderWay | Self::Checking { .. } => Mark::Running,
+            Self::BeingTakenBack | Self::UnderWay | Self::Checking { .. } | Self::Measuring => Mark::Running,
             Self::WaitsForWord | Self::WaitsAtCall | Self::WaitsForYes => Mark::Asking,
             Self::NotNeeded { .. }
             | Self::OnlyIf { .. }
             | Self::NotBegun
             | Self::ToDo
             | Self::NotChecked
-            | Self::ToBeChecked => Mark::Waiting,
+            | Self::ToBeChecked
+            | Self::ToBeMeasured
+            | Self::NotMeasured => Mark::Waiting,
             Self::TakingBackFailed { .. }
             | Self::InDoubt { .. }
             | Self::FailedAndStays { .. }
@@ -165,7 +214,11 @@ impl UnitState {
             | Self::Expired
             | Self::Failed { .. }
             | Self::Inconclusive { .. }
-            | Self::BrokeOff { .. } => Mark::Bad,
+            | Self::BrokeOff { .. }
+            | Self::Measured { .. }
+            | Self::NotMeasurable { .. }
+            | Self::GivenUp { .. }
+            | Self::Tripped { .. } => Mark::Bad,
         }
     }
 }
@@ -206,17 +259,44 @@ impl Mark {
     }
 }
 
-/// The steps, then the checks, in file order.
+/// What is watched, then the steps, then the checks, in file order.
 pub(crate) fn units(shape: &Shape) -> impl Iterator<Item = &str> {
+    let triggers = shape.watch.iter().flat_map(|watch| &watch.triggers).map(|trigger| trigger.id.as_str());
     let steps = shape.steps.iter().map(|step| step.id.as_str());
-    steps.chain(shape.verify.iter().map(|check| check.id.as_str()))
+    triggers.chain(steps).chain(shape.verify.iter().map(|check| check.id.as_str()))
 }
 
-/// How a step or check stands.
+/// How a step, a check or a trigger stands.
 pub(crate) fn stand(state: &State, unit: &str) -> UnitState {
-    match state.step(unit) {
-        Some(_) => step(state, unit),
-        None => check(state, unit),
+    match (state.step(unit), state.trigger(unit)) {
+        (Some(_), _) => step(state, unit),
+        (None, Some(of)) => trigger(state, of),
+        (None, None) => check(state, unit),
+    }
+}
+
+fn trigger(state: &State, shape: &TriggerShape) -> UnitState {
+    let tally = state.tally(&shape.id);
+    let (failed, measured, allowed) = (tally.failed, tally.measured(), shape.failure_limit);
+    // That comes with the event behind the last measurement.
+    let has_tripped = state.tripped.as_ref().is_some_and(|(id, _)| *id == shape.id);
+    match (tally.standing(shape), tally.last) {
+        (Standing::GivenUp(why), _) => UnitState::GivenUp { why },
+        (Standing::Tripped, Some(Found::Measured(_, summary) | Found::Error(summary))) if has_tripped => {
+            UnitState::Tripped { summary, failed, measured, allowed }
+        }
+        (_, Some(Found::Measured(check, summary))) => UnitState::Measured { check, summary, failed, measured, allowed },
+        (_, Some(Found::Error(why))) => {
+            UnitState::NotMeasurable { why, errors: tally.errors, allowed: shape.consecutive_error_limit }
+        }
+        (_, None) if !state.is_watching() => UnitState::NotMeasured,
+        (_, None) => {
+            let is_this = |purpose: &Purpose| matches!(purpose, Purpose::Check(id) if *id == shape.id);
+            match last(state, is_this) {
+                Some(Execution { end: None, .. }) => UnitState::Measuring,
+                _ => UnitState::ToBeMeasured,
+            }
+        }
     }
 }
 

@@ -269,6 +269,82 @@ pub(crate) fn refused() -> Vec<Recorded> {
     tape.events
 }
 
+/// A deploy is watched; one trigger can't be measured, the other one trips, and somebody says yes.
+pub(crate) fn watched() -> Vec<Recorded> {
+    let trigger = |id: &str, title: &str, severity: Option<&str>| TriggerShape {
+        id: id.into(),
+        title: title.into(),
+        severity: severity.map(str::to_owned),
+        interval_ms: 30_000,
+        initial_delay_ms: 0,
+        count: None,
+        failure_limit: 1,
+        inconclusive_limit: 0,
+        consecutive_error_limit: 1,
+    };
+    let triggers = vec![
+        trigger("errors", "Fallo masivo de publicación", Some("SEV 1")),
+        trigger("latency", "Latencia inaceptable", None),
+    ];
+    let watch = WatchShape { window_ms: 1_800_000, then: Then::Ask, expires_ms: Some(600_000), triggers };
+    let mut start = RunStarted { language: Language::Es, ..started() };
+    start.shape = Shape { watch: Some(watch), steps: vec![start.shape.steps.remove(0)], verify: vec![] };
+    let mut tape = Tape::default();
+    tape.after(0, Event::RunStarted(Box::new(start)));
+    tape.after(1, Event::HostAttached(host(4242, None)));
+    let mut number = 0;
+    let mut measure = |tape: &mut Tape, wait: i64, trigger: &str, outcome: Result<CheckOutcome, &str>| {
+        number += 1;
+        tape.after(
+            wait,
+            Event::ExecutionBegan {
+                execution: ExecutionId(number),
+                purpose: Purpose::Check(trigger.into()),
+                config: json!({}),
+            },
+        );
+        tape.read(call(number, 0), http("GET", "/health"), status(200, EVIL));
+        let (end, outcome, summary) = match outcome {
+            Ok(outcome) => {
+                let evidence = json!({ "response": { "status": 200, "body": EVIL } });
+                let end = End::Returned(json!({ "outcome": "pass", "evidence": evidence }));
+                (end, outcome, format!("GET /health answered {EVIL}"))
+            }
+            Err(why) => (End::TimedOut(why.into()), CheckOutcome::Inconclusive, why.to_owned()),
+        };
+        tape.ended(number, end);
+        tape.after(0, Event::Judged { execution: ExecutionId(number), outcome, summary });
+    };
+    let slow = Err("its time-out of 1m is over");
+    measure(&mut tape, 5, "errors", Ok(CheckOutcome::Pass));
+    measure(&mut tape, 5, "latency", slow);
+    measure(&mut tape, 30_000, "errors", Ok(CheckOutcome::Fail));
+    measure(&mut tape, 5, "latency", slow);
+    measure(&mut tape, 30_000, "errors", Ok(CheckOutcome::Fail));
+    tape.after(1, Event::Tripped { trigger: "errors".into(), execution: ExecutionId(5) });
+    let since = Some(at(30_060));
+    let symptoms = vec![format!("Fallo masivo de publicación: GET /health answered {EVIL}")];
+    let severity = Some("SEV 1".into());
+    let noted = IncidentNoted { by: "ripcord".into(), symptoms, severity, since, ..IncidentNoted::default() };
+    tape.after(0, Event::IncidentNoted(noted));
+    tape.after(
+        1,
+        Event::GateOpened(GateOpened {
+            gate: GateId::watch(),
+            before: Behind::Watch { trigger: Some("errors".into()) },
+            ask: "Fallo masivo de publicación: 2 of 3 measurements failed. Roll back genia/connectors/facebook?".into(),
+            expires: Some(at(tape.now + 600_000)),
+        }),
+    );
+    tape.after(20_000, Event::GateAnswered { gate: GateId::watch(), answer: Answer::Yes, by: "Andrea".into() });
+    tape.began(6, Purpose::Apply("disable".into()));
+    tape.mutation(call(6, 0), http("POST", "/connectors/facebook/disable"), status(200, ""), 34);
+    tape.ended(6, End::Returned(json!({})));
+    let why = "all steps and checks have passed".to_owned();
+    tape.after(1, Event::RunEnded { outcome: RunOutcome::Verified, why });
+    tape.events
+}
+
 /// The same run up to the check that failed.
 pub(crate) fn failed_check() -> Vec<Recorded> {
     let mut events = undone();
@@ -327,8 +403,10 @@ fn started() -> RunStarted {
         shape: Shape {
             steps: vec![step("disable", None, false), step("by-hand", Some("disable"), true), step("tell", None, true)],
             verify: vec![check],
+            watch: None,
         },
         limits: Limits::default(),
         approval: Approval { by: "Andrea".into(), binding: Digest::of(b"preview").to_string(), listed: vec![] },
+        good_states: Vec::new(),
     }
 }

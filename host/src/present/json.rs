@@ -56,14 +56,15 @@ pub fn event_json(run: &RunId, recorded: &Recorded) -> Value {
 }
 
 /// A run of the list. `state` is `ended` (with its `outcome`), `waiting` (with what it `waits-for`: a
-/// `gate` or a `call`), `running`, `cut-off` or `damaged` (with its `problem`); `since` is when that began,
+/// `gate` or a `call`), `running` (and perhaps
+/// `watching`), `cut-off` or `damaged` (with its `problem`); `since` is when that began,
 /// and `held-by` the process that carries it.
 pub fn run_line_json(line: &RunLine) -> Value {
     let (state, outcome, waits_for, problem) = match &line.standing {
         Standing::Ended(outcome) => ("ended", json!(outcome), Value::Null, Value::Null),
         Standing::Waits(WaitsFor::Gate(gate)) => ("waiting", Value::Null, json!({ "gate": gate }), Value::Null),
         Standing::Waits(WaitsFor::Call(call)) => ("waiting", Value::Null, json!({ "call": call }), Value::Null),
-        Standing::Running => ("running", Value::Null, Value::Null, Value::Null),
+        Standing::Running | Standing::Watching => ("running", Value::Null, Value::Null, Value::Null),
         Standing::CutOff => ("cut-off", Value::Null, Value::Null, Value::Null),
         Standing::Damaged(problem) => ("damaged", Value::Null, Value::Null, json!(problem)),
     };
@@ -76,6 +77,7 @@ pub fn run_line_json(line: &RunLine) -> Value {
         "outcome": outcome,
         "waits-for": waits_for,
         "problem": problem,
+        "watching": line.standing == Standing::Watching,
         "held-by": line.held_by.as_ref().map(|holder| json!({ "pid": holder.pid, "machine": holder.machine })),
         "since": line.since,
         "started": line.started,

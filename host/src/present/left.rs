@@ -8,7 +8,7 @@ use crate::capability::{Call, Reply, git, notify};
 use crate::id::{CallId, ExecutionId, RunId};
 use crate::journal::{End, Purpose, RunOutcome};
 use crate::language::Language;
-use crate::machine::{Fate, Made, State};
+use crate::machine::{Fate, Made, Standing, State};
 
 use super::words::{self, Before};
 
@@ -45,6 +45,13 @@ pub enum Left {
     ThenResume {
         /// The run.
         run: RunId,
+    },
+    /// Look whether something is so that could not be measured.
+    Unmeasured {
+        /// The condition.
+        title: String,
+        /// Why it could not be measured.
+        why: String,
     },
     /// Take back what was done, or go on by hand.
     CanUndo {
@@ -124,7 +131,10 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
     match &state.ended {
         None if left.is_empty() => left.push(Left::CutOff { run: run.clone() }),
         None => left.push(Left::ThenResume { run: run.clone() }),
-        Some((RunOutcome::Halted, _)) => left.extend(halted(state, run)),
+        Some((RunOutcome::Halted, _)) => {
+            left.extend(unmeasured(state));
+            left.extend(halted(state, run));
+        }
         Some(_) => {}
     }
     for (call, made) in calls(state) {
@@ -149,6 +159,19 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
     }
     left.extend(working_copies(state));
     left
+}
+
+/// What was to be watched and could not be, if the run has ended on that.
+fn unmeasured(state: &State) -> Vec<Left> {
+    if state.executions.values().any(|execution| matches!(execution.purpose, Purpose::Apply(_))) {
+        return Vec::new();
+    }
+    let triggers = state.shape.watch.iter().flat_map(|watch| &watch.triggers);
+    let unmeasured = triggers.filter_map(|trigger| match state.tally(&trigger.id).standing(trigger) {
+        Standing::GivenUp(why) => Some(Left::Unmeasured { title: trigger.title.clone(), why }),
+        _ => None,
+    });
+    unmeasured.collect()
 }
 
 fn halted(state: &State, run: &RunId) -> Option<Left> {

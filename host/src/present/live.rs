@@ -1,19 +1,21 @@
 //! Progress on a terminal: one line for each step and check, and what it does right now.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use jiff::Timestamp;
 
 use crate::id::ExecutionId;
-use crate::journal::{Event, Purpose, Recorded, Shape};
+use crate::journal::{Answer, Event, GateId, Purpose, Recorded, Shape, WATCH};
 use crate::machine::State;
 
 use super::board::{Mark, stand, units};
 use super::narrate::unit_of;
 use super::text::{clean, pad, width};
+use super::time::between;
 use super::words;
 
 const TICK: Duration = Duration::from_millis(120);
@@ -45,10 +47,10 @@ impl Live {
     /// As [`Live::new`], on another terminal or none.
     pub(super) fn on(shape: &Shape, target: fn() -> ProgressDrawTarget) -> Self {
         let progress = MultiProgress::with_draw_target(target());
-        let columns = units(shape).map(|unit| width(&clean(unit))).max().unwrap_or(0);
+        let columns = rows(shape).map(|unit| width(&clean(unit))).max().unwrap_or(0);
         let mut state = State::default();
         state.shape.clone_from(shape);
-        let bars = units(shape).map(|unit| {
+        let bars = rows(shape).map(|unit| {
             let bar = progress.add(ProgressBar::new_spinner());
             bar.set_style(at_rest());
             (unit.to_owned(), bar)
@@ -109,7 +111,7 @@ impl Live {
     #[cfg(test)]
     pub(super) fn rows(&self) -> Vec<String> {
         let board = self.board();
-        let rows = units(&board.state.shape).map(|unit| {
+        let rows = rows(&board.state.shape).map(|unit| {
             let (mark, text) = board.row(unit);
             format!("{} {text}", mark.text())
         });
@@ -139,7 +141,7 @@ impl Board {
 
     /// One event may move several steps: with a step that is done its fallback is not needed.
     fn draw_all(&self) {
-        units(&self.state.shape).for_each(|unit| self.draw(unit));
+        rows(&self.state.shape).for_each(|unit| self.draw(unit));
     }
 
     /// What somebody does right now.
@@ -170,7 +172,10 @@ impl Board {
         match (is_moving, bar.prefix().is_empty()) {
             // A spinner stands in the place of the mark, with the time since it began to turn.
             (true, false) => {
-                bar.set_style(moving());
+                bar.set_style(match self.state.watches_until() {
+                    Some(until) if unit == WATCH => counting_down(until),
+                    _ => moving(),
+                });
                 bar.set_prefix("");
                 bar.reset_elapsed();
                 bar.enable_steady_tick(TICK);
@@ -186,7 +191,28 @@ impl Board {
         bar.tick();
     }
 
+    /// How the watching stands.
+    fn watch(&self) -> (Mark, String) {
+        let window_ms = self.state.shape.watch.as_ref().map_or(0, |watch| watch.window_ms);
+        let window = humantime::format_duration(Duration::from_millis(window_ms));
+        let gate = self.state.gate(&GateId::watch()).map(|gate| &gate.answer);
+        match (gate, &self.state.tripped) {
+            (Some(Some((answer, by))), _) => {
+                let mark = if *answer == Answer::Yes { Mark::Good } else { Mark::Bad };
+                (mark, clean(&words::answer(*answer, by)).into_owned())
+            }
+            (Some(None), _) if self.state.ended.is_none() => (Mark::Asking, "WAITS for a person to say yes".to_owned()),
+            (_, Some(_)) => (Mark::Bad, "a trigger has tripped".to_owned()),
+            (_, None) if self.state.is_watching() => (Mark::Running, format!("for {window}")),
+            (_, None) => (Mark::Waiting, "over, and no trigger tripped".to_owned()),
+        }
+    }
+
     fn row(&self, unit: &str) -> (Mark, String) {
+        if unit == WATCH {
+            let (mark, words) = self.watch();
+            return (mark, format!("{}  {words}", pad(WATCH, self.columns)));
+        }
         let stand = stand(&self.state, unit);
         let doing = self.doing.get(unit).filter(|doing| stand.mark() == Mark::Running && !doing.is_empty());
         let words = match doing {
@@ -197,12 +223,26 @@ impl Board {
     }
 }
 
+/// What is watched stands below a row that says how long there is left.
+fn rows(shape: &Shape) -> impl Iterator<Item = &str> {
+    shape.watch.iter().map(|_| WATCH).chain(units(shape))
+}
+
 fn at_rest() -> ProgressStyle {
     styled("{prefix} {wide_msg}")
 }
 
 fn moving() -> ProgressStyle {
     styled("{spinner} {wide_msg} {elapsed}")
+}
+
+/// A spinner with the time that is left.
+fn counting_down(until: Timestamp) -> ProgressStyle {
+    styled("{spinner} {wide_msg} {left} left").with_key("left", move |_: &ProgressState, out: &mut dyn fmt::Write| {
+        let left = Duration::from_secs(between(Timestamp::now(), until).as_secs());
+        // A text takes whatever is written into it.
+        let _ = write!(out, "{}", humantime::format_duration(left));
+    })
 }
 
 fn styled(template: &str) -> ProgressStyle {

@@ -21,6 +21,7 @@ mod show;
 pub(crate) mod story;
 mod text;
 pub(crate) mod time;
+mod watched;
 pub(crate) mod words;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use replayed::replayed;
 pub use runs::{Holder, RunLine, Standing, WaitsFor, runs};
 pub use show::run;
 pub use text::clean;
+pub use watched::watched;
 pub use words::{Before, Came, Found, FoundBy, Said, request, rounded};
 
 /// How a text is to look.

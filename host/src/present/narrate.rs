@@ -8,6 +8,7 @@ use crate::id::{CallId, ExecutionId, RunId};
 use crate::journal::{End, Event, Level, Purpose, Question, Recorded};
 use crate::machine::{Fate, Made, Mutation, State, describe};
 
+use super::board::{stand, units};
 use super::text::{clean, pad, width};
 use super::time::{between, clock, duration};
 use super::words;
@@ -49,13 +50,31 @@ impl Narrator {
         let _ = self.state.apply(at, event);
         if let Event::RunStarted(start) = event {
             self.run = Some(start.run.clone());
-            let steps = start.shape.steps.iter().map(|step| step.id.as_str());
-            let names = steps.chain(start.shape.verify.iter().map(|check| check.id.as_str()));
-            self.names = names.map(width).filter(|&name| name <= NAME_COLUMNS_MAX).max().unwrap_or(0).max(3);
+            self.names =
+                units(&start.shape).map(width).filter(|&name| name <= NAME_COLUMNS_MAX).max().unwrap_or(0).max(3);
         }
-        let (name, said) = self.said(event, again)?;
+        let (name, said) = self.measured(at, event).unwrap_or_else(|| self.said(event, again))?;
         let line = format!("{}  {}  {said}", clock(at, &self.zone), pad(&clean(&name), self.names));
         Some(clean(&line).into_owned())
+    }
+
+    /// What is to be said of a measurement: what came of it, and how long there is still to be watched.
+    #[expect(clippy::option_option, reason = "nothing to be said is another thing than no measurement")]
+    fn measured(&self, at: Timestamp, event: &Event) -> Option<Option<(String, String)>> {
+        let of = |execution: &ExecutionId| {
+            let name = unit_of(&self.state, *execution)?;
+            self.state.trigger(name).map(|_| name)
+        };
+        match event {
+            Event::ExecutionBegan { execution, .. } => of(execution).map(|_| None),
+            Event::Called { call, .. } => of(&call.execution).map(|_| None),
+            Event::Judged { execution, .. } => of(execution).map(|name| {
+                let left = self.state.watches_until().map(|until| between(at, until)).unwrap_or_default();
+                let left = if left.is_zero() { String::new() } else { format!("; {} left", duration(left)) };
+                Some((name.to_owned(), format!("{}{left}", stand(&self.state, name).words())))
+            }),
+            _ => None,
+        }
     }
 
     /// Whom it is about, and what is to be said.
@@ -120,6 +139,11 @@ impl Narrator {
             Event::ExecutionEnded { execution, end } => (self.name(*execution), self.ended(*execution, end)?),
             Event::Judged { execution, outcome, summary } => {
                 (self.name(*execution), format!("{}: {summary}", words::check(*outcome)))
+            }
+            Event::Tripped { trigger, .. } => {
+                let shape = self.state.trigger(trigger)?;
+                let severity = shape.severity.as_ref().map(|severity| format!(" (severity {severity})"));
+                (trigger.clone(), format!("TRIPPED: {}{}", shape.title, severity.unwrap_or_default()))
             }
             Event::Halted { question: Question::DidItHappen { call, .. } } => {
                 let asked = self.asked(call);

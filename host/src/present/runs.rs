@@ -41,6 +41,8 @@ pub enum Standing {
     Waits(WaitsFor),
     /// It has not ended, and a process carries it.
     Running,
+    /// The same, and no step has begun: it watches its triggers.
+    Watching,
     /// It has not ended, and no process carries it: `ripcord resume` goes on.
     CutOff,
     /// Its record can't be read.
@@ -127,6 +129,7 @@ impl RunLine {
             Standing::Waits(WaitsFor::Gate(gate)) => format!("at gate {gate}"),
             Standing::Waits(WaitsFor::Call(call)) => format!("asks about {call}"),
             Standing::Running => "running".to_owned(),
+            Standing::Watching => "watching".to_owned(),
             Standing::CutOff => "cut off".to_owned(),
             Standing::Damaged(why) => format!("DAMAGED: {why}"),
         }
@@ -149,6 +152,7 @@ fn standing(state: &State, events: &[Recorded], is_held: bool) -> (Standing, Opt
             let opened = since(&|event| matches!(event, Event::GateOpened(opened) if opened.gate == gate));
             (Standing::Waits(WaitsFor::Gate(gate)), opened)
         }
+        _ if is_held && state.is_watching() => (Standing::Watching, None),
         _ if is_held => (Standing::Running, since(&|event| matches!(event, Event::HostAttached(_)))),
         // Nothing was heard of it since its last event.
         _ => (Standing::CutOff, None),

@@ -1,7 +1,11 @@
 //! `ripcord show`: one run, from its beginning to what is left to do.
 
-use crate::id::{CallId, ExecutionId};
-use crate::journal::{Head, Purpose, Recorded};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::id::{CallId, ExecutionId, RunId};
+use crate::journal::{Head, Purpose, Recorded, Then, TriggerShape};
 use crate::machine::{Execution, Made, State, describe};
 
 use super::board::{stand, units};
@@ -43,6 +47,7 @@ fn header(page: &mut Page<'_>, state: &State, story: &Story<'_>) {
         None if state.gates.iter().any(|gate| gate.answer.is_none()) => {
             ("AT A GATE".to_owned(), "it waits for a person to say yes".to_owned())
         }
+        None if state.is_watching() => ("WATCHING".to_owned(), watching(state, &run, &zone)),
         None => ("NOT ENDED".to_owned(), "a process carries it, or it was cut off".to_owned()),
     };
     page.line(0, &[Span::Title(&format!("Run {run}: {standing}"))]);
@@ -61,6 +66,14 @@ fn header(page: &mut Page<'_>, state: &State, story: &Story<'_>) {
         None => (story.last.unwrap_or(at), "last heard of after"),
     };
     field("started", &format!("{}, {how} {}", date_time(at, &zone), duration(between(at, until))));
+    if let (Some(watch), Some(until)) = (&start.shape.watch, state.watches_until()) {
+        let window = duration(Duration::from_millis(watch.window_ms));
+        let then = match watch.then {
+            Then::Ask => "asks a person when a trigger trips",
+            Then::Run => "takes the plan's steps when a trigger trips",
+        };
+        field("watches", &format!("for {window}, until {}; {then}", date_time(until, &zone)));
+    }
     field("approved", &format!("by {}, {}", start.approval.by, start.approval.binding));
     if let Some((_, host)) = story.hosts.last() {
         let before = match story.hosts.len() - 1 {
@@ -72,12 +85,25 @@ fn header(page: &mut Page<'_>, state: &State, story: &Story<'_>) {
     }
 }
 
+/// Until when it watches, and how not to wait.
+fn watching(state: &State, run: &RunId, zone: &TimeZone) -> String {
+    let until = state.watches_until().map(|until| date_time(until, zone)).unwrap_or_default();
+    format!(
+        "it watches until {until}, or until a trigger trips; `ripcord approve {run} watch` takes the plan's steps now, \
+         and with --no the watching ends"
+    )
+}
+
 fn show_unit(page: &mut Page<'_>, state: &State, story: &Story<'_>, unit: &str) {
     let stand = stand(state, unit);
     let columns = units(&state.shape).map(width).max().unwrap_or(0);
     page.gap();
     let mark = stand.mark().text();
     page.labelled(0, Span::Title(&format!("{mark} {}  ", pad(unit, columns))), &stand.words());
+    if let Some(TriggerShape { title, severity, .. }) = state.trigger(unit) {
+        let severity = severity.as_ref().map(|severity| format!(" (severity {severity})")).unwrap_or_default();
+        page.line(4, &[Span::Dim(&format!("{title}{severity}"))]);
+    }
     let of_unit = |id: &ExecutionId| unit_of(state, *id) == Some(unit);
     let executions: Vec<_> = state.executions.iter().filter(|(id, _)| of_unit(id)).collect();
     // Of a check that was tried often, the last try says it all.

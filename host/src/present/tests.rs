@@ -5,7 +5,7 @@
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::fixture::{self, EVIL, at, call, failed_check, fold, halted, head, run_id, style, undone};
+use super::fixture::{self, EVIL, at, call, failed_check, fold, halted, head, run_id, style, undone, watched};
 use super::*;
 use crate::id::{Digest, ExecutionId};
 use crate::journal::{Event, Outline, ReadError, Recorded, RunOutcome};
@@ -111,6 +111,8 @@ fn everything(style: &Style) -> Vec<String> {
         super::preview::tests::evil(style),
         narrated(&events),
         narrated(&halted),
+        narrated(&watched()),
+        run(&fold(&watched()), &watched(), head(&watched()), style),
         run(&fold(&events), &events, head(&events), style),
         run(&state, &halted, head(&halted), style),
         doubt(&run_id(), call(1, 3), state.mutation(call(1, 3)).unwrap(), EVIL, style),
@@ -141,6 +143,19 @@ fn colour_says_nothing_that_the_words_do_not_say() {
         assert_eq!(anstream::adapter::strip_str(with).to_string(), without);
     }
     assert!(coloured > 3);
+}
+
+#[test]
+fn a_watch_is_told_and_shown() {
+    insta::assert_snapshot!("watched_told", narrated(&watched()));
+    insta::assert_snapshot!("watched_shown", shown(&watched()));
+    // Before anything has tripped.
+    let events = &watched()[..7];
+    insta::assert_snapshot!("watching_shown", shown(events));
+    let shape = fold(events).shape.watch.unwrap();
+    insta::assert_snapshot!(super::watched(&shape, &style()));
+    let line = RunLine::of(&run_id(), &fold(events), events, true);
+    assert_eq!((&line.standing, run_line_json(&line)["watching"].as_bool()), (&Standing::Watching, Some(true)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::capability::{Call, Payload, Reply, command, git, http, notify};
+use crate::capability::{Call, Payload, Reply, command, docker, git, http, notify, sql};
 use crate::journal::{Answer, Behind, CheckOutcome, IncidentNoted, Outcome, Request, Settler, Verdict};
 use crate::language::Language;
 use crate::process::Ending;
@@ -29,7 +29,8 @@ pub(crate) fn request_as(request: &Request, summary: &str) -> String {
     };
     match &request.call {
         Call::Http(_) => format!("{summary} on {place}"),
-        Call::Git(_) => format!("{summary} in {place}"),
+        Call::Git(_) | Call::Sql(_) => format!("{summary} in {place}"),
+        Call::Docker(_) => format!("{summary} by {place}"),
         Call::Command(call) if call.arguments.is_empty() => format!("run {place}"),
         Call::Command(_) => format!("run {place} with {}", request.call.target()),
         Call::Notify(_) => format!("{summary} through {place}"),
@@ -83,7 +84,16 @@ pub(crate) fn whole_answer(outcome: &Outcome) -> Option<String> {
         Ok(Reply::Git(git::Reply::Status(paths))) => {
             paths.iter().map(|changed| format!("{:?} {}\n", changed.change, changed.path)).collect()
         }
-        Ok(Reply::Git(_) | Reply::Notify(_)) | Err(_) => return None,
+        Ok(Reply::Docker(docker::Reply::Logs(logs))) => {
+            logs.lines.iter().map(|line| format!("{}\n", line.text)).collect()
+        }
+        Ok(Reply::Docker(docker::Reply::Output(docker::Output { stdout, stderr, .. }))) => {
+            format!("{}{}", stdout.in_words(), stderr.in_words())
+        }
+        Ok(Reply::Docker(docker::Reply::Containers(containers))) => {
+            containers.iter().map(|container| format!("{} {}\n", container.name, container.state)).collect()
+        }
+        Ok(Reply::Git(_) | Reply::Docker(_) | Reply::Sql(_) | Reply::Notify(_)) | Err(_) => return None,
     };
     (!text.trim().is_empty()).then_some(text)
 }
@@ -93,6 +103,7 @@ pub(crate) fn resource(resource: &str) -> String {
     match resource.split_once(':') {
         Some(("target", target)) => format!("target {target}"),
         Some(("git", path)) => format!("working copy {path}"),
+        Some(("sql", database)) => format!("database {database}"),
         _ => resource.to_owned(),
     }
 }
@@ -156,6 +167,8 @@ fn text(reply: &Reply) -> String {
         Reply::Http(http::Reply { status, body, .. }) if *status >= 400 => with_snippet(status.to_string(), body),
         Reply::Http(http::Reply { status, .. }) => status.to_string(),
         Reply::Git(reply) => git(reply),
+        Reply::Docker(reply) => docker(reply),
+        Reply::Sql(reply) => sql(reply),
         Reply::Command(command::Reply { ending, stderr, .. }) => match ending {
             Ending::Exited(0) => "exit 0".to_owned(),
             Ending::Exited(code) => with_snippet(format!("exit {code}"), &last_line(stderr)),
@@ -187,6 +200,53 @@ fn git(reply: &git::Reply) -> String {
     }
 }
 
+fn docker(reply: &docker::Reply) -> String {
+    match reply {
+        docker::Reply::Containers(containers) => count(containers.len(), "container", "containers"),
+        docker::Reply::Container(container) => {
+            let health = match container.health {
+                docker::Health::None => "",
+                docker::Health::Starting => ", its health not known yet",
+                docker::Health::Healthy => ", healthy",
+                docker::Health::Unhealthy => ", unhealthy",
+            };
+            format!("{}{health}, {}", container.state, container.image)
+        }
+        docker::Reply::Logs(logs) => count(logs.lines.len(), "line", "lines"),
+        docker::Reply::Stats(usage) => {
+            let cpu = usage.cpu_percent.map_or_else(|| "no".to_owned(), |percent| format!("{percent:.1} %"));
+            format!("{cpu} CPU, {} MiB", usage.memory_bytes >> 20)
+        }
+        docker::Reply::Changed(changed) => {
+            let one = |changed: &docker::Changed| {
+                let problem = changed.problem.as_ref().map(|problem| format!(" ({})", clean(problem)));
+                format!("{} {}{}", changed.name, changed.after, problem.unwrap_or_default())
+            };
+            changed.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
+        docker::Reply::Output(docker::Output { ending, stderr, .. }) => match ending {
+            docker::Ending::Exited(0) => "exit 0".to_owned(),
+            docker::Ending::Exited(code) => with_snippet(format!("exit {code}"), &last_line(stderr)),
+            docker::Ending::Lost => "ended, nobody knows how".to_owned(),
+        },
+    }
+}
+
+fn sql(reply: &sql::Reply) -> String {
+    match reply {
+        sql::Reply::Rows(rows) => match (rows.columns.as_slice(), rows.rows.as_slice()) {
+            // One value alone is the answer.
+            ([_], [row]) => {
+                shorten(&clean(&row.iter().map(ToString::to_string).collect::<String>()), SNIPPET_COLUMNS).into_owned()
+            }
+            (_, rows) => count(rows.len(), "row", "rows"),
+        },
+        sql::Reply::Executed(executed) => {
+            count(usize::try_from(executed.affected).unwrap_or(usize::MAX), "row", "rows") + " affected"
+        }
+    }
+}
+
 fn with_snippet(said: String, body: &Payload) -> String {
     let text = String::from_utf8_lossy(&body.0);
     match text.trim() {
@@ -214,6 +274,13 @@ pub enum Before {
         /// Its address.
         call: String,
     },
+    /// The steps of a plan, of whose triggers one has tripped.
+    Tripped {
+        /// Its name.
+        trigger: String,
+    },
+    /// The steps of a plan whose triggers are watched.
+    Watched,
 }
 
 impl From<&Behind> for Before {
@@ -221,6 +288,8 @@ impl From<&Behind> for Before {
         match behind {
             Behind::Step(step) => Self::Step { step: step.clone() },
             Behind::Call(call) => Self::Call { call: call.to_string() },
+            Behind::Watch { trigger: Some(trigger) } => Self::Tripped { trigger: trigger.clone() },
+            Behind::Watch { trigger: None } => Self::Watched,
         }
     }
 }

@@ -47,6 +47,8 @@ impl Report {
             people: people(start.map(|start| &start.people)),
             decisions: decisions(state, events),
             hosts: story.hosts.iter().map(|(at, host)| carried(*at, host)).collect(),
+            watch: watch(state, events),
+            triggers: triggers(state).map(|trigger| watched(trigger, unit(&trigger.id))).collect(),
             steps: state.shape.steps.iter().map(|step| unit(&step.id)).collect(),
             checks: state.shape.verify.iter().map(|check| unit(&check.id)).collect(),
             waits: waits(state, events),
@@ -63,6 +65,33 @@ impl Report {
             run,
         }
     }
+}
+
+fn triggers(state: &State) -> impl Iterator<Item = &journal::TriggerShape> {
+    state.shape.watch.iter().flat_map(|watch| &watch.triggers)
+}
+
+fn watched(trigger: &journal::TriggerShape, unit: Unit) -> Trigger {
+    Trigger { title: trigger.title.clone(), severity: trigger.severity.clone(), unit }
+}
+
+fn watch(state: &State, events: &[Recorded]) -> Option<Watch> {
+    let shape = state.shape.watch.as_ref()?;
+    let tripped = events.iter().find_map(|recorded| match &recorded.event {
+        Event::Tripped { trigger, .. } => Some(Tripped {
+            trigger: trigger.clone(),
+            title: state.trigger(trigger).map(|shape| shape.title.clone()).unwrap_or_default(),
+            at: recorded.at,
+        }),
+        _ => None,
+    });
+    let mut steps = state.executions.values().filter(|known| matches!(known.purpose, journal::Purpose::Apply(_)));
+    Some(Watch {
+        window_ms: shape.window_ms,
+        until: state.watches_until()?,
+        tripped,
+        steps_began: steps.next().map(|first| first.began),
+    })
 }
 
 fn outcome(state: &State) -> Outcome {
@@ -220,6 +249,7 @@ pub(super) fn behind(state: &State, before: &journal::Behind) -> String {
     match before {
         journal::Behind::Step(step) => step.clone(),
         journal::Behind::Call(call) => name(state, call.execution),
+        journal::Behind::Watch { trigger } => trigger.clone().unwrap_or_default(),
     }
 }
 

@@ -21,7 +21,8 @@ use crate::process::Ending;
 pub(super) fn unit(state: &State, events: &[Recorded], id: &str) -> Unit {
     let moments = Moments::of(events);
     let of_unit = state.executions.iter().filter(|(number, _)| unit_of(state, **number) == Some(id));
-    let executions = of_unit.clone().map(|(number, known)| execution(&moments, *number, known));
+    let is_measurement = state.trigger(id).is_some();
+    let executions = of_unit.clone().map(|(number, known)| execution(&moments, *number, known, is_measurement));
     let evidence = of_unit.clone().filter_map(|(_, known)| evidence(known)).next_back();
     Unit { id: id.to_owned(), standing: stand(state, id), executions: executions.collect(), evidence }
 }
@@ -35,7 +36,7 @@ fn evidence(execution: &machine::Execution) -> Option<Evidence> {
     Some(Evidence { outcome, summary, seen })
 }
 
-fn execution(moments: &Moments, number: ExecutionId, known: &machine::Execution) -> Execution {
+fn execution(moments: &Moments, number: ExecutionId, known: &machine::Execution, is_measurement: bool) -> Execution {
     let calls = (0..).zip(&known.calls).filter_map(|(ordinal, made)| {
         let id = CallId { execution: number, ordinal };
         call(id, made, moments.calls.get(&id))
@@ -56,6 +57,11 @@ fn execution(moments: &Moments, number: ExecutionId, known: &machine::Execution)
             (None, Some(end)) => Some(matches!(end, End::Returned(_))),
             (None, None) => None,
         },
+        finding: known
+            .judged
+            .clone()
+            .filter(|(outcome, _)| is_measurement && *outcome != CheckOutcome::Pass)
+            .map(|(check, summary)| Finding { check, summary }),
         calls: calls.collect(),
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Chart {
     compressed: bool,
 }
 
-/// A step or a check.
+/// A step, a check or a trigger.
 #[derive(Serialize)]
 struct Lane {
     bars: Vec<Bar>,
@@ -92,7 +92,7 @@ impl Chart {
     pub(super) fn of(report: &Report) -> Self {
         let until = last(report);
         let axis = Axis::of(report, until);
-        let units = report.steps.iter().chain(&report.checks);
+        let units = report.units();
         let band = |index: usize, from: Timestamp, to: Option<Timestamp>| {
             let (x, width) = axis.span(from, to.unwrap_or(until));
             Band { x, width, index }
@@ -164,7 +164,7 @@ fn last(report: &Report) -> Timestamp {
 /// Every point in time at which something drawn begins or ends.
 fn moments(report: &Report) -> Vec<Timestamp> {
     let of_unit = |unit: &Unit| unit.executions.iter().flat_map(of_execution).collect::<Vec<_>>();
-    let mut moments: Vec<_> = report.steps.iter().chain(&report.checks).flat_map(of_unit).collect();
+    let mut moments: Vec<_> = report.units().flat_map(of_unit).collect();
     moments.push(report.began);
     moments.extend(report.ended);
     moments.extend(report.waits.iter().flat_map(|wait| [Some(wait.from), wait.to]).flatten());
@@ -194,8 +194,7 @@ impl Axis {
         seconds.sort_by(f64::total_cmp);
         // Moments that nobody could tell apart are one.
         seconds.dedup_by(|later, earlier| *later - *earlier < 1e-6);
-        let units = report.steps.iter().chain(&report.checks);
-        let executions: Vec<_> = units.flat_map(|unit| &unit.executions).collect();
+        let executions: Vec<_> = report.units().flat_map(|unit| &unit.executions).collect();
         let narrowest = EXECUTION_MIN.min(EXECUTIONS_MIN / executions.len().max(1) as f64);
         let is_legible = |axis: &Self| {
             let mut stretches = axis.knots.windows(2).map(|ends| ends[1].1 - ends[0].1);

@@ -39,12 +39,7 @@ pub(super) fn html(report: &Report, zone: &TimeZone) -> Result<String, WriteErro
         .add_filter("breakable", |text: String| safe(text.split('/').map(escape).collect::<Vec<_>>().join("/<wbr>")));
     let policy =
         format!("default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'", digest(STYLE));
-    let marks: Vec<_> = report
-        .steps
-        .iter()
-        .chain(&report.checks)
-        .map(|unit| (unit.standing.mark(), unit.standing.mark().text()))
-        .collect();
+    let marks: Vec<_> = report.units().map(|unit| (unit.standing.mark(), unit.standing.mark().text())).collect();
     let given = context! {
         r => Serde(report),
         chart => Serde(Chart::of(report)),

@@ -49,6 +49,12 @@ pub struct Report {
     pub decisions: Vec<Decision>,
     /// The processes that carried the run, in order.
     pub hosts: Vec<Host>,
+    /// How long was watched before the steps, and what came of it.
+    #[serde(default)]
+    pub watch: Option<Watch>,
+    /// What was watched, in the plan's order.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
     /// The steps, in the plan's order.
     pub steps: Vec<Unit>,
     /// The verification, in the plan's order.
@@ -67,6 +73,13 @@ pub struct Report {
     pub timeline: Vec<Entry>,
     /// The end of the journal's chain, and how to check it.
     pub head: Head,
+}
+
+impl Report {
+    /// The steps, then the checks, then the triggers.
+    pub(super) fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.steps.iter().chain(&self.checks).chain(self.triggers.iter().map(|trigger| &trigger.unit))
+    }
 }
 
 /// The plan of a run.
@@ -225,8 +238,47 @@ pub struct Unit {
     pub standing: UnitState,
     /// All that was executed for it, in order.
     pub executions: Vec<Execution>,
-    /// What a check found, at its last try.
+    /// What a check or a trigger found, at its last try.
     pub evidence: Option<Evidence>,
+}
+
+/// How long was watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Watch {
+    /// The window, from the run's beginning.
+    pub window_ms: u64,
+    /// When it was over, or would have been.
+    pub until: Timestamp,
+    /// The trigger that tripped.
+    pub tripped: Option<Tripped>,
+    /// When the first step began.
+    pub steps_began: Option<Timestamp>,
+}
+
+/// A trigger that tripped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tripped {
+    /// Its name in the plan.
+    pub trigger: String,
+    /// The condition that it stands for.
+    pub title: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A trigger that was watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Trigger {
+    /// The condition that it stands for.
+    pub title: String,
+    /// How bad that is, as the plan says.
+    pub severity: Option<String>,
+    /// Its measurements.
+    #[serde(flatten)]
+    pub unit: Unit,
 }
 
 /// What a check found.
@@ -257,8 +309,21 @@ pub struct Execution {
     pub took_ms: Option<u64>,
     /// Whether it ended well: a check, whether it passed. Nothing is said of what goes on.
     pub is_good: Option<bool>,
+    /// What was made of a measurement that did not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
     /// Its calls, in order.
     pub calls: Vec<Call>,
+}
+
+/// What was made of a measurement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Finding {
+    /// What it found.
+    pub check: CheckOutcome,
+    /// Why, in one sentence.
+    pub summary: String,
 }
 
 /// What an execution was for.
@@ -542,6 +607,11 @@ pub enum Happening {
     TakingBackFailed {
         /// What went wrong.
         why: String,
+    },
+    /// A trigger failed more often than it may.
+    Tripped {
+        /// The condition that it stands for.
+        title: String,
     },
     /// A check was judged.
     Judged {

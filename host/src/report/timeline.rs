@@ -3,7 +3,7 @@
 use super::build::{behind, name};
 use super::model::{Entry, Happening, Noted};
 use crate::capability::Call;
-use crate::journal::{End, Event, IncidentNoted, Outcome, Purpose, Question, Recorded, Request};
+use crate::journal::{CheckOutcome, End, Event, IncidentNoted, Outcome, Purpose, Question, Recorded, Request};
 use crate::machine::{State, describe};
 use crate::present::time::between;
 use crate::present::{Came, Found, FoundBy, Said, words};
@@ -17,6 +17,8 @@ pub(super) fn entries(state: &State, events: &[Recorded]) -> Vec<Entry> {
 fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize) -> Option<Entry> {
     let asked = |call| state.mutation(call).map(|known| words::request(&known.request)).unwrap_or_default();
     let of = |execution| Some(name(state, execution));
+    // Of what was watched for half an hour only that is told which was not as it should be.
+    let is_measurement = |execution| state.trigger(&name(state, execution)).is_some();
     let (unit, took_us, what) = match event {
         Event::IncidentNoted(said) => (None, None, Happening::Noted { by: said.by.clone(), noted: noted(said) }),
         Event::RunStarted(start) => (None, None, Happening::Began { by: start.approval.by.clone() }),
@@ -34,6 +36,8 @@ fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize
             let unit = state.gate(gate).map(|gate| behind(state, &gate.opened.before));
             (unit, None, Happening::GateAnswered { answer: Said::of(*answer, by) })
         }
+        Event::Called { call, .. } if is_measurement(call.execution) => return None,
+        Event::Judged { execution, outcome: CheckOutcome::Pass, .. } if is_measurement(*execution) => return None,
         Event::Called { call, request, outcome, took_us } => {
             let (request, result) = (words::request(request), Came::from(outcome));
             (of(call.execution), Some(*took_us), Happening::Read { request, result })
@@ -56,6 +60,10 @@ fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize
         }
         Event::Judged { execution, outcome, summary } => {
             (of(*execution), None, Happening::Judged { check: *outcome, summary: summary.clone() })
+        }
+        Event::Tripped { trigger, .. } => {
+            let title = state.trigger(trigger).map(|shape| shape.title.clone()).unwrap_or_default();
+            (Some(trigger.clone()), None, Happening::Tripped { title })
         }
         Event::Halted { question: Question::DidItHappen { call, .. } } => {
             (of(call.execution), None, Happening::Asked { request: asked(*call) })

@@ -15,7 +15,7 @@ use crate::journal::{Blob, RunStarted};
 use crate::manifest::Manifest;
 use crate::operator::Operator;
 use crate::pipeline::{Bound, Grant, Open, Retry};
-use crate::plan::{self, Condition, Plan, Scope, Uses};
+use crate::plan::{self, Condition, Plan, Scope, Trigger, Uses};
 use crate::secret::Secrets;
 
 /// Where a plan's parts come from.
@@ -30,8 +30,17 @@ pub struct Sources<'a> {
     pub params: &'a [(String, String)],
     /// The operator's file of today.
     pub operator: &'a Operator,
+    /// Whether the plan's triggers are among its parts: a rollback must not fail because what was to be
+    /// watched can't be reached.
+    pub with_triggers: bool,
     /// The bytes of a run's plugins, by step and check: a run keeps those that it began with.
     pub kept: Option<&'a BTreeMap<String, Blob>>,
+}
+
+impl<'a> Sources<'a> {
+    fn triggers(&self) -> &'a [Trigger] {
+        if self.with_triggers { &self.plan.triggers } else { &[] }
+    }
 }
 
 /// Why a plan can't be made ready.
@@ -78,7 +87,9 @@ pub async fn check<'a>(components: &Components, sources: Sources<'a>) -> Result<
     let plan = sources.plan;
     let (mut plugins, mut wrong) = (BTreeMap::new(), Vec::new());
     let steps = plan.steps.iter().map(|step| (&step.id, &step.uses));
-    for (id, uses) in steps.chain(plan.verify.iter().map(|check| (&check.id, &check.uses))) {
+    let checks = plan.verify.iter().map(|check| (&check.id, &check.uses));
+    let triggers = sources.triggers().iter().map(|trigger| (&trigger.id, &trigger.uses));
+    for (id, uses) in steps.chain(checks).chain(triggers) {
         let kept = sources.kept.and_then(|kept| kept.get(id)).cloned();
         match load(components, uses, kept).await {
             Ok(plugin) => _ = plugins.insert(id.clone(), plugin),
@@ -160,7 +171,7 @@ fn read_component(path: &Path, digest: Digest) -> Result<Blob, Misread> {
 }
 
 impl Checked<'_> {
-    /// The manifest of a step's or check's plugin.
+    /// The manifest of a step's, check's or trigger's plugin.
     pub fn manifest(&self, id: &str) -> Option<&Manifest> {
         self.plugins.get(id).map(|plugin| &plugin.manifest)
     }
@@ -169,7 +180,9 @@ impl Checked<'_> {
     pub fn connections(&self) -> BTreeSet<(Capability, String)> {
         let plan = self.sources.plan;
         let steps = plan.steps.iter().map(|step| (&step.id, &step.bind));
-        let units = steps.chain(plan.verify.iter().map(|check| (&check.id, &check.bind)));
+        let checks = plan.verify.iter().map(|check| (&check.id, &check.bind));
+        let triggers = self.sources.triggers().iter().map(|trigger| (&trigger.id, &trigger.bind));
+        let units = steps.chain(checks).chain(triggers);
         let mut connections = BTreeSet::new();
         for (id, bind) in units {
             for role in self.manifest(id).map(|manifest| manifest.roles.as_slice()).unwrap_or_default() {
@@ -184,6 +197,7 @@ impl Checked<'_> {
     pub async fn open(self, opening: &Opening, seams: &Arc<dyn Seams>) -> Result<Job, AssembleError> {
         let Self { sources, mut plugins, .. } = self;
         let Sources { plan, operator, .. } = sources;
+        let triggers = sources.triggers();
         let params = plan::resolve_params(plan, sources.params)?;
         let scope = Scope { params: params.clone(), people: plan.people.clone(), ..Scope::default() };
         let target = plan::render(&plan.target.clone().into(), &scope)
@@ -204,6 +218,11 @@ impl Checked<'_> {
             let Some(plugin) = plugins.remove(&check.id) else { continue };
             let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout)).await;
             units.insert(check.id.clone(), Unit { expect: check.expect.clone(), ..unit });
+        }
+        for trigger in triggers {
+            let Some(plugin) = plugins.remove(&trigger.id) else { continue };
+            let unit = opener.unit(plugin, &trigger.bind, &trigger.with, trigger.timeout).await;
+            units.insert(trigger.id.clone(), Unit { expect: trigger.expect.clone(), ..unit });
         }
         if !opener.unopened.is_empty() {
             return Err(AssembleError::Open(opener.unopened));
@@ -227,6 +246,7 @@ impl Checked<'_> {
             limits: operator.limits.clone(),
             resources,
             scrubber: opening.secrets.scrubber().clone(),
+            good_states: Vec::new(),
         })
     }
 }
@@ -306,8 +326,10 @@ pub async fn offline(
     let steps = plan.steps.iter().map(|step| (&step.id, &step.uses, &step.bind, &step.with, None));
     let checks =
         plan.verify.iter().map(|check| (&check.id, &check.uses, &check.bind, &check.with, check.expect.clone()));
+    let watched = if started.shape.watch.is_some() { plan.triggers.as_slice() } else { &[] };
+    let triggers = watched.iter().map(|it| (&it.id, &it.uses, &it.bind, &it.with, it.expect.clone()));
     let mut units = BTreeMap::new();
-    for (id, uses, bind, with, expect) in steps.chain(checks) {
+    for (id, uses, bind, with, expect) in steps.chain(checks).chain(triggers) {
         let plugin = load(components, uses, kept.get(id).cloned()).await.map_err(Diagnostics::from)?;
         let role = |role: &crate::manifest::Role| {
             let bound =
@@ -333,6 +355,7 @@ pub async fn offline(
         limits: started.limits.clone(),
         resources: Vec::new(),
         scrubber: Default::default(),
+        good_states: started.good_states.clone(),
     })
 }
 

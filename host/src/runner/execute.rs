@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::job::seed;
-use super::{RunError, Runner, Unit, stopped};
-use crate::component::{Context, Effect, Ended, Export, Pending, Returned};
+use super::{Job, RunError, Runner, Unit, stopped};
+use crate::component::{Effect, Ended, Export, Pending, Returned};
 use crate::failure::Failure;
 use crate::id::ExecutionId;
 use crate::journal::{CheckOutcome, End, Event, Purpose};
@@ -51,7 +51,7 @@ impl Runner {
             let state = record.state();
             let Some(execution) = state.executions.get(&id).cloned() else { return Ok(()) };
             let unit = self.unit(unit_of(state, &execution.purpose))?;
-            let export = export(state, &execution, record.run(), &self.job.target, unit);
+            let export = export(state, &execution, record.run(), &self.job, unit);
             let span = tracing::Span::current();
             span.record("ripcord.step", unit_of(state, &execution.purpose));
             span.record("ripcord.export", execution.purpose.export());
@@ -130,6 +130,8 @@ impl Runner {
         };
         let own = left(unit.timeout, execution.held_ms, "its")?;
         match execution.purpose {
+            // The window, and not the plan's time-out, ends the watching.
+            Purpose::Check(_) if state.is_watching() => Ok(own),
             Purpose::Apply(_) | Purpose::Check(_) => Ok(own.min(left(self.job.timeout, state.held_ms, "the plan's")?)),
             Purpose::Undo(_) | Purpose::Reconcile(_) => Ok(own),
         }
@@ -139,6 +141,9 @@ impl Runner {
         let record = self.record.lock().await;
         let unit = self.unit(unit_of(record.state(), purpose))?;
         let (unit, plan) = (humantime::format_duration(unit.timeout), humantime::format_duration(self.job.timeout));
+        if record.state().is_watching() {
+            return Ok(format!("its time-out of {unit} is over"));
+        }
         Ok(format!("its time-out of {unit}, or the plan's of {plan}, is over"))
     }
 }
@@ -161,15 +166,8 @@ pub(super) fn judged(unit: &Unit, verdict: &Value, scope: &Scope) -> (CheckOutco
 }
 
 /// What an export is called with, from the state alone.
-pub(super) fn export(
-    state: &State,
-    execution: &Execution,
-    run: &crate::id::RunId,
-    target: &str,
-    unit: &Unit,
-) -> Export {
-    let step = unit_of(state, &execution.purpose).to_owned();
-    let context = Context { run: run.to_string(), step, target: target.to_owned(), roles: unit.bound_roles() };
+pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunId, job: &Job, unit: &Unit) -> Export {
+    let context = job.context(run, unit_of(state, &execution.purpose), unit);
     let config = execution.config.clone();
     match &execution.purpose {
         Purpose::Apply(_) => Export::Apply { context, config },

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::component::Component;
+use crate::component::{Component, Context};
 use crate::id::{Digest, ExecutionId, RunId};
-use crate::journal::{Approval, Blob, Limits, Purpose, RunStarted, Shape};
+use crate::journal::{Approval, Blob, GoodState, Limits, Purpose, RunStarted, Shape};
 use crate::language::Language;
 use crate::machine::State;
 use crate::manifest::Manifest;
@@ -42,7 +42,7 @@ pub struct Job {
     pub timeout: Duration,
     /// Its skeleton.
     pub shape: Shape,
-    /// Its steps and checks, by name.
+    /// Its steps and checks, by name; its triggers too, if they are watched.
     pub units: BTreeMap<String, Unit>,
     /// Where the operator's file was read.
     pub operator_path: PathBuf,
@@ -54,6 +54,8 @@ pub struct Job {
     pub resources: Vec<String>,
     /// What takes the operator's secrets out of texts.
     pub scrubber: Scrubber,
+    /// The good states of the target that are known when it begins, newest first.
+    pub good_states: Vec<GoodState>,
 }
 
 /// A step or a check.
@@ -114,9 +116,17 @@ impl Job {
         Bound {
             plan: Digest::of(self.plan_text.as_bytes()),
             params: self.params.clone(),
-            plugins: self.units.iter().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),
+            // What is watched changes nothing: one approval does for `run` and for `watch`.
+            plugins: self.units_of_the_run().map(|(id, unit)| (id.clone(), unit.component.digest)).collect(),
             rules: self.rules,
         }
+    }
+
+    /// Its steps and the checks of its verification, without its triggers.
+    fn units_of_the_run(&self) -> impl Iterator<Item = (&String, &Unit)> {
+        let Shape { steps, verify, .. } = &self.shape;
+        let is_one = |id: &str| steps.iter().any(|step| step.id == id) || verify.iter().any(|check| check.id == id);
+        self.units.iter().filter(move |(id, _)| is_one(id))
     }
 
     /// The first event of a run of this plan.
@@ -136,6 +146,7 @@ impl Job {
             shape: self.shape.clone(),
             limits: self.limits.clone(),
             approval,
+            good_states: self.good_states.clone(),
         }
     }
 
@@ -149,6 +160,17 @@ impl Job {
     pub fn servers(&self) -> Servers {
         let bound = self.units.values().flat_map(|unit| unit.roles.values()).filter_map(|grant| grant.bound.as_ref());
         bound.filter_map(|bound| Some((bound.name.clone(), bound.open.as_ref()?.connection.server()?))).collect()
+    }
+
+    /// What an export of a step or a check is told of where it runs.
+    pub(super) fn context(&self, run: &RunId, id: &str, unit: &Unit) -> Context {
+        Context {
+            run: run.to_string(),
+            step: id.to_owned(),
+            target: self.target.clone(),
+            roles: unit.bound_roles(),
+            good_states: self.good_states.clone(),
+        }
     }
 
     /// What does not change during an execution of one of its units.

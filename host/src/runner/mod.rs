@@ -11,6 +11,7 @@ mod preview;
 mod replay;
 mod seams;
 mod settle;
+mod watching;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::component::Components;
 use crate::id::{CallId, RunId};
-use crate::journal::{End, Event, GateId, Purpose, Question, Request, RunOutcome};
+use crate::journal::{Behind, End, Event, GateId, Question, Request, RunOutcome};
 use crate::machine::{Next, State};
 use crate::pipeline::Divergence;
 use crate::record::{Record, RecordError};
@@ -184,19 +185,23 @@ impl Runner {
     async fn carry_out(&self, next: Next) -> Result<Option<Stand>, RunError> {
         // What has been noted becomes durable before anybody is waited for. The others record something
         // themselves, at once.
-        if let Next::BeginAfter(..) | Next::AwaitGate(_) | Next::AwaitAnswer(_) | Next::Settle(_) | Next::Nothing = next
+        if let Next::BeginAfter(..)
+        | Next::EndAfter(..)
+        | Next::AwaitGate(_)
+        | Next::AwaitAnswer(_)
+        | Next::Settle(_)
+        | Next::Nothing = next
         {
             self.record.lock().await.flush().await?;
         }
         match next {
-            Next::OpenGate(step) => self.open_gate(&step).await?,
+            Next::OpenGate(Behind::Step(step)) => self.open_gate(&step).await?,
+            Next::OpenGate(before) => self.open_watch_gate(before).await?,
             Next::AwaitGate(gate) => return self.await_gate(&gate).await,
             Next::Begin(purpose) => self.begin_execution(purpose).await?,
             Next::BeginAfter(at, purpose) => {
                 // No longer than from one try to the next: the clock may have been put back since the last.
-                let check = self.job.shape.verify.iter().find(|check| purpose == Purpose::Check(check.id.clone()));
-                let every = check.map_or(Duration::MAX, |check| Duration::from_millis(check.every_ms));
-                if self.wait(until(at).min(every)).await {
+                if self.wait(until(at).min(self.between_tries(&purpose))).await {
                     self.begin_execution(purpose).await?;
                 }
             }
@@ -209,8 +214,14 @@ impl Runner {
             Next::Settle(call) => self.settle(call).await?,
             Next::Conclude(execution, end) => self.commit(Event::ExecutionEnded { execution, end }).await?,
             Next::Halt(question) => self.commit(Event::Halted { question }).await?,
+            Next::Trip(trigger, execution) => self.trip(trigger, execution).await?,
             Next::AwaitAnswer(call) => return self.await_answer(call).await,
             Next::End(outcome, why) => self.record.lock().await.end(Event::RunEnded { outcome, why }).await?,
+            Next::EndAfter(at, outcome, why) => {
+                if self.wait(until(at).min(self.window())).await {
+                    self.record.lock().await.end(Event::RunEnded { outcome, why }).await?;
+                }
+            }
             Next::Nothing => {
                 let record = self.record.lock().await;
                 let (outcome, why) = record.state().ended.clone().unwrap_or((RunOutcome::Halted, String::new()));

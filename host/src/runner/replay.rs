@@ -33,7 +33,7 @@ pub async fn replay(components: &Components, job: &Job, run: &RunId, state: &Sta
         let never = watch::Sender::new(false).subscribe();
         let setting = job.setting(run, id, execution.began, &execution.purpose, unit, never);
         let pipeline = Pipeline::new(setting, Mode::Replay, execution.calls.clone());
-        let export = export(state, execution, run, &job.target, unit);
+        let export = export(state, execution, run, job, unit);
         let seed = seed(run, id, execution.began);
         let ran =
             components.execute(&unit.component, &export, Box::new(pipeline), &job.limits, execution.began, seed).await;

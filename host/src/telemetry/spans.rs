@@ -121,6 +121,9 @@ impl Spans {
                     [text("ripcord.gate", &gate.to_string()), text("ripcord.answer", &answer)],
                 );
             }
+            Event::Tripped { trigger, .. } => {
+                self.tell_root(at, "trigger tripped", [text("ripcord.trigger", trigger)]);
+            }
             Event::Halted { .. } => self.tell_root(at, "waits for a person", []),
             Event::AbortRequested { by } => self.tell_root(at, "abort requested", [text("ripcord.by", by)]),
             Event::UndoRequested { by } => self.tell_root(at, "undo requested", [text("ripcord.by", by)]),
@@ -248,6 +251,9 @@ impl Spans {
         if let Call::Http(call) = &request.call {
             attributes.push(text("http.request.method", &call.method));
             attributes.push(text("url.path", call.path.split('?').next().unwrap_or_default()));
+        }
+        if request.capability() == Capability::Sql {
+            attributes.push(text("db.system.name", "postgresql"));
         }
         if let Some((address, port)) = self.servers.get(connection) {
             attributes.push(text("server.address", address));

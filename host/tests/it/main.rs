@@ -3,8 +3,11 @@
 
 mod command;
 mod git;
+#[path = "../../../tests/it/world/postgres.rs"]
+mod postgres;
 mod preview;
 mod process;
+mod sql;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -25,6 +25,7 @@ async fn previewed(lab: &Lab, place: &Place) -> PreviewReport {
         plan_text: &plan_text,
         params: &params,
         operator: &operator,
+        with_triggers: false,
         kept: None,
     };
     let checked = runner::check(&components, sources).await.unwrap();

@@ -13,6 +13,9 @@ pub mod action {
         default_bindings_module: "ripcord_plugin::bindings::action",
         runtime_path: "::wit_bindgen::rt",
         additional_type_attributes: {
+            "ripcord:plugin/docker@0.1.0/changed": [#[derive(PartialEq, Eq, serde::Serialize, serde::Deserialize)]],
+            "ripcord:plugin/docker@0.1.0/state":
+                [#[derive(serde::Serialize, serde::Deserialize)] #[serde(rename_all = "kebab-case")]],
             "ripcord:plugin/git@0.1.0/moved": [#[derive(PartialEq, Eq, serde::Serialize, serde::Deserialize)]],
             "ripcord:plugin/git@0.1.0/pushed": [#[derive(PartialEq, Eq, serde::Serialize, serde::Deserialize)]],
         },
@@ -30,7 +33,9 @@ pub mod check {
             "ripcord:plugin/types@0.1.0": crate::bindings::action::ripcord::plugin::types,
             "ripcord:plugin/plugin@0.1.0": crate::bindings::action::ripcord::plugin::plugin,
             "ripcord:plugin/http@0.1.0": crate::bindings::action::ripcord::plugin::http,
+            "ripcord:plugin/docker@0.1.0": crate::bindings::action::ripcord::plugin::docker,
             "ripcord:plugin/git@0.1.0": crate::bindings::action::ripcord::plugin::git,
+            "ripcord:plugin/sql@0.1.0": crate::bindings::action::ripcord::plugin::sql,
             "ripcord:plugin/command@0.1.0": crate::bindings::action::ripcord::plugin::command,
             "ripcord:plugin/notify@0.1.0": crate::bindings::action::ripcord::plugin::notify,
             "ripcord:plugin/clock@0.1.0": crate::bindings::action::ripcord::plugin::clock,

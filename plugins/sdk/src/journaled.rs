@@ -8,6 +8,11 @@
 //! | `{"git": {"restore": {"revision": "v1", "paths": ["src/a.ts"]}}}` | call; also `reset`, `revert`, `commit`, `push` and the reads |
 //! | `{"git": {"moved": {"head": "…", "previous": "…", "changed": ["src/a.ts"]}}}` | reply of `restore`, `reset`, `revert`, `commit` |
 //! | `{"git": {"pushed": {"branch": "main", "head": "…", "previous": "…"}}}` | reply of `push` |
+//! | `{"docker": {"stop": {"containers": ["app"], "grace": null}}}` | call; also `start`, `restart`, `exec` and the reads |
+//! | `{"docker": {"changed": [{"name": "app", "before": "running", "after": "exited"}]}}` | reply of `stop`, `start`, `restart` |
+//! | `{"docker": {"output": {"ending": {"exited": 0}, "stdout": "…", "stderr": "…", "truncated": false}}}` | reply of `exec`; `"lost"` |
+//! | `{"sql": {"execute": {"statement": "…", "parameters": [{"integer": 1}, "null"]}}}` | call; also `query` |
+//! | `{"sql": {"executed": {"affected": 1, "returned": {"columns": [], "rows": []}}}}` | reply of `execute` |
 //! | `{"command": {"arguments": [["name", "value"]]}}` | call |
 //! | `{"command": {"ending": {"exited": 0}, "stdout": "…", "stderr": "…", "truncated": false}}` | reply; `{"signalled": 9}`, `"timed-out"` |
 //! | `{"notify": {"subject": "…", "text": "…", "fields": [["name", "value"]]}}` | call |
@@ -17,7 +22,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{command, git, http, notify};
+use crate::{command, docker, git, http, notify, sql};
 
 /// A call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +33,10 @@ pub enum Call {
     Http(http::Call),
     /// Work on a working copy or its remote.
     Git(git::Call),
+    /// Work on containers.
+    Docker(docker::Call),
+    /// A statement that changes a database.
+    Sql(sql::Call),
     /// A program.
     Command(command::Call),
     /// A notice.
@@ -43,6 +52,10 @@ pub enum Reply {
     Http(http::Response),
     /// What the work left behind.
     Git(git::Reply),
+    /// What became of the containers.
+    Docker(docker::Reply),
+    /// What the statement has changed.
+    Sql(sql::Reply),
     /// What the program did.
     Command(command::Output),
     /// What became of the notice.
@@ -64,6 +77,16 @@ mod tests {
         serde_json::to_value(serde_json::from_value::<T>(value.clone()).unwrap()).unwrap()
     }
 
+    /// One of each kind.
+    fn values() -> Value {
+        json!([
+            "null", { "boolean": true }, { "integer": 9007199254740993_i64 }, { "float": 0.1 }, { "float": "NaN" },
+            { "numeric": "1.50" }, { "text": "é" }, { "bytes": { "base64": "/w==" } }, { "date": "2026-11-23" },
+            { "timestamptz": "2026-11-23T13:05:00Z" }, { "uuid": "x" }, { "json": "{}" },
+            { "array": [{ "text": "a" }, "null"] },
+        ])
+    }
+
     #[test]
     fn what_the_journal_holds_is_read_and_written_unchanged() {
         for call in [
@@ -74,6 +97,10 @@ mod tests {
             json!({ "git": { "revert": { "revision": "HEAD" } } }),
             json!({ "git": { "commit": { "message": "m", "paths": [] } } }),
             json!({ "git": { "push": { "revision": "a", "branch": "main", "lease": null } } }),
+            json!({ "sql": { "execute": { "statement": "DELETE FROM a WHERE b = $1", "parameters": values() } } }),
+            json!({ "docker": { "stop": { "containers": ["app"], "grace": 3 } } }),
+            json!({ "docker": { "start": { "containers": ["app"] } } }),
+            json!({ "docker": { "exec": { "container": "db", "argv": ["true"] } } }),
             json!({ "command": { "arguments": [["name", "value"]] } }),
             json!({ "notify": { "subject": "s", "text": "t", "fields": [["name", "value"]] } }),
         ] {
@@ -82,7 +109,17 @@ mod tests {
         for reply in [
             json!({ "http": { "status": 200, "headers": [["a", "b"]], "body": "" } }),
             json!({ "git": { "moved": { "head": "a", "previous": "b", "changed": ["src/a.ts"] } } }),
+            json!({ "docker": { "changed": [
+                { "name": "app", "before": "running", "after": "exited", "problem": null },
+                { "name": "worker", "before": "restarting", "after": "dead", "problem": "why" },
+            ] } }),
+            json!({ "docker": { "output": {
+                "ending": { "exited": 0 }, "stdout": "", "stderr": { "base64": "/w==" }, "truncated": true,
+            } } }),
             json!({ "git": { "pushed": { "branch": "main", "head": "a", "previous": "b" } } }),
+            json!({ "sql": { "executed": { "affected": 2, "returned": {
+                "columns": [{ "name": "b", "type-name": "int4" }], "rows": [values()]
+            } } } }),
             json!({ "command": { "ending": { "exited": 0 }, "stdout": "", "stderr": "", "truncated": false } }),
             json!({ "command": { "ending": "timed-out", "stdout": "", "stderr": "", "truncated": true } }),
             json!({ "notify": "sent" }),

@@ -83,10 +83,12 @@ mod payload;
 
 pub mod clock;
 pub mod command;
+pub mod docker;
 pub mod git;
 pub mod http;
 pub mod log;
 pub mod notify;
+pub mod sql;
 
 pub use action::{Action, Effect, Effects, Pending, Reconciliation};
 pub use bindings::action::ripcord::plugin::plugin::Context;
@@ -94,7 +96,7 @@ pub use bindings::action::ripcord::plugin::types::Repeat;
 pub use check::{Check, Measurement, Outcome, Verdict};
 pub use failure::{Failure, Problem, Result};
 pub use journaled::{Call, Reply};
-pub use manifest::{Access, Manifest, Role};
+pub use manifest::{Access, GoodState, Manifest, Role};
 pub use payload::Payload;
 
 #[doc(hidden)]

@@ -1,5 +1,7 @@
 //! What a plugin says of itself.
 
+use serde::de::DeserializeOwned;
+
 use crate::bindings::action::ripcord::plugin::plugin as wit;
 
 pub use wit::Access;
@@ -56,6 +58,29 @@ impl wit::Context {
     pub fn is_bound(&self, role: &str) -> bool {
         self.roles.iter().any(|bound| bound == role)
     }
+
+    /// The target's known good states, newest first, as far as they read as `T`: other plugins write their
+    /// own.
+    pub fn good_states_as<T: DeserializeOwned>(&self) -> impl Iterator<Item = GoodState<T>> {
+        self.good_states.iter().filter_map(|good| {
+            let state = serde_json::from_str(&good.state).ok()?;
+            Some(GoodState { run: good.run.clone(), step: good.step.clone(), at: good.at, state })
+        })
+    }
+}
+
+/// A state of the target that was found good: a run has left it there, and its verification passed. A
+/// receipt says it by its key `good-state`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoodState<T> {
+    /// The run.
+    pub run: String,
+    /// The step whose receipt said it.
+    pub step: String,
+    /// When the run ended, in seconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// What the receipt said.
+    pub state: T,
 }
 
 impl From<Manifest> for wit::Manifest {

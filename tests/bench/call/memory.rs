@@ -66,6 +66,10 @@ impl Journal for MemoryJournal {
         unimplemented!()
     }
 
+    async fn with_good_states(&self, _: &str) -> Result<Vec<RunId>, ReadError> {
+        unimplemented!()
+    }
+
     async fn blob(&self, _: Digest) -> Result<Vec<u8>, ReadError> {
         unimplemented!()
     }

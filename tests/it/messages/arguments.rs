@@ -183,3 +183,38 @@ fn another_approval() {
     assert_eq!(world.ledger.mutations(), [""; 0]);
     messages.end();
 }
+
+/// What can't be watched, and what stands in the way of a run that is.
+#[test]
+fn what_can_t_be_watched() {
+    let world = world();
+    world.plan("plan", &step("a", "", "a1"));
+    let trigger = "[[trigger]]\nid = \"on\"\ntitle = \"It is on\"\nuse = \"http-check\"\nbind = { service = \"service\" }\n\
+                   with = { path = \"/connectors/x\" }\ninitial-delay = \"5m\"\ninconclusive-limit = 9\n";
+    world.plan("watched", &format!("{}{trigger}", step("a", "", "a1")));
+    let mut messages = Messages::about("watch");
+    for (name, arguments) in [
+        ("help", &["watch", "--help"][..]),
+        ("no-trigger", &["watch", "plan.toml", "--yes"]),
+        ("window-too-short", &["watch", "watched.toml", "--yes", "--window", "100ms"]),
+        ("window-too-long", &["watch", "watched.toml", "--yes", "--window", "2d"]),
+        ("window-ends-before-the-first-measurement", &["watch", "watched.toml", "--yes", "--window", "5m"]),
+        ("window-is-no-time", &["watch", "watched.toml", "--yes", "--window", "soon"]),
+        ("nobody-to-agree", &["watch", "watched.toml"]),
+    ] {
+        messages.shows(&world, name, world.shipped(arguments));
+    }
+    let running = world.ripcord(&["watch", "watched.toml", "--yes"]).spawn();
+    running.until_says("watches for");
+    for (name, arguments) in [
+        ("held-by-a-watch", &["run", "watched.toml", "--yes"][..]),
+        ("taken-back-while-it-watches", &["undo", "last"]),
+        ("resumed-while-it-watches", &["resume", "last"]),
+        ("ended-early", &["approve", "last", "watch", "--no"]),
+    ] {
+        messages.shows(&world, name, world.shipped(arguments));
+    }
+    messages.compare("end", &super::told(&running.wait(), &world.path("")));
+    messages.shows(&world, "answered-too-late", world.shipped(&["approve", "last", "watch"]));
+    messages.end();
+}

@@ -2,9 +2,11 @@
 //! with another test but the servers that don't care.
 
 mod browser;
+mod coolify;
 mod journal;
 mod ledger;
 mod mail;
+pub(crate) mod postgres;
 mod program;
 pub(crate) mod repository;
 mod served;
@@ -23,6 +25,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(crate) use browser::{Browser, Measured, Scheme};
+pub(crate) use coolify::{COOLIFY_TOKEN, Coolify, Exchange, READ_TOKEN};
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;
 pub(crate) use program::{Ran, Ripcord, Running};

@@ -2,9 +2,11 @@
 
 mod clock;
 mod command;
+mod docker;
 mod git;
 mod http;
 mod notify;
+mod sql;
 mod values;
 
 use serde_json::Value;
@@ -37,6 +39,8 @@ mod bindings {
                 "ripcord:plugin/types": super::capabilities::ripcord::plugin::types,
                 "ripcord:plugin/http": super::capabilities::ripcord::plugin::http,
                 "ripcord:plugin/git": super::capabilities::ripcord::plugin::git,
+                "ripcord:plugin/docker": super::capabilities::ripcord::plugin::docker,
+                "ripcord:plugin/sql": super::capabilities::ripcord::plugin::sql,
                 "ripcord:plugin/command": super::capabilities::ripcord::plugin::command,
                 "ripcord:plugin/notify": super::capabilities::ripcord::plugin::notify,
                 "ripcord:plugin/clock": super::capabilities::ripcord::plugin::clock,
@@ -55,6 +59,8 @@ mod bindings {
                 "ripcord:plugin/plugin": super::action::ripcord::plugin::plugin,
                 "ripcord:plugin/http": super::capabilities::ripcord::plugin::http,
                 "ripcord:plugin/git": super::capabilities::ripcord::plugin::git,
+                "ripcord:plugin/docker": super::capabilities::ripcord::plugin::docker,
+                "ripcord:plugin/sql": super::capabilities::ripcord::plugin::sql,
                 "ripcord:plugin/command": super::capabilities::ripcord::plugin::command,
                 "ripcord:plugin/notify": super::capabilities::ripcord::plugin::notify,
                 "ripcord:plugin/clock": super::capabilities::ripcord::plugin::clock,
@@ -67,8 +73,8 @@ mod bindings {
 use bindings::action::exports::ripcord::plugin::action as wit_action;
 use bindings::action::ripcord::plugin::plugin as wit_plugin;
 use bindings::capabilities::ripcord::plugin::{
-    clock as wit_clock, command as wit_command, git as wit_git, http as wit_http, log as wit_log, notify as wit_notify,
-    types as wit,
+    clock as wit_clock, command as wit_command, docker as wit_docker, git as wit_git, http as wit_http, log as wit_log,
+    notify as wit_notify, sql as wit_sql, types as wit,
 };
 use bindings::check::exports::ripcord::plugin::check as wit_check;
 use bindings::{action::ActionPlugin, action::ActionPluginPre, check::CheckPlugin, check::CheckPluginPre};

@@ -49,6 +49,16 @@ const SCHEMA: &str = "
     CREATE INDEX holds_of_run ON holds (run);
 ";
 
+/// Where to look for good states, and nothing of what they are: that is in the runs' records. It came
+/// later than the rest, and an older ripcord, which makes no such states, can do without it.
+const LEDGER: &str = "
+    CREATE TABLE IF NOT EXISTS good_states (
+        target TEXT NOT NULL,
+        run    TEXT NOT NULL,
+        PRIMARY KEY (target, run)
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// The connections to a journal's file.
 pub(super) struct Opened {
     pub(super) writer: Connection,
@@ -77,6 +87,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, StorageError> {
     if found.is_new() {
         initialise(&mut writer).map_err(explain)?;
     }
+    writer.execute_batch(LEDGER).map_err(explain)?;
     let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(explain)?;
     Ok(Opened { writer, reader })
 }

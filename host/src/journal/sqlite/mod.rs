@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use super::chain::{self, Altered, Link};
+use super::good_state;
 use super::{AppendError, BeginError, Beginning, Dated, Head, Journal, Outline, ReadError, Recorded, StorageError};
 use crate::id::{Digest, RunId};
 use writer::Writer;
@@ -68,6 +69,7 @@ impl SqliteJournal {
         also: fn(&Connection, &RunId) -> rusqlite::Result<()>,
     ) -> Result<Head, AppendError> {
         let (links, head) = self.links(run, expected, events)?;
+        let is_good_state_said = events.iter().any(|dated| good_state::is_said_by(&dated.event));
         let run = run.clone();
         let work = move |connection: &Connection| {
             match tables::head_of(connection, &run)? {
@@ -77,6 +79,9 @@ impl SqliteJournal {
             }
             tables::insert_events(connection, &run, &links)?;
             tables::set_head(connection, &run, head)?;
+            if is_good_state_said {
+                tables::enter_good_state(connection, &run)?;
+            }
             also(connection, &run)?;
             Ok(Ok(head))
         };
@@ -146,6 +151,11 @@ impl Journal for SqliteJournal {
     async fn outlines(&self) -> Result<Vec<Outline>, ReadError> {
         let path = self.path.clone();
         self.query(move |connection| tables::outlines(connection, &path)).await
+    }
+
+    async fn with_good_states(&self, target: &str) -> Result<Vec<RunId>, ReadError> {
+        let target = target.to_owned();
+        self.query(move |connection| tables::with_good_states(connection, &target)).await
     }
 
     async fn blob(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {

@@ -108,6 +108,22 @@ pub(super) fn runs(connection: &Connection) -> rusqlite::Result<Vec<RunId>> {
     select.query_map([], |row| row.get(0).map(String::into))?.collect()
 }
 
+/// Enters that a run may have left its target in a good state.
+pub(super) fn enter_good_state(connection: &Connection, run: &RunId) -> rusqlite::Result<()> {
+    // A beginning that was damaged since is for the run's next reader to tell of.
+    let sql = "INSERT OR IGNORE INTO good_states (target, run)
+               SELECT event ->> '$.target', run FROM events WHERE run = ?1 AND sequence = 1 AND json_valid(event)";
+    connection.prepare_cached(sql)?.execute([run.as_str()])?;
+    Ok(())
+}
+
+/// The runs that may have left a target in a good state, newest first.
+pub(super) fn with_good_states(connection: &Connection, target: &str) -> rusqlite::Result<Vec<RunId>> {
+    let sql = "SELECT run FROM good_states JOIN runs USING (run) WHERE target = ?1 ORDER BY number DESC LIMIT 1000";
+    let mut select = connection.prepare_cached(sql)?;
+    select.query_map([target], |row| row.get(0).map(String::into))?.collect()
+}
+
 /// A run's events behind a trusted head, with its end, checked.
 pub(super) fn read_events(
     connection: &Connection,

@@ -4,6 +4,7 @@
 
 mod properties;
 mod semantics;
+mod watch;
 mod world;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ fn started(shape: Shape) -> Event {
         shape,
         limits: Limits::default(),
         approval: Approval::default(),
+        good_states: Vec::new(),
     }))
 }
 

@@ -9,7 +9,35 @@ use super::*;
 use crate::machine::Next;
 
 /// Up to five steps, some of which stand in for an earlier one, and up to two checks.
+/// In every second run up to three triggers are watched first.
 fn shapes() -> impl Strategy<Value = Shape> {
+    (plans(), prop::option::of(watches())).prop_map(|(shape, watch)| Shape { watch, ..shape })
+}
+
+fn watches() -> impl Strategy<Value = WatchShape> {
+    let trigger = (0..3_u64, 0..3_u64, prop::option::of(1..4_u32), (0..3_u32, 0..3_u32, 0..3_u32));
+    let trigger = trigger.prop_map(|(interval, delay, count, (failures, inconclusive, errors))| TriggerShape {
+        id: String::new(),
+        title: "so".into(),
+        severity: None,
+        interval_ms: interval * 4_000,
+        initial_delay_ms: delay * 9_000,
+        count,
+        failure_limit: failures,
+        inconclusive_limit: inconclusive,
+        consecutive_error_limit: errors,
+    });
+    let triggers = prop::collection::vec(trigger, 1..=3);
+    (1..8_u64, any::<bool>(), triggers).prop_map(|(window, runs, mut triggers)| {
+        for (index, trigger) in triggers.iter_mut().enumerate() {
+            trigger.id = format!("t{index}");
+        }
+        let then = if runs { Then::Run } else { Then::Ask };
+        WatchShape { window_ms: window * 10_000, then, expires_ms: None, triggers }
+    })
+}
+
+fn plans() -> impl Strategy<Value = Shape> {
     let step = (any::<u8>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.8));
     let check = (0..3_u64, 0..3_u64);
     (prop::collection::vec(step, 1..=5), prop::collection::vec(check, 0..=2)).prop_map(|(steps, checks)| {
@@ -53,6 +81,11 @@ proptest! {
         steps_begin_in_order_and_once(&shape, &events);
         nothing_is_begun_after_an_abort(&events);
         what_was_done_last_is_taken_back_first(&events);
+        if let Some(watch) = &shape.watch {
+            nothing_is_done_before_a_trigger_trips_or_a_person_says_yes(watch, &events);
+            nothing_is_measured_when_that_is_decided(watch, &events);
+            a_trigger_trips_with_one_failure_too_many(watch, &events);
+        }
     }
 }
 
@@ -167,4 +200,66 @@ fn what_was_done_last_is_taken_back_first(events: &[&Event]) {
         })
         .collect();
     assert!(taken_back.is_sorted_by(|newer, older| newer > older), "taken back in the order {taken_back:?}");
+}
+
+/// A person's first word at the gate of a watch, wherever it stands: nobody has to wait for a trigger.
+fn said_of_the_watch(event: &Event) -> Option<Answer> {
+    match event {
+        Event::GateAnswered { gate, answer, .. } if *gate == GateId::watch() => Some(*answer),
+        _ => None,
+    }
+}
+
+fn nothing_is_done_before_a_trigger_trips_or_a_person_says_yes(watch: &WatchShape, events: &[&Event]) {
+    let Some(first) =
+        events.iter().position(|event| matches!(event, Event::ExecutionBegan { purpose: Purpose::Apply(_), .. }))
+    else {
+        return;
+    };
+    let before = &events[..first];
+    let has_tripped = before.iter().any(|event| matches!(event, Event::Tripped { .. }));
+    let may = match before.iter().find_map(|event| said_of_the_watch(event)) {
+        Some(Answer::Yes) => true,
+        // Too late: the trigger had decided.
+        said => has_tripped && watch.then == Then::Run && said != Some(Answer::Expired),
+    };
+    assert!(may, "a step begins, and nobody has decided so");
+}
+
+fn nothing_is_measured_when_that_is_decided(watch: &WatchShape, events: &[&Event]) {
+    let is_trigger = |id: &str| watch.triggers.iter().any(|trigger| trigger.id == id);
+    let mut is_decided = false;
+    for event in events {
+        match event {
+            Event::Tripped { .. } => is_decided = true,
+            Event::ExecutionBegan { purpose: Purpose::Apply(_), .. } => is_decided = true,
+            Event::ExecutionBegan { purpose: Purpose::Check(id), .. } if is_trigger(id) => {
+                assert!(!is_decided, "{id} is measured, and that is decided");
+            }
+            _ => is_decided |= said_of_the_watch(event).is_some(),
+        }
+    }
+}
+
+fn a_trigger_trips_with_one_failure_too_many(watch: &WatchShape, events: &[&Event]) {
+    let mut of = BTreeMap::new();
+    let mut failed: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut tripped = 0;
+    for event in events {
+        match event {
+            Event::ExecutionBegan { execution, purpose: Purpose::Check(id), .. } => {
+                _ = of.insert(*execution, id.as_str())
+            }
+            Event::Judged { execution, outcome: CheckOutcome::Fail, .. } => {
+                *failed.entry(of[execution]).or_default() += 1
+            }
+            Event::Tripped { trigger, .. } => {
+                tripped += 1;
+                let limit = watch.triggers.iter().find(|known| known.id == *trigger).unwrap().failure_limit;
+                assert_eq!(failed[trigger.as_str()], limit + 1, "{trigger}");
+            }
+            _ => {}
+        }
+    }
+    assert!(tripped <= 1, "a second trigger trips");
 }

@@ -21,7 +21,7 @@ fn fold(shape: &Shape, events: &[Event]) -> State {
 }
 
 fn shape(steps: &[StepShape], checks: &[CheckShape]) -> Shape {
-    Shape { steps: steps.to_vec(), verify: checks.to_vec() }
+    Shape { steps: steps.to_vec(), verify: checks.to_vec(), watch: None }
 }
 
 fn stand_in(id: &str, replaced: &str) -> StepShape {
@@ -131,7 +131,7 @@ fn failure_fallback_and_undo() {
             begin("b"),
         ),
         ("a step that worked needs no stand-in", &fallback, vec![done(1, "a", returned())], begin("b")),
-        ("a stand-in has its own gate", &gate, vec![nothing.clone()], Next::OpenGate("a2".into())),
+        ("a stand-in has its own gate", &gate, vec![nothing.clone()], Next::OpenGate(Behind::Step("a2".into()))),
         (
             "a refused gate leaves what was not touched unchanged",
             &gate,

@@ -132,7 +132,8 @@ impl World {
 
     fn carry_out(&mut self, next: Next) -> Result<(), Cut> {
         match next {
-            Next::OpenGate(step) => self.commit(gate_of_step(&step)),
+            Next::OpenGate(Behind::Step(step)) => self.commit(gate_of_step(&step)),
+            Next::OpenGate(before) => self.commit(opened("watch", before, None)),
             Next::AwaitGate(GateId(gate)) => {
                 let answer = [Answer::Yes, Answer::Yes, Answer::No, Answer::Expired][self.pick(4)];
                 self.commit(gate_answered(&gate, answer))
@@ -149,6 +150,16 @@ impl World {
             Next::AwaitAnswer(call) => {
                 let verdict = if self.pick(3) == 1 { Verdict::Unknowable } else { self.truth(call) };
                 self.commit(settled(call, person(), verdict))
+            }
+            Next::Trip(trigger, execution) => {
+                self.note(Event::Tripped { trigger, execution })?;
+                self.commit(Event::IncidentNoted(IncidentNoted { by: "ripcord".into(), ..Default::default() }))
+            }
+            Next::EndAfter(at, outcome, why) => {
+                self.now = self.now.max(at);
+                self.commit(Event::RunEnded { outcome, why })?;
+                self.check_end(outcome);
+                Ok(())
             }
             Next::End(outcome, why) => {
                 self.commit(Event::RunEnded { outcome, why })?;
@@ -450,7 +461,8 @@ impl World {
             1 => Event::UndoRequested { by },
             2 => Event::VerificationRequested { by },
             3 => {
-                let gates: Vec<_> = self.state.gates.iter().map(|gate| gate.opened.gate.0.clone()).collect();
+                let mut gates: Vec<_> = self.state.gates.iter().map(|gate| gate.opened.gate.0.clone()).collect();
+                gates.push("watch".into());
                 let gate = gates.get(self.pick(gates.len() + 1)).cloned().unwrap_or_else(|| "no-such".into());
                 let answer = [Answer::No, Answer::Yes][self.pick(2)];
                 gate_answered(&gate, answer)

@@ -127,7 +127,7 @@ impl<'a> Writer<'a> {
         format!("{name}{title}{by}{at}")
     }
 
-    fn when(&self, at: Timestamp) -> String {
+    pub(super) fn when(&self, at: Timestamp) -> String {
         let date = date_time(at, &self.page.style.zone);
         match self.view.now {
             Some(now) => format!(", {date}, {}", age(at, now)),
@@ -193,6 +193,11 @@ fn in_words(request: &Request, listed: &Listed) -> String {
         (Call::Git(_), "commit") => format!("commits {target} in {connection}"),
         (Call::Git(_), "push") => format!("moves the remote branch {target} from {connection}"),
         (Call::Git(_), _) => format!("{operation} {target} in {connection}"),
+        (Call::Docker(_), "stop") => format!("stops {target} by {connection}"),
+        (Call::Docker(_), "start") => format!("starts {target} by {connection}"),
+        (Call::Docker(_), "restart") => format!("restarts {target} by {connection}"),
+        (Call::Docker(_), _) => format!("runs a program by {connection} in {target}"),
+        (Call::Sql(_), _) => format!("executes {target} in {connection}"),
         (Call::Command(_), _) if target.is_empty() => format!("runs the program {connection}"),
         (Call::Command(_), _) => format!("runs the program {connection} with {target}"),
         (Call::Notify(_), _) => format!("tells people through {connection}: \"{target}\""),

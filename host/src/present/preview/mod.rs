@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::journal::{CheckOutcome, OnFailure};
+use crate::journal::{CheckOutcome, GoodState, OnFailure};
 use crate::runner::{
     Branch, BranchEnd, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin, PreviewedStep, When,
 };
@@ -20,6 +21,9 @@ use super::Style;
 use super::page::{Page, Span};
 
 pub(super) use summary::changes;
+
+/// How many of the target's good states are shown.
+const GOOD_STATES_SHOWN: usize = 3;
 
 /// How wide the column of labels is, where there is one.
 const LABEL_COLUMNS: usize = 13;
@@ -94,7 +98,20 @@ impl<'a> Writer<'a> {
         self.field(0, "plan", &report.plan_path);
         let params: Vec<_> = report.params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         self.fields(0, "parameters", &params);
+        let good = report.good_states.iter().take(GOOD_STATES_SHOWN).map(|good| self.good_state(good));
+        let good: Vec<_> = good.collect();
+        self.fields(0, "known good", &good);
         self.field(0, "rules", &report.operator_path);
+    }
+
+    /// `version 1.4.2, commit 9c1f…: verified in run 20261119-101500-k7qm, 3 days ago`
+    fn good_state(&self, good: &GoodState) -> String {
+        let facts = good.state.as_object().into_iter().flatten().map(|(name, value)| match value {
+            Value::String(text) => format!("{name} {text}"),
+            value => format!("{name} {value}"),
+        });
+        let facts = facts.collect::<Vec<_>>().join(", ");
+        format!("{facts}: verified in run {}{}", good.run, self.when(good.at))
     }
 
     fn branch(&mut self, branch: &'a Branch) {

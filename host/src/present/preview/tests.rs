@@ -13,7 +13,7 @@ use super::super::preview_json;
 use super::*;
 use crate::capability::{Call, Capped, Changed, Detail, Exactly, Repeat, Reply, Version, git, http};
 use crate::id::Digest;
-use crate::journal::{Level, Listed, Outcome, Request};
+use crate::journal::{GoodState, Level, Listed, Outcome, Request};
 use crate::manifest::Access;
 use crate::pipeline::{Asked, Assumed, HOLE, Mutation, Previewed};
 use crate::runner::{BoundRole, Finding};
@@ -222,6 +222,12 @@ pub(crate) fn report() -> PreviewReport {
         params: BTreeMap::from([("connector".into(), "facebook".into()), ("version".into(), "v1.4.2".into())]),
         operator_path: "/etc/ripcord.toml".into(),
         target: "genia/connectors/facebook".into(),
+        good_states: vec![GoodState {
+            run: "20261119-101500-k7qm".to_owned().into(),
+            step: "disable".into(),
+            at: fixture::at(-3 * 24 * 60 * 60 * 1_000),
+            state: json!({ "version": "v1.4.1", "rows": 12 }),
+        }],
         holds: vec!["target:genia/connectors/facebook".into(), "git:/srv/genia".into()],
         secrets: vec!["admin".into(), "npm".into()],
         binding: Digest::of(b"binding"),

@@ -14,11 +14,23 @@ fn these_are_the_reports() {
 #[test]
 fn the_page_names_each_key() {
     let page = include_str!("../../../../docs/report.md");
-    let report = serde_json::to_value(report(&verified())).unwrap();
+    let report = serde_json::to_value(super::report(&verified())).unwrap();
     let execution = &report["steps"][0]["executions"][0];
-    for object in
-        [&report, &report["plan"], &report["incident"], &report["hosts"][0], execution, &execution["calls"][0]]
-    {
+    let watched = serde_json::to_value(super::report(&watched())).unwrap();
+    let (watch, trigger) = (&watched["watch"], &watched["triggers"][0]);
+    for object in [
+        &report,
+        &report["plan"],
+        &report["incident"],
+        &report["hosts"][0],
+        execution,
+        &execution["calls"][0],
+        watch,
+        &watch["tripped"],
+        trigger,
+        &trigger["executions"][1],
+        &trigger["executions"][1]["finding"],
+    ] {
         for key in object.as_object().unwrap().keys() {
             assert!(page.contains(&format!("`{key}`")), "docs/report.md does not name `{key}`");
         }

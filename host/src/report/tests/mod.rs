@@ -13,11 +13,12 @@ use jiff::{Timestamp, tz};
 use super::*;
 use crate::journal::Recorded;
 use crate::language::Language;
-use crate::present::fixture::{fold, halted, head, refused, undone, verified};
+use crate::present::fixture::{fold, halted, head, refused, undone, verified, watched};
 
-/// A run for each way to end, and one that waits.
-fn runs() -> [(&'static str, Vec<Recorded>); 4] {
-    [("verified", verified()), ("halted", halted()), ("undone", undone()), ("refused", refused())]
+/// A run for each way to end, one that waits, and one that has watched first.
+fn runs() -> [(&'static str, Vec<Recorded>); 5] {
+    let watched = ("watched", watched());
+    [("verified", verified()), ("halted", halted()), ("undone", undone()), ("refused", refused()), watched]
 }
 
 fn report(events: &[Recorded]) -> Report {

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 
 use super::super::execute::judged;
 use super::{BranchEnd, Checks, Finding, PreviewedCheck, Previewer};
-use crate::component::{Context, Export, Returned};
+use crate::component::{Export, Returned};
 use crate::journal::{CheckOutcome, CheckShape, Purpose};
 use crate::pipeline::Preview;
 use crate::plan::{check_config, render};
@@ -47,12 +47,7 @@ impl Previewer<'_> {
             Ok(config) => config,
             Err(why) => return unknown(self.seen.show(format!("its configuration can't be made yet: {why}"))),
         };
-        let context = Context {
-            run: self.run.to_string(),
-            step: id.to_owned(),
-            target: self.job.target.clone(),
-            roles: unit.bound_roles(),
-        };
+        let context = self.job.context(&self.run, id, unit);
         let export = Export::Check { context, config };
         let timeout = unit.timeout.min(CHECK_TIMEOUT_MAX);
         // It looks at what is there, not at what the steps have assumed.

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::job::seed;
 use super::{Job, RunError, Seams, Unit};
-use crate::component::{Components, Context, Effect, Ended, Export, Returned};
+use crate::component::{Components, Effect, Ended, Export, Returned};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{Purpose, StepShape};
 use crate::pipeline::{Caller, Mode, Mutation, Pipeline, Preview, Previewed, Stop};
@@ -65,6 +65,7 @@ pub async fn preview(
         params: job.params.clone(),
         operator_path: job.operator_path.display().to_string(),
         target: job.target.clone(),
+        good_states: job.good_states.clone(),
         holds: job.holds(),
         secrets,
         binding: job.binding(),
@@ -111,12 +112,7 @@ impl<'a> Previewer<'a> {
                 return Ok(true);
             }
         };
-        let context = Context {
-            run: self.run.to_string(),
-            step: id.to_owned(),
-            target: self.job.target.clone(),
-            roles: unit.bound_roles(),
-        };
+        let context = self.job.context(&self.run, id, unit);
         let apply = Export::Apply { context: context.clone(), config: config.clone() };
         let (calls, seen, returned) = self.execute(id, Purpose::Apply(id.to_owned()), &apply, &config).await?;
         let effects = effects(&calls);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::id::Digest;
-use crate::journal::{Approval, CheckOutcome, Listed, OnFailure};
+use crate::journal::{Approval, CheckOutcome, GoodState, Listed, OnFailure};
 use crate::manifest::Access;
 use crate::pipeline::Previewed;
 
@@ -25,6 +25,9 @@ pub struct PreviewReport {
     pub operator_path: String,
     /// What it rolls back.
     pub target: String,
+    /// The states of it that earlier runs have found good, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub good_states: Vec<GoodState>,
     /// What a run holds until it ends: `target:…`, `git:…`.
     pub holds: Vec<String>,
     /// The names of the secrets that the connections use, sorted.

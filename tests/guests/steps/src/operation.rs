@@ -35,6 +35,7 @@ struct Spelled {
     role: String,
     http: Option<Value>,
     git: Option<Value>,
+    sql: Option<Value>,
     command: Option<Value>,
     notify: Option<Value>,
     #[serde(default)]
@@ -50,11 +51,11 @@ impl TryFrom<Spelled> for Named {
     type Error = String;
 
     fn try_from(spelled: Spelled) -> Result<Self, String> {
-        let Spelled { role, http, git, command, notify, repeat, assume, catch, undo } = spelled;
-        let calls = [("http", http), ("git", git), ("command", command), ("notify", notify)];
+        let Spelled { role, http, git, sql, command, notify, repeat, assume, catch, undo } = spelled;
+        let calls = [("http", http), ("git", git), ("sql", sql), ("command", command), ("notify", notify)];
         let mut given = calls.into_iter().filter_map(|(capability, call)| Some((capability, call?)));
         let (Some((capability, call)), None) = (given.next(), given.next()) else {
-            return Err("a call has exactly one of `http`, `git`, `command`, `notify`".to_owned());
+            return Err("a call has exactly one of `http`, `git`, `sql`, `command`, `notify`".to_owned());
         };
         Ok(Self { role, call: serde_json::json!({ capability: call }), repeat, assume, catch, undo })
     }

@@ -6,6 +6,7 @@ use ripcord_plugin::command::Program;
 use ripcord_plugin::git::{self, WorkingCopy};
 use ripcord_plugin::http::Service;
 use ripcord_plugin::notify::Channel;
+use ripcord_plugin::sql::{self, Database};
 use ripcord_plugin::{Call, Failure, Reply, Result, clock, command, http, log};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -131,7 +132,19 @@ enum GitRead {
     RemoteHead { branch: String },
 }
 
+/// A query, in the journal's form. The SDK's [`sql::Call`] has the mutations.
+#[derive(Deserialize)]
+struct SqlQuery {
+    statement: String,
+    parameters: Vec<sql::Value>,
+}
+
 fn send(named: &Named, call: Value) -> Result<Value> {
+    if let Ok(query) = SqlQuery::deserialize(&call["sql"]["query"]) {
+        let asked = Database::role(&named.role).query(query.statement);
+        let rows = query.parameters.into_iter().fold(asked, sql::Query::parameter).send()?;
+        return Ok(json!({ "sql": { "rows": rows } }));
+    }
     if let Ok(read) = GitRead::deserialize(&call["git"]) {
         return git_read(WorkingCopy::role(&named.role), read).map(|reply| json!({ "git": reply }));
     }
@@ -140,6 +153,7 @@ fn send(named: &Named, call: Value) -> Result<Value> {
     let reply = match call {
         Call::Http(call) => Reply::Http(http(named, call)?),
         Call::Git(call) => Reply::Git(git_mutation(named, call)?),
+        Call::Sql(call) => Reply::Sql(sql_mutation(named, call)?),
         Call::Command(call) => Reply::Command(command(named, call)?),
         Call::Notify(notice) => Reply::Notify(Channel::role(&named.role).send(&notice)?),
         call => return Err(Failure::permanent(format!("{call:?} is not known here"))),
@@ -206,6 +220,16 @@ fn git_mutation(named: &Named, call: git::Call) -> Result<git::Reply> {
         moving = moving.assume(moved.clone());
     }
     moving.send().map(git::Reply::Moved)
+}
+
+fn sql_mutation(named: &Named, call: sql::Call) -> Result<sql::Reply> {
+    let sql::Call::Execute { statement, parameters } = call;
+    let execute = Database::role(&named.role).execute(statement).repeat((&named.repeat).into());
+    let mut execute = parameters.into_iter().fold(execute, sql::Execute::parameter);
+    if let Some(Reply::Sql(sql::Reply::Executed(executed))) = &named.assume {
+        execute = execute.assume(executed.clone());
+    }
+    execute.send().map(sql::Reply::Executed)
 }
 
 fn command(named: &Named, call: command::Call) -> Result<command::Output> {

@@ -6,7 +6,7 @@ use super::{wit, wit_action, wit_check, wit_plugin};
 use crate::capability::Repeat;
 use crate::component::guest::{Effect, NoManifest, Pending};
 use crate::failure::{Failure, Problem};
-use crate::journal::CheckOutcome;
+use crate::journal::{CheckOutcome, GoodState};
 use crate::manifest::{Access, Kind, Manifest, Role};
 
 /// An event that holds a guest's value has to read back, and the journal's JSON goes 128 deep.
@@ -79,6 +79,18 @@ impl From<&crate::component::guest::Context> for wit_plugin::Context {
             step: context.step.clone(),
             target: context.target.clone(),
             roles: context.roles.clone(),
+            good_states: context.good_states.iter().map(wit_plugin::GoodState::from).collect(),
+        }
+    }
+}
+
+impl From<&GoodState> for wit_plugin::GoodState {
+    fn from(good: &GoodState) -> Self {
+        Self {
+            run: good.run.to_string(),
+            step: good.step.clone(),
+            at: good.at.as_second(),
+            state: to_json(&good.state),
         }
     }
 }
