@@ -31,9 +31,9 @@ struct Target {
 
 impl Way {
     pub(crate) fn find(context: &Context, code: &Code) -> Result<Self> {
-        let to = match (&code.to, good::commit(context)) {
+        let to = match (&code.to, good::revision(context)) {
             (Some(to), _) => to.clone(),
-            (None, Some(commit)) => commit,
+            (None, Some(revision)) => revision,
             (None, None) => {
                 return Err(Failure::permanent(
                     "no commit is known to go back to: ripcord knows of no good state of this target. Write \
