@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 const PLUGINS: &[&str] = &[
+    "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
     "plugins/http-check",

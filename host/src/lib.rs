@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod present;
 pub mod process;
+pub mod progress;
 pub mod record;
 pub mod report;
 pub mod runner;

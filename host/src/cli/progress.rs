@@ -2,15 +2,19 @@
 
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::output::{self, object};
 use super::screen;
-use crate::id::RunId;
+use crate::id::{ExecutionId, RunId};
 use crate::journal::{Event, Question, Recorded};
 use crate::machine::State;
 use crate::present::live::Live;
 use crate::present::{self, Narrator};
+
+/// How often a line says how far a long call is, where nothing is drawn.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Shows a run.
 #[derive(Clone)]
@@ -31,6 +35,8 @@ struct Telling {
     narrator: Narrator,
     /// For the questions to a person, if the list of steps has no room for them.
     asking: Option<State>,
+    /// When a line last said how far a long call is.
+    said: Option<Instant>,
 }
 
 impl Progress {
@@ -39,6 +45,12 @@ impl Progress {
         let is_live = std::io::stderr().is_terminal();
         let progress = Self::new(context, run, state, is_live, Some(screen::err));
         progress.shown.catch_up(events);
+        let shown = Arc::downgrade(&progress.shown);
+        crate::progress::listen(move |run, execution, text| {
+            if let Some(shown) = shown.upgrade().filter(|shown| shown.run == *run) {
+                shown.progress(execution, text);
+            }
+        });
         if context.global.json {
             events.iter().for_each(|recorded| object(&present::event_json(run, recorded)));
         }
@@ -68,7 +80,8 @@ impl Progress {
         let is_live = is_live && !(json && std::io::stdout().is_terminal());
         let live = is_live.then(|| Arc::new(Live::new(&state.shape)));
         live.iter().for_each(screen::draw);
-        let telling = Mutex::new(Telling { narrator: Narrator::new(output::stderr_style().zone), asking: None });
+        let telling =
+            Mutex::new(Telling { narrator: Narrator::new(output::stderr_style().zone), asking: None, said: None });
         Self { shown: Arc::new(Shown { run: run.clone(), json, live, telling, line }) }
     }
 
@@ -133,6 +146,21 @@ impl Shown {
             }
             (None, Some(line), Some(write)) => write(&line),
             (None, ..) => {}
+        }
+    }
+
+    /// How far a long call is.
+    fn progress(&self, execution: ExecutionId, text: &str) {
+        if let Some(live) = &self.live {
+            return live.progress(execution, text);
+        }
+        let mut telling = self.telling();
+        if telling.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            telling.said = Some(Instant::now());
+            drop(telling);
+            if let Some(write) = self.line {
+                write(text);
+            }
         }
     }
 

@@ -43,6 +43,13 @@ pub const STARTERS: &[Starter] = &[
         operator: include_str!("../../../plans/operator/genia-connector.toml"),
         url: "https://api.genia.ai/admin",
     },
+    Starter {
+        name: "backup-before-deploy",
+        about: "before a deploy: dump the database, see that the dump can be read, keep the last ones",
+        plan: include_str!("../../../plans/backup-before-deploy.toml"),
+        operator: include_str!("../../../plans/operator/backup-before-deploy.toml"),
+        url: "http://localhost:3000",
+    },
 ];
 
 /// Why the files were not written. None of them was, unless it says so.

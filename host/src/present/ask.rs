@@ -1,6 +1,6 @@
 //! The questions that only a person can answer, with the commands that answer them.
 
-use crate::capability::Call;
+use crate::capability::{Call, sql};
 use crate::id::{CallId, RunId};
 use crate::journal::GateOpened;
 use crate::machine::Mutation;
@@ -69,6 +69,14 @@ fn where_to_look(mutation: &Mutation) -> String {
             format!("`git ls-remote` of {connection}: where is {branch} now?")
         }
         Call::Git(_) => format!("`git status` and `git reflog` in the working copy of {connection}"),
+        Call::Sql(sql::Call::Dump(_) | sql::Call::DeleteBackup { .. }) => {
+            format!("in the folder `backups` of {connection}: is the file there?")
+        }
+        Call::Sql(sql::Call::Restore { .. } | sql::Call::Swap { .. } | sql::Call::DropDatabase { .. }) => {
+            format!(
+                "`psql -l` on the server of {connection}: which databases are there, and what do their comments say (`\\l+`)?"
+            )
+        }
         Call::Docker(crate::capability::docker::Call::Exec { container, .. }) => {
             format!(
                 "`docker top {container}` and `docker logs {container}` at the engine of {connection}: does the program still run, and is what it does done?"

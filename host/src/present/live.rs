@@ -70,6 +70,17 @@ impl Live {
         self.board().event(at, event);
     }
 
+    /// How far a call of an execution is.
+    pub fn progress(&self, execution: ExecutionId, text: &str) {
+        let mut board = self.board();
+        if let Some(unit) = unit_of(&board.state, execution).map(str::to_owned) {
+            board.doing.insert(unit, text.to_owned());
+            if !board.is_suspended {
+                board.draw_all();
+            }
+        }
+    }
+
     /// Takes everything off the terminal, so that something else can be written to it: a question, a
     /// line. Nothing waits for whoever writes.
     ///

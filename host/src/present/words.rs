@@ -244,6 +244,22 @@ fn sql(reply: &sql::Reply) -> String {
         sql::Reply::Executed(executed) => {
             count(usize::try_from(executed.affected).unwrap_or(usize::MAX), "row", "rows") + " affected"
         }
+        sql::Reply::Backups(backups) => count(backups.len(), "backup", "backups"),
+        sql::Reply::Contents(contents) => match &contents.problem {
+            Some(problem) => format!("can't be restored: {}", clean(problem)),
+            None => count(usize::try_from(contents.tables).unwrap_or(usize::MAX), "table", "tables"),
+        },
+        sql::Reply::Databases(databases) => count(databases.len(), "database", "databases"),
+        sql::Reply::Backup(backup) => format!("{}, {}", clean(&backup.name), indicatif::BinaryBytes(backup.bytes)),
+        sql::Reply::Restored(restored) => format!(
+            "{}, {} and {}",
+            clean(&restored.database),
+            count(usize::try_from(restored.tables).unwrap_or(usize::MAX), "table", "tables"),
+            count(usize::try_from(restored.rows).unwrap_or(usize::MAX), "row", "rows")
+        ),
+        sql::Reply::Swapped(swapped) => format!("the one before is kept as {}", clean(&swapped.kept)),
+        sql::Reply::Dropped(_) => "dropped".to_owned(),
+        sql::Reply::Deleted(_) => "deleted".to_owned(),
     }
 }
 

@@ -12,6 +12,10 @@
 //! | `{"docker": {"changed": [{"name": "app", "before": "running", "after": "exited"}]}}` | reply of `stop`, `start`, `restart` |
 //! | `{"docker": {"output": {"ending": {"exited": 0}, "stdout": "…", "stderr": "…", "truncated": false}}}` | reply of `exec`; `"lost"` |
 //! | `{"sql": {"execute": {"statement": "…", "parameters": [{"integer": 1}, "null"]}}}` | call; also `query` |
+//! | `{"sql": {"restore": {"backup": "…", "sha256": "…"}}}` | call; also `dump`, `swap`, `drop-database`, `delete-backup` |
+//! | `{"sql": {"restored": {"database": "…", "tables": 9, "rows": 900}}}` | reply of `restore` |
+//! | `{"sql": {"swapped": {"live": "app", "kept": "…"}}}` | reply of `swap` |
+//! | `{"sql": {"backup": {"name": "…", …}}}` | reply of `dump`; of the other two `{"dropped": "…"}`, `{"deleted": "…"}` |
 //! | `{"sql": {"executed": {"affected": 1, "returned": {"columns": [], "rows": []}}}}` | reply of `execute` |
 //! | `{"command": {"arguments": [["name", "value"]]}}` | call |
 //! | `{"command": {"ending": {"exited": 0}, "stdout": "…", "stderr": "…", "truncated": false}}` | reply; `{"signalled": 9}`, `"timed-out"` |
@@ -98,6 +102,11 @@ mod tests {
             json!({ "git": { "commit": { "message": "m", "paths": [] } } }),
             json!({ "git": { "push": { "revision": "a", "branch": "main", "lease": null } } }),
             json!({ "sql": { "execute": { "statement": "DELETE FROM a WHERE b = $1", "parameters": values() } } }),
+            json!({ "sql": { "dump": { "format": "plain-gzip", "version": "1.4.2" } } }),
+            json!({ "sql": { "restore": { "backup": "app.dump", "sha256": null } } }),
+            json!({ "sql": { "swap": { "database": "app_new" } } }),
+            json!({ "sql": { "drop-database": { "database": "app_new" } } }),
+            json!({ "sql": { "delete-backup": { "name": "app.dump" } } }),
             json!({ "docker": { "stop": { "containers": ["app"], "grace": 3 } } }),
             json!({ "docker": { "start": { "containers": ["app"] } } }),
             json!({ "docker": { "exec": { "container": "db", "argv": ["true"] } } }),
@@ -120,6 +129,11 @@ mod tests {
             json!({ "sql": { "executed": { "affected": 2, "returned": {
                 "columns": [{ "name": "b", "type-name": "int4" }], "rows": [values()]
             } } } }),
+            json!({ "sql": { "backup": { "name": "app.dump", "bytes": 1, "taken-at": "2026-11-23T00:00:00Z" } } }),
+            json!({ "sql": { "restored": { "database": "app_new", "tables": 2, "rows": 3 } } }),
+            json!({ "sql": { "swapped": { "live": "app", "kept": "app_before" } } }),
+            json!({ "sql": { "dropped": "app_new" } }),
+            json!({ "sql": { "deleted": "app.dump" } }),
             json!({ "command": { "ending": { "exited": 0 }, "stdout": "", "stderr": "", "truncated": false } }),
             json!({ "command": { "ending": "timed-out", "stdout": "", "stderr": "", "truncated": true } }),
             json!({ "notify": "sent" }),

@@ -1,5 +1,7 @@
 //! A PostgreSQL database that the operator has named.
 
+mod backup;
+
 use std::fmt;
 
 use serde::de::{self, Visitor};
@@ -8,6 +10,11 @@ use serde_json::Map;
 
 use crate::bindings::action::ripcord::plugin::sql as wit;
 use crate::{Payload, Repeat, Result};
+
+pub use backup::{
+    Backup, BackupContents, BackupFormat, DatabaseState, Dump, DumpedBackup, MadeDatabase, ReadBackup, Removal,
+    Restore, Restored, Swap, Swapped,
+};
 
 /// The database behind a role.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +125,16 @@ impl Execute<'_> {
 pub enum Call {
     /// One statement in a transaction of its own.
     Execute { statement: String, parameters: Vec<Value> },
+    /// Dumps the database.
+    Dump { format: BackupFormat, version: Option<String> },
+    /// Restores a backup into a new database.
+    Restore { backup: String, sha256: Option<String> },
+    /// Gives a restored or kept database the live one's name.
+    Swap { database: String },
+    /// Drops a restored or kept database.
+    DropDatabase { database: String },
+    /// Deletes a backup.
+    DeleteBackup { name: String },
 }
 
 /// A mutation's reply as the journal keeps it.
@@ -126,6 +143,16 @@ pub enum Call {
 pub enum Reply {
     /// Of `execute`.
     Executed(Executed),
+    /// Of `dump`. The journal says more of it.
+    Backup(DumpedBackup),
+    /// Of `restore`.
+    Restored(Restored),
+    /// Of `swap`.
+    Swapped(Swapped),
+    /// Of `drop-database`: its name.
+    Dropped(String),
+    /// Of `delete-backup`: its name.
+    Deleted(String),
 }
 
 /// What a statement has changed.

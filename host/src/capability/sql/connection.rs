@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::address::{DatabaseUrl, Host, TlsMode};
+use super::backup::{ToolsSetting, check_dump, check_name};
 use super::driver::SqlDriver;
 use super::{Call, Reply, doctor};
-use crate::capability::{CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat};
+use crate::capability::{CapabilityCall, CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat};
 use crate::doctor::Exam;
 use crate::schema::DurationText;
 use crate::secret::SecretRef;
@@ -22,6 +23,8 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const BYTES_MAX: u64 = 4 << 20;
 /// The server ends a statement by itself at `timeout`, and this much later nobody waits for it any more.
 const MARGIN: Duration = Duration::from_secs(5);
+/// How long it may take to swap two databases: most of it is the waiting for sessions that do not end.
+const SWAP_WITHIN: Duration = Duration::from_secs(60);
 
 /// A PostgreSQL database (13 or newer), and what may be done with it at most.
 ///
@@ -71,6 +74,18 @@ pub struct Connection {
     /// Certificates, in PEM form, that are trusted besides the machine's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// The folder of its backups: what a plugin may see of them, restore, and add to. Only files directly
+    /// in it count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups: Option<PathBuf>,
+    /// Where `pg_dump` and `pg_restore` of the server's major version are: a folder, or the database's
+    /// container. Left out: where this machine keeps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<ToolsSetting>,
+    /// How long a dump or a restore may take. At most a day.
+    #[serde(default = "default_backup_timeout", with = "crate::duration")]
+    #[schemars(with = "DurationText")]
+    pub backup_timeout: Duration,
 }
 
 /// The most that may be done with a database, in rising order.
@@ -134,6 +149,10 @@ fn default_timeout() -> Duration {
     Duration::from_secs(30)
 }
 
+fn default_backup_timeout() -> Duration {
+    Duration::from_secs(60 * 60)
+}
+
 fn default_rows_max() -> u64 {
     1000
 }
@@ -161,6 +180,17 @@ impl Connection {
     fn check(&self) -> Result<(), String> {
         if self.timeout.is_zero() || self.timeout > TIMEOUT_MAX {
             return Err("timeout has to be more than nothing and at most 24h".to_owned());
+        }
+        if self.backup_timeout.is_zero() || self.backup_timeout > TIMEOUT_MAX {
+            return Err("backup-timeout has to be more than nothing and at most 24h".to_owned());
+        }
+        if self.access == Access::Restore && self.backups.is_none() {
+            return Err(
+                "access = \"restore\" needs the folder of the backups: add  backups = \"/srv/backups\"".to_owned()
+            );
+        }
+        if self.tools.is_some() && self.backups.is_none() {
+            return Err("tools has no use without backups: add  backups = \"/srv/backups\", or leave it out".to_owned());
         }
         if self.rows_max == 0 || !(1..=BYTES_MAX).contains(&self.bytes_max) {
             return Err(format!("rows-max has to be at least 1, bytes-max at least 1 and at most {BYTES_MAX}"));
@@ -192,7 +222,7 @@ impl Connection {
     }
 
     fn denial(&self, name: &str, call: &Call) -> Option<Denial> {
-        let (statement, _) = call.statement();
+        let Some((statement, _)) = call.statement() else { return self.denial_of_backups(name, call) };
         if trimmed(statement).is_empty() || statement.contains('\0') {
             return Some(Denial {
                 reason: "the statement is empty or has a NUL in it".to_owned(),
@@ -214,12 +244,63 @@ impl Connection {
                 reason: format!("no `write` rule allows {line}"),
                 remedy: format!("[{name}]  {}", self.write.line_with("write", statement)),
             }),
+            _ => None,
+        }
+    }
+
+    /// What is about backups needs their folder, and for what it changes enough access.
+    fn denial_of_backups(&self, name: &str, call: &Call) -> Option<Denial> {
+        let wrong = match call {
+            Call::ReadBackup { name } | Call::DeleteBackup { name } | Call::Restore { backup: name, .. } => {
+                check_name(name)
+            }
+            Call::Dump(options) => check_dump(options),
+            Call::Swap { database } | Call::DropDatabase { database }
+                if database.is_empty() || database.contains('\0') =>
+            {
+                Err(format!("{database:?} can't be the name of a database"))
+            }
+            _ => Ok(()),
+        };
+        if let Err(reason) = wrong {
+            return Some(Denial { reason, remedy: String::new() });
+        }
+        let needed = match call {
+            Call::Backups | Call::ReadBackup { .. } | Call::Databases => Access::Read,
+            Call::Dump(_) | Call::DeleteBackup { .. } => Access::Write,
+            _ => Access::Restore,
+        };
+        if self.backups.is_some() && self.access >= needed {
+            return None;
+        }
+        let access = if self.access >= needed { String::new() } else { format!("\naccess = \"{}\"", needed.name()) };
+        let folder = if self.backups.is_some() { "" } else { "\nbackups = \"/srv/backups\"" };
+        let lacks = match (access.is_empty(), folder.is_empty()) {
+            (true, _) => "it has no folder `backups`".to_owned(),
+            (false, true) => format!("its access is \"{}\"", self.access.name()),
+            (false, false) => format!("its access is \"{}\", and it has no folder `backups`", self.access.name()),
+        };
+        let what = call.summary();
+        Some(Denial {
+            reason: format!("{lacks}: `{what}` is not allowed"),
+            remedy: format!("[{name}]{access}{folder}"),
+        })
+    }
+}
+
+impl Access {
+    /// As it is written.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Restore => "restore",
         }
     }
 }
 
 fn call_line(call: &Call) -> String {
-    let (statement, _) = call.statement();
+    let (statement, _) = call.statement().unwrap_or_default();
     format!("`{}`", statement.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
@@ -231,8 +312,8 @@ impl CapabilityConnection for Connection {
     fn judge(&self, name: &str, call: &Call) -> Judgement {
         match (self.denial(name, call), call) {
             (Some(denial), _) => Judgement::Denied(denial),
-            (None, Call::Query { .. }) => Judgement::Read,
-            (None, Call::Execute { .. }) => Judgement::Mutation,
+            (None, Call::Query { .. } | Call::Backups | Call::ReadBackup { .. } | Call::Databases) => Judgement::Read,
+            (None, _) => Judgement::Mutation,
         }
     }
 
@@ -244,8 +325,12 @@ impl CapabilityConnection for Connection {
         }
     }
 
-    fn deadline(&self, _call: &Call) -> Duration {
-        self.timeout + MARGIN
+    fn deadline(&self, call: &Call) -> Duration {
+        match call {
+            Call::ReadBackup { .. } | Call::Dump(_) | Call::Restore { .. } => self.backup_timeout + MARGIN,
+            Call::Swap { .. } => SWAP_WITHIN,
+            _ => self.timeout + MARGIN,
+        }
     }
 
     /// The server ends a transaction that nobody goes on with.

@@ -54,6 +54,7 @@ pub(super) async fn examine(connection: &Connection, exam: &Exam<'_>) {
         Err(error) => said(exam, Aspect::Rules, &readers.trouble("looking at the login's rights", &error).failure),
     }
     encryption(connection, exam);
+    super::backup::examine(&driver.backups, connection.access, exam).await;
     if connection.access == Access::Read {
         return;
     }

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
+use super::backup::Backups;
 use super::connection::Connection;
 use super::session::{Purpose, Sessions};
 use super::{Call, Reply, execute, query};
-use crate::capability::{At, CapabilityCall, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
+use crate::capability::{At, CapabilityCall, Detail, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::Failure;
 use crate::secret::{Scrubber, SecretRef};
 
@@ -18,23 +19,28 @@ pub(super) struct SqlDriver {
     connection: Connection,
     pub(super) readers: Arc<Sessions>,
     pub(super) writers: Arc<Sessions>,
+    pub(super) backups: Arc<Backups>,
     scrubber: Scrubber,
 }
 
 impl SqlDriver {
     pub(super) async fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
-        let sessions = async |purpose, user: &str, secret: Option<&SecretRef>| {
-            let password: Option<SecretString> = match secret {
+        let password = async |secret: Option<&SecretRef>| -> Result<Option<SecretString>, OpenError> {
+            Ok(match secret {
                 Some(secret) => Some(opening.secrets.get(secret).await?),
                 None => None,
-            };
-            Sessions::new(connection, purpose, user, password.as_ref(), opening)
+            })
+        };
+        let sessions = async |purpose, user: &str, secret: Option<&SecretRef>| {
+            Sessions::new(connection, purpose, user, password(secret).await?.as_ref(), opening)
         };
         let own = (connection.url.user.as_str(), connection.password.as_ref());
         let reader = connection.read_as.as_ref().map_or(own, |login| (login.user.as_str(), login.password.as_ref()));
+        let writers = sessions(Purpose::Write, own.0, own.1).await?;
         Ok(Self {
             readers: sessions(Purpose::Read, reader.0, reader.1).await?,
-            writers: sessions(Purpose::Write, own.0, own.1).await?,
+            backups: Backups::open(connection, writers.clone(), password(own.1).await?, opening)?,
+            writers,
             scrubber: opening.secrets.scrubber().clone(),
             connection: connection.clone(),
         })
@@ -51,10 +57,10 @@ impl Driver for SqlDriver {
     }
 
     fn exactly(&self, call: &Call) -> Exactly {
-        let (statement, parameters) = call.statement();
+        let Some((statement, parameters)) = call.statement() else { return self.backups.exactly(call) };
         let login = match call {
             Call::Query { .. } => self.readers.user(),
-            Call::Execute { .. } => self.writers.user(),
+            _ => self.writers.user(),
         };
         let exactly = Exactly::new(format!("{} in {}", call.operation(), self.place()));
         let exactly = exactly.with("login", login).with("statement", statement.trim());
@@ -64,29 +70,35 @@ impl Driver for SqlDriver {
             .fold(exactly, |exactly, (value, number)| exactly.with(&format!("${number}"), value.to_string()))
     }
 
-    async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
+    async fn detail(&self, at: &At, call: &Call) -> Option<Detail> {
+        self.backups.detail(at, call).await
+    }
+
+    async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         match call {
             Call::Query { statement, parameters } => query::query(&self.readers, statement, parameters).await,
             Call::Execute { .. } => Err(Failure::permanent("internal: a mutation reached the driver as a read")),
+            call => self.backups.read(at, call).await,
         }
     }
 
-    async fn prepare(&self, _at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
+    async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
         match call {
             Call::Execute { statement, parameters } => {
                 let ready = execute::prepare(&self.writers, statement, parameters, &self.scrubber).await?;
                 Ok(Box::new(ready))
             }
             Call::Query { .. } => Err(Failure::permanent("internal: a read reached the driver as a mutation")),
+            call => self.backups.prepare(at, call).await,
         }
     }
 
     async fn settle(&self, at: &At, call: &Call, marker: Option<&Json>) -> Settlement<Reply> {
-        // The intent, with its marker, is durable before anything is committed.
-        let Some(marker) = marker else { return Settlement::DidNotHappen };
-        match call {
-            Call::Execute { .. } => execute::settle(&self.writers, marker, at.deadline).await,
-            Call::Query { .. } => Settlement::DidNotHappen,
+        match (call, marker) {
+            // The intent, with its marker, is durable before anything is committed.
+            (Call::Execute { .. }, None) | (Call::Query { .. }, _) => Settlement::DidNotHappen,
+            (Call::Execute { .. }, Some(marker)) => execute::settle(&self.writers, marker, at.deadline).await,
+            (call, marker) => self.backups.settle(at, call, marker).await,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! transaction, whose number is known before it commits (`execute.rs`).
 
 mod address;
+pub mod backup;
 mod connection;
 mod decode;
 mod doctor;
@@ -21,7 +22,9 @@ mod value;
 
 use serde::{Deserialize, Serialize};
 
+use self::backup::DumpOptions;
 use super::CapabilityCall;
+use crate::id::Digest;
 use crate::secret::{Scrub, Scrubber};
 
 pub use address::DatabaseUrl;
@@ -37,6 +40,22 @@ pub enum Call {
     Query { statement: String, parameters: Vec<Value> },
     /// One statement in a transaction of its own.
     Execute { statement: String, parameters: Vec<Value> },
+    /// The backups in the granted folder.
+    Backups,
+    /// One of them, read to its end.
+    ReadBackup { name: String },
+    /// The databases that ripcord has made or kept.
+    Databases,
+    /// Dumps the database into the granted folder.
+    Dump(DumpOptions),
+    /// Restores a backup into a new database.
+    Restore { backup: String, sha256: Option<Digest> },
+    /// Gives a restored or kept database the live one's name.
+    Swap { database: String },
+    /// Drops a restored or kept database.
+    DropDatabase { database: String },
+    /// Deletes a backup that ripcord has made.
+    DeleteBackup { name: String },
 }
 
 /// The answer, one form for each kind of call.
@@ -47,6 +66,22 @@ pub enum Reply {
     Rows(Rows),
     /// Of `execute`.
     Executed(Executed),
+    /// Of `backups`.
+    Backups(Vec<backup::Backup>),
+    /// Of `read-backup`.
+    Contents(backup::Contents),
+    /// Of `databases`.
+    Databases(Vec<backup::Database>),
+    /// Of `dump`.
+    Backup(backup::Backup),
+    /// Of `restore`.
+    Restored(backup::Restored),
+    /// Of `swap`.
+    Swapped(backup::Swapped),
+    /// Of `drop-database`: its name.
+    Dropped(String),
+    /// Of `delete-backup`: its name.
+    Deleted(String),
 }
 
 /// What a statement has changed.
@@ -68,9 +103,30 @@ impl Reply {
 }
 
 impl Call {
-    fn statement(&self) -> (&str, &[Value]) {
+    /// The statement that is sent, with its parameters; none for a call that is about backups.
+    fn statement(&self) -> Option<(&str, &[Value])> {
         match self {
-            Self::Query { statement, parameters } | Self::Execute { statement, parameters } => (statement, parameters),
+            Self::Query { statement, parameters } | Self::Execute { statement, parameters } => {
+                Some((statement, parameters))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a call about backups is about.
+    fn subject(&self) -> String {
+        match self {
+            Self::Query { .. } | Self::Execute { .. } | Self::Backups | Self::Databases => String::new(),
+            Self::ReadBackup { name } | Self::DeleteBackup { name } => name.clone(),
+            Self::Dump(DumpOptions { format, version }) => {
+                let version = version.as_ref().map(|version| format!(" of version {version}")).unwrap_or_default();
+                format!("{}{version}", format.name())
+            }
+            Self::Restore { backup, sha256 } => {
+                let sha256 = sha256.map(|sha256| format!(" {sha256}")).unwrap_or_default();
+                format!("{backup}{sha256}")
+            }
+            Self::Swap { database } | Self::DropDatabase { database } => database.clone(),
         }
     }
 }
@@ -80,17 +136,29 @@ impl CapabilityCall for Call {
         match self {
             Self::Query { .. } => "query",
             Self::Execute { .. } => "execute",
+            Self::Backups => "backups",
+            Self::ReadBackup { .. } => "read-backup",
+            Self::Databases => "databases",
+            Self::Dump(_) => "dump",
+            Self::Restore { .. } => "restore",
+            Self::Swap { .. } => "swap",
+            Self::DropDatabase { .. } => "drop-database",
+            Self::DeleteBackup { .. } => "delete-backup",
         }
     }
 
     /// The statement letter by letter: where white space stands in it may matter.
     fn target(&self) -> String {
-        let (statement, parameters) = self.statement();
-        with(statement.to_owned(), parameters)
+        match self.statement() {
+            Some((statement, parameters)) => with(statement.to_owned(), parameters),
+            None => self.subject(),
+        }
     }
 
     fn summary(&self) -> String {
-        let (statement, parameters) = self.statement();
+        let Some((statement, parameters)) = self.statement() else {
+            return format!("{} {}", self.operation(), self.subject()).trim_end().to_owned();
+        };
         let line = statement.split_whitespace().collect::<Vec<_>>().join(" ");
         format!("{} {}", self.operation(), with(line, parameters))
     }
@@ -109,6 +177,13 @@ impl Scrub for Reply {
         match self {
             Self::Rows(rows) => rows.scrub(scrubber),
             Self::Executed(Executed { affected: _, returned }) => returned.scrub(scrubber),
+            Self::Backups(backups) => backups.iter_mut().for_each(|backup| backup.scrub(scrubber)),
+            Self::Contents(contents) => contents.scrub(scrubber),
+            Self::Databases(databases) => databases.iter_mut().for_each(|database| database.scrub(scrubber)),
+            Self::Backup(backup) => backup.scrub(scrubber),
+            Self::Restored(restored) => restored.scrub(scrubber),
+            Self::Swapped(swapped) => swapped.scrub(scrubber),
+            Self::Dropped(name) | Self::Deleted(name) => name.scrub(scrubber),
         }
     }
 }

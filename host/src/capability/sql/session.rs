@@ -119,6 +119,16 @@ impl Sessions {
         Ok(Session { client, task, tls: self.tls.clone(), busy: false })
     }
 
+    /// A new connection to a database of the same server, under a name of its own.
+    pub(super) async fn log_in_to(&self, database: &str, application: &str) -> Result<Session, Failure> {
+        let mut config = self.config.clone();
+        config.dbname(database).application_name(application);
+        let connected = config.connect(self.tls.clone()).await;
+        let (client, connection) = connected.map_err(|error| trouble::connecting(self, &error))?;
+        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        Ok(Session { client, task, tls: self.tls.clone(), busy: false })
+    }
+
     /// A connection with nothing under way on it; an idle one if there is one that still lives.
     pub(super) async fn take(&self) -> Result<Session, Failure> {
         while let Some(session) = self.pop() {
@@ -206,6 +216,11 @@ impl Sessions {
 }
 
 impl Session {
+    /// Whether the server is to be told if nobody waits for it any more.
+    pub(super) fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+    }
+
     /// Ends the transaction and leaves nothing of it behind: neither what it changed nor the locks that
     /// outlive a transaction.
     pub(super) async fn roll_back(&self) -> Result<(), tokio_postgres::Error> {

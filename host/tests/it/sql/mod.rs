@@ -1,5 +1,6 @@
 //! The `sql` capability against a real server, from the operator's table to the reply.
 
+mod backup;
 mod execute;
 mod query;
 mod reached;

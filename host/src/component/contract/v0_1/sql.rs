@@ -1,5 +1,7 @@
 //! `sql`.
 
+mod backup;
+
 use super::{wit, wit_sql};
 use crate::capability::sql::{self, Column, Executed, Float, Rows, Value};
 use crate::capability::{Call, Payload, Repeat, Reply};
@@ -41,6 +43,143 @@ impl wit_sql::Host for Guest {
             _ => None,
         };
         self.make(role, Call::Sql(call), repeat.into(), assume, take).await
+    }
+
+    async fn backups(
+        &mut self,
+        role: String,
+        assume: Option<Vec<wit_sql::Backup>>,
+    ) -> wasmtime::Result<Result<Vec<wit_sql::Backup>, wit::Failure>> {
+        let assume = assume.map(backup::list_into_host).transpose()?;
+        let take = |reply| match reply {
+            Reply::Sql(sql::Reply::Backups(list)) => Some(list.into_iter().map(Into::into).collect()),
+            _ => None,
+        };
+        self.about_backups(role, sql::Call::Backups, Repeat::Once, assume.map(sql::Reply::Backups), take).await
+    }
+
+    async fn read_backup(
+        &mut self,
+        role: String,
+        name: String,
+        assume: Option<wit_sql::BackupContents>,
+    ) -> wasmtime::Result<Result<wit_sql::BackupContents, wit::Failure>> {
+        let assume = assume.map(backup::contents_into_host).transpose()?.map(sql::Reply::Contents);
+        let take = |reply| match reply {
+            Reply::Sql(sql::Reply::Contents(contents)) => Some(contents.into()),
+            _ => None,
+        };
+        self.about_backups(role, sql::Call::ReadBackup { name }, Repeat::Once, assume, take).await
+    }
+
+    async fn databases(
+        &mut self,
+        role: String,
+        assume: Option<Vec<wit_sql::MadeDatabase>>,
+    ) -> wasmtime::Result<Result<Vec<wit_sql::MadeDatabase>, wit::Failure>> {
+        let assume = assume.map(backup::databases_into_host).transpose()?.map(sql::Reply::Databases);
+        let take = |reply| match reply {
+            Reply::Sql(sql::Reply::Databases(list)) => Some(list.into_iter().map(Into::into).collect()),
+            _ => None,
+        };
+        self.about_backups(role, sql::Call::Databases, Repeat::Once, assume, take).await
+    }
+
+    async fn dump(
+        &mut self,
+        role: String,
+        options: wit_sql::DumpOptions,
+        repeat: wit::Repeat,
+        assume: Option<wit_sql::Backup>,
+    ) -> wasmtime::Result<Result<wit_sql::Backup, wit::Failure>> {
+        let assume = assume.map(backup::into_host).transpose()?.map(sql::Reply::Backup);
+        let take = |reply| match reply {
+            Reply::Sql(sql::Reply::Backup(backup)) => Some(backup.into()),
+            _ => None,
+        };
+        self.about_backups(role, sql::Call::Dump(options.into()), repeat.into(), assume, take).await
+    }
+
+    async fn restore(
+        &mut self,
+        role: String,
+        backup: String,
+        sha256: Option<String>,
+        repeat: wit::Repeat,
+        assume: Option<wit_sql::Restored>,
+    ) -> wasmtime::Result<Result<wit_sql::Restored, wit::Failure>> {
+        let sha256 = sha256.map(|text| text.parse()).transpose().map_err(wasmtime::Error::msg)?;
+        let assume = assume.map(|wit_sql::Restored { database, tables, rows }| {
+            sql::Reply::Restored(sql::backup::Restored { database, tables, rows })
+        });
+        let take = |reply| match reply {
+            Reply::Sql(sql::Reply::Restored(sql::backup::Restored { database, tables, rows })) => {
+                Some(wit_sql::Restored { database, tables, rows })
+            }
+            _ => None,
+        };
+        self.about_backups(role, sql::Call::Restore { backup, sha256 }, repeat.into(), assume, take).await
+    }
+
+    async fn swap(
+        &mut self,
+        role: String,
+        database: String,
+        repeat: wit::Repeat,
+        assume: Option<wit_sql::Swapped>,
+    ) -> wasmtime::Result<Result<wit_sql::Swapped, wit::Failure>> {
+        let assume =
+            assume.map(|wit_sql::Swapped { live, kept }| sql::Reply::Swapped(sql::backup::Swapped { live, kept }));
+        let take = |reply| match reply {
+            Reply::Sql(sql::Reply::Swapped(sql::backup::Swapped { live, kept })) => {
+                Some(wit_sql::Swapped { live, kept })
+            }
+            _ => None,
+        };
+        self.about_backups(role, sql::Call::Swap { database }, repeat.into(), assume, take).await
+    }
+
+    async fn drop_database(
+        &mut self,
+        role: String,
+        database: String,
+        repeat: wit::Repeat,
+        assume: Option<String>,
+    ) -> wasmtime::Result<Result<String, wit::Failure>> {
+        let take = |reply| match reply {
+            Reply::Sql(sql::Reply::Dropped(name)) => Some(name),
+            _ => None,
+        };
+        let assume = assume.map(sql::Reply::Dropped);
+        self.about_backups(role, sql::Call::DropDatabase { database }, repeat.into(), assume, take).await
+    }
+
+    async fn delete_backup(
+        &mut self,
+        role: String,
+        name: String,
+        repeat: wit::Repeat,
+        assume: Option<String>,
+    ) -> wasmtime::Result<Result<String, wit::Failure>> {
+        let take = |reply| match reply {
+            Reply::Sql(sql::Reply::Deleted(name)) => Some(name),
+            _ => None,
+        };
+        let assume = assume.map(sql::Reply::Deleted);
+        self.about_backups(role, sql::Call::DeleteBackup { name }, repeat.into(), assume, take).await
+    }
+}
+
+impl Guest {
+    async fn about_backups<R>(
+        &mut self,
+        role: String,
+        call: sql::Call,
+        repeat: Repeat,
+        assume: Option<sql::Reply>,
+        take: fn(Reply) -> Option<R>,
+    ) -> wasmtime::Result<Result<R, wit::Failure>> {
+        self.make(role, Call::Sql(call), repeat, assume.map(Reply::Sql), take).await
     }
 }
 

@@ -1,0 +1,120 @@
+//! A backup as the SQL that it is made of, whatever its format.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::process::Stdio;
+use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::Format;
+use super::script::{Facts, Piece, Script, ScriptError};
+use super::tools::{Program, Running};
+use crate::failure::Failure;
+
+/// How many pieces are read ahead.
+const AHEAD: usize = 8;
+
+/// A backup that is being read.
+pub(super) struct Reading {
+    pieces: mpsc::Receiver<Piece>,
+    thread: JoinHandle<Result<Facts, ScriptError>>,
+    tool: Option<Running>,
+    /// Shares its position with whoever reads.
+    file: File,
+}
+
+/// How much of a backup is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Extent {
+    /// Statements and rows.
+    Whole,
+    /// As little as tells the facts: an archive has them in front.
+    Facts,
+}
+
+/// Begins to read. `program` is the `pg_restore` for an archive.
+pub(super) fn read(
+    file: &File,
+    format: Format,
+    program: Option<&Program>,
+    extent: Extent,
+    limit: Duration,
+) -> Result<Reading, Failure> {
+    let failed = |error: std::io::Error| Failure::transient(format!("can't read the backup: {error}"));
+    let mut own = file.try_clone().map_err(failed)?;
+    own.rewind().map_err(failed)?;
+    let input = own.try_clone().map_err(failed)?;
+    let (reader, tool): (Box<dyn Read + Send>, _) = match (format, program) {
+        (Format::Plain, _) => (Box::new(input), None),
+        (Format::PlainGzip, _) => (Box::new(MultiGzDecoder::new(input)), None),
+        (Format::Custom, Some(program)) => {
+            let (tool, output) = program.start(arguments(extent), &BTreeMap::new(), Stdio::from(input), limit)?;
+            (Box::new(output), Some(tool))
+        }
+        (Format::Custom, None) => {
+            return Err(Failure::permanent("internal: an archive is read without pg_restore"));
+        }
+    };
+    let (sender, pieces) = mpsc::channel(AHEAD);
+    let thread = tokio::task::spawn_blocking(move || {
+        let mut script = Script::new(reader);
+        if extent == Extent::Facts {
+            return script.survey();
+        }
+        while let Some(piece) = script.next()? {
+            // Nobody waits for it any more.
+            if sender.blocking_send(piece).is_err() {
+                break;
+            }
+        }
+        Ok(script.facts().clone())
+    });
+    Ok(Reading { pieces, thread, tool, file: own })
+}
+
+/// Of `pg_restore`, which has the archive as its standard input.
+pub(super) fn arguments(extent: Extent) -> &'static [&'static str] {
+    match extent {
+        Extent::Whole => &["--file=-"],
+        Extent::Facts => &["--file=-", "--schema-only"],
+    }
+}
+
+impl Reading {
+    /// What comes next; none at the end, or where it can't go on.
+    pub(super) async fn next(&mut self) -> Option<Piece> {
+        self.pieces.recv().await
+    }
+
+    /// How far in the file it has come.
+    pub(super) fn position(&mut self) -> u64 {
+        self.file.stream_position().unwrap_or_default()
+    }
+
+    /// What the backup says of itself, once it was read to its end.
+    ///
+    /// # Errors
+    /// Why it was not.
+    pub(super) async fn finish(mut self) -> Result<Facts, String> {
+        self.pieces.close();
+        let read = self.thread.await.map_err(|error| format!("internal: {error}"))?;
+        let tool = match self.tool {
+            Some(tool) => tool.finish().await,
+            None => Ok(()),
+        };
+        match (read, tool) {
+            (Err(ScriptError::CutOff(_) | ScriptError::Read(_)), Err(problem)) | (Ok(_), Err(problem)) => Err(problem),
+            (Err(error), _) => Err(error.to_string()),
+            (Ok(facts), Ok(())) if !facts.is_complete => {
+                Err("it was cut off: its last line, `-- PostgreSQL database dump \
+                                                              complete`, is missing"
+                    .to_owned())
+            }
+            (Ok(facts), Ok(())) => Ok(facts),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What `backup_before_deploy.sh` did: dumps the database before a deploy, sees that the dump can be read,
+//! notes which version it belongs to, and keeps the last few.
+//!
+//! What was there before is deleted only when the new dump has been read to its end.
+
+use ripcord_plugin::sql::{Backup, BackupContents, BackupFormat, Database};
+use ripcord_plugin::{
+    Action, Context, Effects, Failure, Manifest, Pending, Reconciliation, Result, Role, export_action, http, log,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+const DATABASE: Database = Database::role("database");
+const SERVICE: http::Service = http::Service::role("service");
+
+/// What a preview takes for the name of the dump.
+const ASSUMED_NAME: &str = "assumed-backup";
+
+struct BackupBeforeDeploy;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    version: Option<String>,
+    #[serde(default = "path")]
+    path: String,
+    #[serde(default = "pointer")]
+    pointer: String,
+    #[serde(default)]
+    format: BackupFormat,
+    keep: Option<usize>,
+}
+
+fn path() -> String {
+    "/health".to_owned()
+}
+
+fn pointer() -> String {
+    "/version".to_owned()
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Receipt {
+    /// The name of the new dump.
+    backup: String,
+    sha256: Option<String>,
+    bytes: u64,
+    tables: u64,
+    version: Option<String>,
+    /// The dumps that were deleted for it.
+    deleted: Vec<String>,
+    /// What the host keeps of a run that ends verified.
+    good_state: GoodState,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct GoodState {
+    version: Option<String>,
+    backup: KeptBackup,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct KeptBackup {
+    name: String,
+    sha256: Option<String>,
+}
+
+impl Action for BackupBeforeDeploy {
+    type Config = Config;
+    type Receipt = Receipt;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            name: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            title: "Back a database up before a deploy",
+            description: "Dumps the database, reads the dump to its end, and deletes all but the last `keep` of the \
+                          dumps that ripcord has made of it. The version that it belongs to comes from the plan or from \
+                          the service. Undo leaves the dump where it is.",
+            parameters: include_str!("parameters.json"),
+            roles: vec![
+                Role::write("database", "sql", "to dump it, and to delete its oldest dumps"),
+                Role::read("service", "http", "to ask which version runs now").optional(),
+            ],
+            can_undo: true,
+        }
+    }
+
+    fn apply(context: &Context, config: Config) -> Result<Receipt> {
+        let version = version(context, &config)?;
+        // What there is before the new one: a preview can't read that one back.
+        let before = DATABASE.backups()?;
+        log::info(format!("dumping the database, version {}", version.as_deref().unwrap_or("not known")));
+        let dump = DATABASE.dump().format(config.format);
+        let dump = version.iter().fold(dump, |dump, version| dump.version(version));
+        let backup = dump.assume(Backup::assumed(ASSUMED_NAME, config.format)).send()?;
+        let assumed = BackupContents { backup: backup.clone(), entries: Vec::new(), tables: 0, problem: None };
+        let contents = DATABASE.read_backup(&backup.name).assume(assumed).send()?;
+        if let Some(problem) = contents.problem {
+            return Err(Failure::permanent(format!(
+                "the new dump {} can't be restored: {problem}; it was left there, and no other was deleted",
+                backup.name
+            )));
+        }
+        let keep = config.keep.map_or(usize::MAX, |keep| keep.saturating_sub(1));
+        let own =
+            before.iter().filter(|old| old.is_own && (old.database == backup.database || backup.database.is_none()));
+        let mut deleted = Vec::new();
+        for old in own.skip(keep) {
+            DATABASE.delete_backup(&old.name).idempotent().send()?;
+            deleted.push(old.name.clone());
+        }
+        let sha256 = contents.backup.sha256;
+        Ok(Receipt {
+            backup: backup.name.clone(),
+            sha256: sha256.clone(),
+            bytes: backup.bytes,
+            tables: contents.tables,
+            version: version.clone(),
+            deleted,
+            good_state: GoodState { version, backup: KeptBackup { name: backup.name, sha256 } },
+        })
+    }
+
+    /// A backup does no harm, and what was deleted for it can't be brought back.
+    fn undo(_: &Context, _: Config, _: Effects, _: Option<Receipt>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The host itself can look whether a dump is there.
+    fn reconcile(_: &Context, _: Config, _: Pending) -> Reconciliation {
+        Reconciliation::Unknown("the host has looked already".to_owned())
+    }
+}
+
+fn version(context: &Context, config: &Config) -> Result<Option<String>> {
+    if let Some(version) = &config.version {
+        return Ok(Some(version.clone()));
+    }
+    if !context.is_bound("service") {
+        return Ok(None);
+    }
+    let response = SERVICE.get(&config.path).send()?.expect_success()?;
+    match response.json::<Value>()?.pointer(&config.pointer) {
+        Some(Value::String(version)) if !version.is_empty() => Ok(Some(version.clone())),
+        _ => Err(response.unexpected(&format!(", which has no version at `{}`", config.pointer))),
+    }
+}
+
+export_action!(BackupBeforeDeploy);
