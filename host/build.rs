@@ -9,6 +9,7 @@ const PLUGINS: &[&str] = &[
     "plugins/command-check",
     "plugins/connector-disable",
     "plugins/http-check",
+    "plugins/manual-restore",
     "plugins/notify-people",
     "plugins/sql-check",
 ];

@@ -85,7 +85,7 @@ impl Chosen {
 pub(crate) fn swap(database: &str, live: &str) -> Result<Swapped> {
     log::info(format!("putting {database} in the place of {live}"));
     let assumed = Swapped { live: live.to_owned(), kept: ASSUMED_NAME.to_owned() };
-    let swapped = DATABASE.swap(database).idempotent().assume(assumed).send()?;
+    let swapped = DATABASE.swap(database).assume(assumed).send()?;
     log::info(format!("what {} held before is kept as {}", swapped.live, swapped.kept));
     Ok(swapped)
 }
