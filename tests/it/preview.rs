@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::world::postgres::{self, Database};
 use crate::world::{World, guest, repository};
 
 const PREVIEW: &[&str] = &["preview", "connector.toml", "-p", "connector=facebook", "-p", "version=v1.4.2"];
@@ -140,13 +141,14 @@ fn what_is_not_reached_as_things_are_is_told_apart_and_stays_on_the_list() {
 #[test]
 fn a_preview_of_a_guest_that_breaks_out_touches_nothing() {
     let world = World::new();
-    everything_for_breakout(&world, ALL_METHODS);
+    let database = everything_for_breakout(&world, ALL_METHODS);
     breakout_plan(&world, "all");
     let before = world.touched();
     let preview = world.ripcord(&["preview", "breakout.toml"]).expect(0);
     preview.approval();
     assert_eq!(world.touched(), before);
     assert_only_reads_arrived(&world);
+    assert_eq!(database.psql("SELECT * FROM kept"), "kept");
     assert!(!Path::new("/tmp/ripcord-breakout").exists());
 }
 
@@ -154,9 +156,10 @@ fn a_preview_of_a_guest_that_breaks_out_touches_nothing() {
 #[test]
 fn live_nothing_gets_through_that_no_rule_allows() {
     let world = World::new();
-    everything_for_breakout(&world, "[]");
+    let database = everything_for_breakout(&world, "[]");
     let narrow = fs::read_to_string(world.path("ripcord.toml")).unwrap();
     let narrow = narrow.replace("\"restore **\", \"commit **\", \"push *\", \"reset\", \"revert\"", "");
+    let narrow = narrow.replace("[\"DELETE FROM kept\"]", "[]");
     world.write("ripcord.toml", &narrow);
     // A command and a notice have no rule but their connection: to bind them is to allow them.
     let allowed = ["command", "notify", "command-option"];
@@ -180,6 +183,7 @@ fn live_nothing_gets_through_that_no_rule_allows() {
     let touched = world.touched();
     assert_eq!((touched.requests, touched.repository), (before.requests, before.repository));
     assert_only_reads_arrived(&world);
+    assert_eq!(database.psql("SELECT * FROM kept"), "kept");
     assert!(!Path::new("/tmp/ripcord-breakout").exists());
 }
 
@@ -300,14 +304,16 @@ call = { role = "service", http = { method = "POST", path = "/allowed" }, assume
 "#;
 
 fn breakout_plan(world: &World, attempt: &str) {
-    let bind = r#"{ service = "service", reader = "service", code = "genia", mirror = "genia", program = "trace", probe = "trace", people = "genia-users" }"#;
+    let bind = r#"{ service = "service", reader = "service", code = "genia", mirror = "genia", database = "kept", ledger = "kept", program = "trace", probe = "trace", people = "genia-users" }"#;
     world.plan(
         "breakout",
         &format!("[[step]]\nid = \"try\"\nuse = \"breakout\"\nbind = {bind}\nwith = {{ attempt = \"{attempt}\" }}\n"),
     );
 }
 
-fn everything_for_breakout(world: &World, write: &str) {
+fn everything_for_breakout(world: &World, write: &str) -> Database {
+    let database = Database::new();
+    database.as_owner("CREATE TABLE kept (said text); INSERT INTO kept VALUES ('kept')");
     let trace = world.path("commands.log");
     let operator = world.operator().replace(
         r#"["restore src/**", "commit src/**", "push main"]"#,
@@ -316,11 +322,18 @@ fn everything_for_breakout(world: &World, write: &str) {
     world.write(
         "ripcord.toml",
         &format!(
-            "{operator}\n{}\n[command.trace]\nargv = [\"sh\", \"-c\", \"echo ran >> {}\"]\n",
+            "{operator}\nreader = {{ file = \"reader\" }}\nowner = {{ file = \"owner\" }}\n{}\n\
+             [command.trace]\nargv = [\"sh\", \"-c\", \"echo ran >> {}\"]\n\
+             [sql.kept]\nurl = {:?}\npassword = \"secret:owner\"\naccess = \"write\"\nwrite = [\"DELETE FROM kept\"]\n\
+             read-as = {{ user = \"reader\", password = \"secret:reader\" }}\n",
             world.service(SOME_READS, write),
-            trace.display()
+            trace.display(),
+            database.url("owner"),
         ),
     );
+    world.write("reader", postgres::READER_PASSWORD);
+    world.write("owner", postgres::OWNER_PASSWORD);
+    database
 }
 
 fn assert_only_reads_arrived(world: &World) {

@@ -99,6 +99,8 @@ fn redact(text: &str) -> String {
             (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "[time]"),
             // The resolver's words are the machine's.
             (r"failed to lookup address information: [^\n;)]*", "failed to lookup address information: [why]"),
+            // As long as the guest that is cut short.
+            (r"section range \d+\.\.\d+ is out of bounds \(bound = \d+\)", "section range [bytes] is out of bounds"),
             // As wide as the names below it.
             (r"(?m)^RUN  .*$", "RUN [columns]"),
             (r"\bw\d+(/|\.git)", "[w]$1"),

@@ -20,6 +20,9 @@ mod tls;
 mod trouble;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use self::backup::DumpOptions;
@@ -164,12 +167,13 @@ impl CapabilityCall for Call {
     }
 }
 
+/// No two calls read the same: an approval is bound to this text.
 fn with(statement: String, parameters: &[Value]) -> String {
-    if parameters.is_empty() {
+    if parameters.is_empty() && !statement.contains(" with (") {
         return statement;
     }
     let parameters: Vec<String> = parameters.iter().map(Value::to_string).collect();
-    format!("{statement} with {}", parameters.join(", "))
+    format!("{statement} with ({})", parameters.join(", "))
 }
 
 impl Scrub for Reply {

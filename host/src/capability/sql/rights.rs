@@ -79,6 +79,7 @@ pub(super) async fn of(client: &Client) -> Result<Rights, Error> {
                    CASE WHEN r.rolsuper THEN 'a superuser'
                         WHEN r.rolname = 'pg_execute_server_program' THEN 'one who runs programs on the server'
                         WHEN r.rolname = 'pg_write_server_files' THEN 'one who writes files on the server'
+                        WHEN r.rolname = 'pg_signal_backend' THEN 'one who ends the sessions of others'
                         WHEN r.rolreplication THEN 'one who replicates'
                         WHEN r.rolcreaterole THEN 'one who makes roles'
                    END AS is

@@ -21,6 +21,8 @@ use crate::failure::Failure;
 
 /// Whoever does not answer a greeting within this time is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Nor is a kept connection that does not answer within this time: another one is quicker.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that is silent for this long is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How many connections are kept for later. Steps come one after the other.
@@ -132,7 +134,8 @@ impl Sessions {
     /// A connection with nothing under way on it; an idle one if there is one that still lives.
     pub(super) async fn take(&self) -> Result<Session, Failure> {
         while let Some(session) = self.pop() {
-            if !session.client.is_closed() && session.client.check_connection().await.is_ok() {
+            let answers = tokio::time::timeout(ANSWER_TIMEOUT, session.client.check_connection());
+            if !session.client.is_closed() && matches!(answers.await, Ok(Ok(()))) {
                 return Ok(session);
             }
         }

@@ -202,7 +202,10 @@ fn in_words(request: &Request, listed: &Listed) -> String {
         (Call::Docker(_), "start") => format!("starts {target} by {connection}"),
         (Call::Docker(_), "restart") => format!("restarts {target} by {connection}"),
         (Call::Docker(_), _) => format!("runs a program by {connection} in {target}"),
-        (Call::Sql(_), _) => format!("executes {target} in {connection}"),
+        // The statement stands below as it is.
+        (Call::Sql(_), _) => {
+            format!("executes {} in {connection}", target.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
         (Call::Command(_), _) if target.is_empty() => format!("runs the program {connection}"),
         (Call::Command(_), _) => format!("runs the program {connection} with {target}"),
         (Call::Notify(_), _) => format!("tells people through {connection}: \"{target}\""),

@@ -419,7 +419,7 @@ async fn a_full_disk_leaves_no_half_dump_and_no_half_database() {
     let folder = tempfile::tempdir().unwrap();
     let driver = driver(folder.path()).await;
     let backup = dump(&driver, Format::Custom, None).await.unwrap();
-    let data = SmallDisk::mount(24 << 10);
+    let data = SmallDisk::mount(20 << 10);
     let runs_as = fs::metadata(server.folder()).unwrap();
     std::os::unix::fs::chown(data.0.path(), Some(runs_as.uid()), Some(runs_as.gid())).unwrap();
     server.psql("postgres", &format!("CREATE TABLESPACE small LOCATION '{}'", data.0.path().display()));

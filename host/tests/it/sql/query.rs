@@ -108,6 +108,7 @@ async fn who_can_do_more_than_read_is_asked_nothing() {
         ("owner".to_owned(), "it may write to public.calls"),
         (role("programs", "", "GRANT pg_execute_server_program TO ROLE"), "a member of pg_execute_server_program"),
         (role("files", "", "GRANT pg_write_server_files TO ROLE"), "a member of pg_write_server_files"),
+        (role("ender", "", "GRANT pg_signal_backend TO ROLE"), "a member of pg_signal_backend"),
         (role("heir", "NOINHERIT", "GRANT owner TO ROLE"), "it may write to public.calls"),
         (role("climber", "NOINHERIT", "GRANT postgres TO ROLE"), "it is a member of postgres, a superuser"),
         (role("maker", "CREATEROLE", ""), "it is one who makes roles"),

@@ -179,6 +179,11 @@ pub struct Dump<'a> {
 }
 
 impl Dump<'_> {
+    /// What the host may do when it can't find out whether it happened.
+    pub fn repeat(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
+    }
+
     /// In this format.
     pub fn format(self, format: BackupFormat) -> Self {
         Self { format, ..self }
@@ -191,7 +196,7 @@ impl Dump<'_> {
 
     /// Making it twice does no harm.
     pub fn idempotent(self) -> Self {
-        Self { repeat: Repeat::Idempotent, ..self }
+        self.repeat(Repeat::Idempotent)
     }
 
     /// The reply with which a preview answers.
@@ -219,9 +224,14 @@ pub struct Restore<'a> {
 }
 
 impl Restore<'_> {
+    /// What the host may do when it can't find out whether it happened.
+    pub fn repeat(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
+    }
+
     /// A second one makes the same as the first.
     pub fn idempotent(self) -> Self {
-        Self { repeat: Repeat::Idempotent, ..self }
+        self.repeat(Repeat::Idempotent)
     }
 
     /// The reply with which a preview answers.
@@ -250,6 +260,11 @@ pub struct Swap<'a> {
 }
 
 impl Swap<'_> {
+    /// What the host may do when it can't find out whether it happened.
+    pub fn repeat(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
+    }
+
     /// The reply with which a preview answers.
     pub fn assume(self, swapped: Swapped) -> Self {
         Self { assume: Some(swapped), ..self }
@@ -275,9 +290,14 @@ pub struct Removal<'a> {
 }
 
 impl Removal<'_> {
+    /// What the host may do when it can't find out whether it happened.
+    pub fn repeat(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
+    }
+
     /// What is gone can't be removed again.
     pub fn idempotent(self) -> Self {
-        Self { repeat: Repeat::Idempotent, ..self }
+        self.repeat(Repeat::Idempotent)
     }
 
     /// Removes it.

@@ -5,12 +5,14 @@ use ripcord_plugin::command::{Output, Program};
 use ripcord_plugin::git::{ASSUMED_ID, Moved, Pushed, WorkingCopy};
 use ripcord_plugin::http::{Response, Service};
 use ripcord_plugin::notify::{Channel, Notice};
+use ripcord_plugin::sql::{Database, Executed};
 use serde_json::{Value, json};
 
 type Attempt = fn() -> Result<Value>;
 
 pub(crate) const SERVICE: Service = Service::role("service");
 const CODE: WorkingCopy = WorkingCopy::role("code");
+const DATABASE: Database = Database::role("database");
 
 /// Their names and what they do.
 pub(crate) const ATTEMPTS: &[(&str, Attempt)] = &[
@@ -60,6 +62,13 @@ pub(crate) const ATTEMPTS: &[(&str, Attempt)] = &[
     ("git-option-as-revision", || Ok(json!(CODE.resolve("--output=/tmp/ripcord-breakout")?))),
     ("git-option-as-branch", || Ok(json!(CODE.remote_head("--upload-pack=touch /tmp/ripcord-breakout")?))),
     ("git-show-outside", || Ok(json!(CODE.show("HEAD", "../../etc/passwd")?.len()))),
+    ("sql-execute", || execute(DATABASE, "DELETE FROM kept")),
+    ("sql-execute-read-role", || execute(Database::role("ledger"), "DELETE FROM kept")),
+    ("sql-query-that-writes", || query("DELETE FROM kept RETURNING *")),
+    ("sql-query-that-leaves", || query("DO $$ BEGIN SET TRANSACTION READ WRITE; DELETE FROM kept; END $$")),
+    ("sql-query-of-two", || query("COMMIT; DELETE FROM kept")),
+    ("sql-query-program", || query("COPY (SELECT 1) TO PROGRAM 'touch /tmp/ripcord-breakout'")),
+    ("sql-query-file", || query("COPY (SELECT 1) TO '/tmp/ripcord-breakout'")),
     ("command", || run(Program::role("program"), &[])),
     ("command-no-read", || run(Program::role("probe"), &[])),
     ("command-unasked-argument", || run(Program::role("program"), &[("unasked", "x")])),
@@ -90,6 +99,14 @@ fn moved(moving: ripcord_plugin::git::Move) -> Result<Value> {
 fn push() -> Result<Value> {
     let assumed = Pushed { branch: "main".to_owned(), head: ASSUMED_ID.to_owned(), previous: None };
     Ok(json!(CODE.push("HEAD", "main", None).assume(assumed).send()?))
+}
+
+fn execute(database: Database, statement: &str) -> Result<Value> {
+    Ok(json!(database.execute(statement).assume(Executed::default()).send()?))
+}
+
+fn query(statement: &str) -> Result<Value> {
+    Ok(json!(DATABASE.query(statement).send()?))
 }
 
 fn run(program: Program, arguments: &[(&str, &str)]) -> Result<Value> {

@@ -52,6 +52,8 @@ impl Action for Breakout {
                 Role::read("reader", "http", "to change what it may only look at").optional(),
                 Role::write("code", "git", "to break out").optional(),
                 Role::read("mirror", "git", "to change what it may only look at").optional(),
+                Role::write("database", "sql", "to break out").optional(),
+                Role::read("ledger", "sql", "to change what it may only look at").optional(),
                 Role::write("program", "command", "to break out").optional(),
                 Role::read("probe", "command", "to run what is no read").optional(),
                 Role::write("people", "notify", "to tell the world").optional(),

@@ -223,8 +223,33 @@ fn git_mutation(named: &Named, call: git::Call) -> Result<git::Reply> {
 }
 
 fn sql_mutation(named: &Named, call: sql::Call) -> Result<sql::Reply> {
-    let sql::Call::Execute { statement, parameters } = call;
-    let execute = Database::role(&named.role).execute(statement).repeat((&named.repeat).into());
+    let (database, repeat) = (Database::role(&named.role), (&named.repeat).into());
+    let (statement, parameters) = match call {
+        sql::Call::Execute { statement, parameters } => (statement, parameters),
+        sql::Call::Restore { backup, sha256 } => {
+            let mut restore = database.restore(backup, sha256.as_deref()).repeat(repeat);
+            if let Some(Reply::Sql(sql::Reply::Restored(restored))) = &named.assume {
+                restore = restore.assume(restored.clone());
+            }
+            return restore.send().map(sql::Reply::Restored);
+        }
+        sql::Call::Swap { database: new } => {
+            let mut swap = database.swap(new).repeat(repeat);
+            if let Some(Reply::Sql(sql::Reply::Swapped(swapped))) = &named.assume {
+                swap = swap.assume(swapped.clone());
+            }
+            return swap.send().map(sql::Reply::Swapped);
+        }
+        sql::Call::DropDatabase { database: name } => {
+            return database.drop_database(&name).repeat(repeat).send().map(|()| sql::Reply::Dropped(name));
+        }
+        sql::Call::DeleteBackup { name } => {
+            return database.delete_backup(&name).repeat(repeat).send().map(|()| sql::Reply::Deleted(name));
+        }
+        // What makes dumps is `backup-before-deploy`.
+        sql::Call::Dump { .. } => return Err(Failure::permanent("this guest makes no dumps")),
+    };
+    let execute = database.execute(statement).repeat(repeat);
     let mut execute = parameters.into_iter().fold(execute, sql::Execute::parameter);
     if let Some(Reply::Sql(sql::Reply::Executed(executed))) = &named.assume {
         execute = execute.assume(executed.clone());

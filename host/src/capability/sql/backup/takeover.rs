@@ -67,8 +67,9 @@ impl Belongings {
         grants.sort();
         let settings = client
             .query(
-                "SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole)::text END, unnest(s.setconfig) \
-                 FROM pg_db_role_setting s WHERE s.setdatabase = $1 ORDER BY 1, 2",
+                "SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole)::text END, c.setting \
+                 FROM pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY c (setting, place) \
+                 WHERE s.setdatabase = $1 ORDER BY s.setrole, c.place",
                 &[&entry.oid],
             )
             .await?;

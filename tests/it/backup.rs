@@ -1,0 +1,117 @@
+//! Plans that back a database up and restore it, on a real PostgreSQL, wherever they are killed.
+
+use std::fs;
+
+use ripcord_tests::fault::Window;
+
+use crate::world::postgres::{self, Database};
+use crate::world::{World, in_parallel};
+
+/// Restores the newest dump and swaps it in. An undo swaps the one before in again.
+const RESTORE: &str = r#"
+[[step]]
+id   = "restore"
+use = "steps"
+bind = { database = "app" }
+with.apply = [
+    { call = { role = "database", sql = { restore = { backup = "BACKUP" } }, assume = { sql = { restored = { database = "assumed-database", tables = 1, rows = 0 } } } } },
+    { call = { role = "database", sql = { swap = { database = "{0:/sql/restored/database}" } }, assume = { sql = { swapped = { live = "assumed-live", kept = "assumed-kept" } } } } },
+]
+"#;
+
+struct Place {
+    world: World,
+    database: Database,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { world: World::new(), database: Database::new() };
+        place.database.as_owner("CREATE TABLE calls AS SELECT n FROM generate_series(1, 20) n");
+        place.world.write("superuser", postgres::SUPERUSER_PASSWORD);
+        fs::create_dir(place.world.path("backups")).unwrap();
+        place.world.allow(&format!(
+            "superuser = {{ file = \"superuser\" }}\n[sql.app]\nurl = {:?}\npassword = \"secret:superuser\"\n\
+             access = \"restore\"\nbackups = \"backups\"\n",
+            place.database.url("postgres")
+        ));
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans/backup-before-deploy.toml");
+        let plan = fs::read_to_string(shipped).unwrap();
+        let (step, _) = plan.split_once("[[verify]]").unwrap();
+        let step = step.replace(", service = \"app\"", "").replace("path    = \"/health\"", "version = \"1.4.2\"");
+        let step = step.replace("pointer = \"/version\"\n", "").replace("keep    = 7", "keep = 2");
+        place.world.write("backup.toml", &step.replace("app/production", &place.database.name));
+        place
+    }
+
+    fn backups(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.world.path("backups"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.ends_with(".json"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The names of all databases that have to do with this one, without what tells them apart.
+    fn databases(&self) -> Vec<String> {
+        let names =
+            format!("SELECT datname FROM pg_database WHERE datname ~ '^{}(_|$)' ORDER BY 1", self.database.name);
+        let names = self.database.server.psql("postgres", &names);
+        let kind = |name: &str| name.split('_').nth(1).unwrap_or("live").to_owned();
+        names.lines().map(kind).collect()
+    }
+}
+
+const BACKUP: &[&str] = &["run", "backup.toml", "--yes"];
+const RUN: &[&str] = &["run", "restore.toml", "--yes"];
+
+#[test]
+fn a_backup_before_each_deploy_leaves_the_last_ones_and_says_what_they_belong_to() {
+    let place = Place::new();
+    place.world.write("backups/by-hand.txt", "not a backup");
+    for kept in [1, 2, 2] {
+        place.world.ripcord(BACKUP).expect(0);
+        assert_eq!(place.backups().iter().filter(|name| name.ends_with("-1.4.2.dump")).count(), kept);
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+    }
+    assert!(place.backups().contains(&"by-hand.txt".to_owned()));
+    let report = place.world.ripcord(&["report", "last", "--format", "json"]).expect(0).to_string();
+    assert!(report.contains("good-state") && report.contains("1.4.2"), "{report}");
+}
+
+#[test]
+fn a_backup_or_a_restore_that_is_killed_in_any_window_ends_as_if_it_had_not_been() {
+    in_parallel(Window::ALL.to_vec(), |window| {
+        let place = Place::new();
+        place.world.ripcord(BACKUP).killed(window, 1).expect_killed();
+        place.world.ripcord(&["resume", "last"]).expect(0);
+        let backups = place.backups();
+        assert_eq!(backups.len(), 1, "{backups:?}");
+
+        place.world.plan("restore", &RESTORE.replace("BACKUP", &backups[0]));
+        place.database.as_owner("DELETE FROM calls");
+        for mutation in [1, 2] {
+            place.world.ripcord(RUN).killed(window, mutation).expect_killed();
+            place.world.ripcord(&["resume", "last"]).expect(0);
+            assert_eq!(place.database.psql("SELECT count(*) FROM calls"), "20", "{window:?} {mutation}");
+            place.world.ripcord(&["replay", "last"]).expect(0);
+            // A name is dated to the second.
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+        }
+        assert_eq!(place.databases(), ["live", "before", "before"], "{window:?}");
+    });
+}
+
+#[test]
+fn a_preview_says_how_old_the_backup_is_and_makes_nothing() {
+    let place = Place::new();
+    place.world.ripcord(BACKUP).expect(0);
+    place.world.plan("restore", &RESTORE.replace("BACKUP", &place.backups()[0]));
+    let shown = place.world.ripcord(&["preview", "restore.toml"]).expect(0).to_string();
+    for says in ["the backup is 0 minutes old", "a new database", "pg_restore --file=-", "version 1.4.2"] {
+        assert!(shown.contains(says), "no `{says}` in {shown}");
+    }
+    assert_eq!(place.databases(), ["live"]);
+}
