@@ -108,8 +108,7 @@ fn reset(commit: &str, previous: &str) -> Result<String> {
 }
 
 fn push(head: &str, branch: &str, lease: &str) -> Result<()> {
-    let assumed =
-        Pushed { branch: branch.to_owned(), head: head.to_owned(), previous: Some(lease.to_owned()) };
+    let assumed = Pushed { branch: branch.to_owned(), head: head.to_owned(), previous: Some(lease.to_owned()) };
     // With its lease, a second push of the same commit finds it there already.
     CODE.push(head, branch, Some(lease)).idempotent().assume(assumed).send()?;
     Ok(())

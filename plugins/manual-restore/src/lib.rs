@@ -58,7 +58,8 @@ impl Action for ManualRestore {
             roles: vec![
                 Role::write("code", "git", "to take the code back, and to push it if asked").optional(),
                 Role::write("containers", "docker", "to stop and start the application's containers").optional(),
-                Role::write("database", "sql", "to restore a backup and put it in the live database's place").optional(),
+                Role::write("database", "sql", "to restore a backup and put it in the live database's place")
+                    .optional(),
             ],
             can_undo: true,
         }

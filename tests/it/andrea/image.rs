@@ -15,7 +15,8 @@ pub(crate) fn postgres_bin() -> &'static Path {
     static BIN: OnceLock<PathBuf> = OnceLock::new();
     BIN.get_or_init(|| {
         let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let newest = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("postgres").exists()).max();
+        let newest =
+            versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("postgres").exists()).max();
         newest.expect("PostgreSQL is not there; run:  apt-get install -y postgresql")
     })
 }
