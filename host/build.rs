@@ -8,10 +8,12 @@ const PLUGINS: &[&str] = &[
     "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
+    "plugins/coolify-redeploy",
     "plugins/http-check",
     "plugins/manual-restore",
     "plugins/notify-people",
     "plugins/sql-check",
+    "plugins/webhook-check",
 ];
 
 fn main() {

@@ -1,7 +1,7 @@
 //! Why a call gave no reply: the one error type that crosses into a guest.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::secret::{Scrub, Scrubber};
 
@@ -38,6 +38,11 @@ impl Problem {
     /// A problem with nothing to show beside its message.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), evidence: Value::Null }
+    }
+
+    /// A request has left, and no answer came: `{"no-answer": true}`, which the contract promises.
+    pub fn no_answer(message: impl Into<String>) -> Self {
+        Self { message: message.into(), evidence: json!({ "no-answer": true }) }
     }
 }
 

@@ -131,6 +131,7 @@ fn answer() -> Reply {
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: r#"{"uuid":"og888os","status":"running:healthy","git_commit_sha":"8fa5888995205990c222f7f90d887352"}"#
             .into(),
+        ..http::Reply::default()
     })
 }
 

@@ -16,6 +16,8 @@ mod messages;
 mod notices;
 mod plans;
 mod preview;
+mod redeploy;
+mod probes;
 mod report;
 mod secrets;
 mod setup;

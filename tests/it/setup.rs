@@ -24,7 +24,7 @@ fn what_init_writes_passes_check_as_it_is_and_nothing_is_overwritten() {
     for name in starters() {
         assert!(listed.lines().any(|line| line.starts_with(name)), "{listed}");
         // None of the secrets that the files name is set.
-        ripcord(&["init", "--from", name, name]).expect(0).says(&format!("ripcord preview {name}.toml -p "));
+        ripcord(&["init", "--from", name, name]).expect(0).says(&format!("ripcord preview {name}.toml"));
         let inside = folder.path().join(name);
         let plan = format!("{name}.toml");
         Ripcord::new(&inside, &["check", &plan]).expect(0).says("is sound");

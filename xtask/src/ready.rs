@@ -24,6 +24,8 @@ const NEEDED: &[Needed] = &[
     Needed { probe: &["script", "--version"], package: "bsdutils" },
     // Debian's own Python: another one in PATH does not see Debian's packages.
     Needed { probe: &["/usr/bin/python3", "-c", "import aiosmtpd"], package: "python3-aiosmtpd" },
+    // What a webhook's signature is checked with.
+    Needed { probe: &["openssl", "version"], package: "openssl" },
     Needed { probe: &["chromium", "--version"], package: "chromium" },
     // Servers of the tests' own: the programs are not in PATH.
     Needed { probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"], package: POSTGRESQL },

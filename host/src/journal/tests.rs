@@ -37,8 +37,17 @@ fn samples() -> Vec<Event> {
     let changed = git::ChangedPath { path: "x".into(), change: git::Change::Deleted };
     let push = git::Call::Push { revision: "HEAD".into(), branch: "main".into(), lease: None };
     let replies = [
-        Reply::Http(http::Reply { status: 204, headers: vec![], body: Payload::default() }),
-        Reply::Http(http::Reply { status: 500, headers: vec![("a".into(), "b".into())], body: binary.clone() }),
+        Reply::Http(http::Reply {
+            status: 204,
+            timing: http::Timing { first_byte_us: 1, total_us: 2 },
+            ..http::Reply::default()
+        }),
+        Reply::Http(http::Reply {
+            status: 500,
+            headers: vec![("a".into(), "b".into())],
+            body: binary.clone(),
+            ..http::Reply::default()
+        }),
         Reply::Git(git::Reply::Resolved("a".into())),
         Reply::Git(git::Reply::Commits(vec![commit])),
         Reply::Git(git::Reply::Difference { paths: vec![changed.clone()], patch: "-x".into() }),

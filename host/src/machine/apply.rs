@@ -90,6 +90,7 @@ impl State {
                     assume: assume.clone(),
                     intended: at,
                     doubted: 0,
+                    lost: None,
                     fate: Fate::Open,
                     told: false,
                     repeated: self.mutation(*call).is_some_and(|known| known.fate == Fate::Repeating),
@@ -102,7 +103,11 @@ impl State {
                 mutation.told = false;
                 self.forget_question(*call);
             }
-            Event::Doubted { call, .. } => self.awaited(*call)?.doubted += 1,
+            Event::Doubted { call, seen } => {
+                let mutation = self.awaited(*call)?;
+                mutation.doubted += 1;
+                mutation.lost = Some(seen.clone());
+            }
             Event::Settled { call, by, verdict } => self.settled(*call, by, verdict)?,
             Event::Unsettled { call, seen } => {
                 let mutation = self.awaited(*call)?;
@@ -119,6 +124,9 @@ impl State {
                 let execution = self.running(*execution)?;
                 execution.end = Some(end.clone());
                 execution.ended = Some(at);
+                if matches!(execution.purpose, Purpose::Check(_)) {
+                    execution.give_doubts_up();
+                }
             }
             Event::Judged { execution, outcome, summary } => {
                 let known = self.executions.get_mut(execution);

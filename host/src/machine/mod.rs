@@ -14,4 +14,4 @@ mod tests;
 pub use apply::Impossible;
 pub use next::{Next, describe};
 pub use state::{Course, Execution, Fate, Gate, Made, Mutation, State};
-pub use watch::{Found, Standing, Tally};
+pub use watch::{Attempt, Standing, Tally};

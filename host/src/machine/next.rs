@@ -146,8 +146,11 @@ impl State {
         if let Some((ordinal, _)) = execution.mutations().find(|(_, mutation)| mutation.fate == Fate::Open) {
             let call = CallId { execution: id, ordinal };
             return match self.settle(call) {
-                // Coolify may be hanging: the fallback does not wait for a person.
-                Next::Halt(_) | Next::AwaitAnswer(_) if has_fallback => Next::Conclude(id, End::InDoubt),
+                // Coolify may be hanging: the fallback does not wait for a person. A probe tells nobody
+                // anything that is worth to wait for.
+                Next::Halt(_) | Next::AwaitAnswer(_) if has_fallback || self.is_check(id) => {
+                    Next::Conclude(id, End::InDoubt)
+                }
                 next => next,
             };
         }
@@ -168,9 +171,10 @@ impl State {
         }
     }
 
-    /// The doubts of executions that are over.
+    /// The doubts of executions that are over. A check looks after its own.
     pub(super) fn settle_all(&self) -> Option<Next> {
-        self.doubts().next().map(|(call, _)| self.settle(call))
+        let mut doubts = self.doubts().filter(|(call, _)| !self.is_check(call.execution));
+        doubts.next().map(|(call, _)| self.settle(call))
     }
 
     fn verify(&self) -> Next {
@@ -217,8 +221,10 @@ impl State {
     fn back(&self, untouched: RunOutcome, why: String) -> Next {
         if let Some((id, execution)) = self.find_running(|purpose| !matches!(purpose, Purpose::Undo(_))) {
             // Its doubts come first: what may still happen can't be taken back.
-            return match execution.doubts().next() {
-                Some((ordinal, _)) => self.settle(CallId { execution: id, ordinal }),
+            let settling = execution.doubts().next().map(|(ordinal, _)| self.settle(CallId { execution: id, ordinal }));
+            return match settling {
+                Some(Next::Halt(_) | Next::AwaitAnswer(_)) if self.is_check(id) => Next::Conclude(id, End::Abandoned),
+                Some(next) => next,
                 None => Next::Conclude(id, End::Abandoned),
             };
         }

@@ -108,6 +108,8 @@ pub struct Mutation {
     pub intended: Timestamp,
     /// How often it was sent and no reply came, crashes not counted.
     pub doubted: u32,
+    /// What was seen when no reply came to its last sending; nothing if the host was gone by then.
+    pub lost: Option<String>,
     /// What became of it.
     pub fate: Fate,
     /// Its fate is a person's word. A person may give it while the call is still under way; what the
@@ -129,7 +131,8 @@ pub enum Fate {
     Repeating,
     /// It has its reply.
     Answered(Outcome),
-    /// Whether it happened can't be found out, a person has said.
+    /// Whether it happened can't be found out, a person has said; or, of a probe's call, neither its
+    /// driver nor its repeat policy could tell, and nobody is asked.
     Unknowable,
 }
 
@@ -256,6 +259,12 @@ impl State {
         steps.all(|step| self.receipt(&step.id).is_some())
     }
 
+    /// Whether an execution is one of a check: what its calls do to the target is no part of the
+    /// rollback.
+    pub fn is_check(&self, execution: ExecutionId) -> bool {
+        self.executions.get(&execution).is_some_and(|known| matches!(known.purpose, Purpose::Check(_)))
+    }
+
     /// Whether a step has done anything to the target that was not taken back.
     pub fn has_effects(&self) -> bool {
         self.executions.iter().any(|(&id, execution)| {
@@ -331,6 +340,17 @@ impl Execution {
         self.end = None;
         self.ended = None;
         self.held_ms = 0;
+    }
+
+    /// Nobody looks for an answer to its doubts any more.
+    pub(super) fn give_doubts_up(&mut self) {
+        for made in &mut self.calls {
+            if let Made::Mutation(mutation) = made
+                && mutation.is_in_doubt()
+            {
+                mutation.fate = Fate::Unknowable;
+            }
+        }
     }
 
     /// Its mutations that may have happened and have no reply.

@@ -25,7 +25,7 @@ pub struct Tally {
     /// How many attempts have ended with an error since the last measurement.
     pub errors: u32,
     /// What the last attempt found, or why it did not come to that.
-    pub last: Option<Found>,
+    pub last: Option<Attempt>,
     /// The first measurement that failed.
     pub first_failed: Option<ExecutionId>,
     /// The last one.
@@ -35,7 +35,7 @@ pub struct Tally {
 
 /// What an attempt to measure has come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum Attempt {
     /// A measurement.
     Measured(CheckOutcome, String),
     /// An error, which is none.
@@ -64,7 +64,7 @@ impl Tally {
     /// What is to be done about the trigger that it is of.
     pub fn standing(&self, trigger: &TriggerShape) -> Standing {
         let last = match &self.last {
-            Some(Found::Measured(_, summary) | Found::Error(summary)) => summary.as_str(),
+            Some(Attempt::Measured(_, summary) | Attempt::Error(summary)) => summary.as_str(),
             None => "",
         };
         if self.failed > trigger.failure_limit {
@@ -103,11 +103,11 @@ impl Tally {
                         self.last_failed = Some(id);
                     }
                 }
-                self.last = Some(Found::Measured(outcome, summary));
+                self.last = Some(Attempt::Measured(outcome, summary));
             }
             end => {
                 self.errors += 1;
-                self.last = Some(Found::Error(describe(end)));
+                self.last = Some(Attempt::Error(describe(end)));
             }
         }
     }

@@ -10,7 +10,7 @@ use super::policy::Granted;
 use super::replay::Again;
 use super::{Pipeline, Stop, micros};
 use crate::capability::{Repeat, Reply};
-use crate::failure::Failure;
+use crate::failure::{Failure, Problem};
 use crate::id::CallId;
 use crate::journal::{Answer, Behind, Event, GateId, GateOpened, Listed, Outcome, Request, Settler, Verdict};
 use crate::record::Record;
@@ -30,7 +30,8 @@ impl Pipeline {
         let mut delays = self.delays();
         let outcome = loop {
             let outcome = within(deadline, granted.open.driver.read(&at, &request.call)).await;
-            let mut outcome = outcome.unwrap_or_else(|| Err(Failure::transient(no_answer(request, deadline))));
+            let no_answer = || Err(Failure::Transient(Problem::no_answer(no_answer(request, deadline))));
+            let mut outcome = outcome.unwrap_or_else(no_answer);
             self.scrub(&mut outcome);
             match (&outcome, delays.next()) {
                 (Err(Failure::Transient(problem)), Some(delay)) => {

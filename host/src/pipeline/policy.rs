@@ -18,7 +18,7 @@ pub struct Policy {
     pub imports: BTreeSet<String>,
     /// The roles that the plugin has asked for.
     pub roles: BTreeMap<String, Grant>,
-    /// A reconciliation and a check only observe.
+    /// A reconciliation only observes, and so does a check that is no probe.
     pub observes_only: Option<&'static str>,
 }
 
@@ -59,12 +59,19 @@ pub(super) struct Granted {
 }
 
 impl Policy {
-    /// The policy of an execution with this purpose.
-    pub fn for_purpose(purpose: &Purpose, imports: BTreeSet<String>, roles: BTreeMap<String, Grant>) -> Self {
+    /// The policy of an execution with this purpose; `probe` says whether the plan lets a check change
+    /// something.
+    pub fn for_purpose(
+        purpose: &Purpose,
+        imports: BTreeSet<String>,
+        roles: BTreeMap<String, Grant>,
+        probe: bool,
+    ) -> Self {
         let observes_only = match purpose {
             Purpose::Apply(_) | Purpose::Undo(_) => None,
             Purpose::Reconcile(_) => Some("a reconciliation"),
-            Purpose::Check(_) => Some("a check"),
+            Purpose::Check(_) if probe => None,
+            Purpose::Check(_) => Some("a check that is no probe"),
         };
         Self { imports, roles, observes_only }
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Pipeline, Stop};
-use crate::failure::Failure;
+use crate::failure::{Failure, Problem};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{Outcome, Request};
 use crate::machine::{Fate, Made};
@@ -65,9 +65,17 @@ impl Pipeline {
             Made::Read { outcome, .. } => Known::Outcome(outcome.clone()),
             Made::Mutation(mutation) => match &mutation.fate {
                 Fate::Answered(outcome) => Known::Outcome(outcome.clone()),
-                Fate::Unknowable => Known::Outcome(Err(Failure::unknown(
+                Fate::Unknowable if mutation.told => Known::Outcome(Err(Failure::unknown(
                     "a person has said that it can't be found out whether it happened",
                 ))),
+                // A probe's: nobody was asked.
+                Fate::Unknowable => Known::Outcome(Err(match &mutation.lost {
+                    Some(seen) => Failure::Unknown(Problem::no_answer(seen.clone())),
+                    None => {
+                        let summary = request.call.summary();
+                        Failure::unknown(format!("{summary}: ripcord itself was cut off before the answer came"))
+                    }
+                })),
                 Fate::Cleared => Known::SendAgain(Again::DidNotHappen, mutation.doubted),
                 Fate::Repeating => Known::SendAgain(Again::MayBeRepeated, mutation.doubted),
                 Fate::Open => return Err(Stop::Doubt(id)),

@@ -219,6 +219,9 @@ pub struct Check {
     pub with: Value,
     /// What has to hold for the check's evidence, besides its own verdict.
     pub expect: Option<Condition>,
+    /// Whether it may change something: a check with a role that is bound with write access is a probe,
+    /// and only one that the plan calls so is used.
+    pub probe: bool,
     /// For how long it is tried again while it does not pass; once if not said.
     pub within: Option<Duration>,
     /// How long to wait between two tries. 5 seconds if not said.

@@ -247,9 +247,9 @@ impl Reader<'_> {
         }
         let expect = raw.expect.as_ref().and_then(|text| self.condition(&below(&at, ["expect"]), text, &known));
         let uses = self.uses(&below(&at, ["use"]), &raw.r#use)?;
-        let RawCheck { id, bind, within, every, timeout, .. } = raw;
+        let RawCheck { id, bind, probe, within, every, timeout, .. } = raw;
         let every = every.unwrap_or(Duration::from_secs(5));
-        Some(Check { id, uses, bind, with: with?, expect, within, every, timeout })
+        Some(Check { id, uses, bind, with: with?, expect, probe, within, every, timeout })
     }
 
     fn id(&mut self, at: &[Segment], id: &str) {

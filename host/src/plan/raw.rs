@@ -122,6 +122,9 @@ pub(super) struct RawCheck {
     /// What has to hold for the check's evidence, besides its own verdict: a condition in CEL.
     #[serde(default)]
     pub(super) expect: Option<String>,
+    /// That it changes something, or sends something that does, is meant: a probe.
+    #[serde(default)]
+    pub(super) probe: bool,
     /// For how long it is tried again while it does not pass; once if not said.
     #[serde(default, with = "crate::duration::option")]
     #[schemars(with = "Option<DurationText>")]
@@ -183,6 +186,9 @@ pub(super) struct RawTrigger {
     /// What has to hold for the check's evidence, besides its own verdict: a condition in CEL.
     #[serde(default)]
     pub(super) expect: Option<String>,
+    /// That it changes something, or sends something that does, is meant: a probe.
+    #[serde(default)]
+    pub(super) probe: bool,
     /// From the end of one measurement to the beginning of the next. 30 seconds if not said.
     #[serde(default, with = "crate::duration::option")]
     #[schemars(with = "Option<DurationText>")]

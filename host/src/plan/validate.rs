@@ -10,7 +10,7 @@ use crate::capability::Capability;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, listed, nearest};
 use crate::document::{Path, Segment, segments};
 use crate::journal::OnFailure;
-use crate::manifest::{Kind, Manifest, Role};
+use crate::manifest::{Access, Kind, Manifest, Role};
 use crate::operator::Operator;
 
 /// Checks a plan against what there is: the operator's connections, and the manifest of each step's,
@@ -43,6 +43,9 @@ pub fn validate(
                 with: &check.with,
             };
             validator.part(&part, manifest, Kind::Check);
+            if manifest.kind == Kind::Check {
+                validator.probe(&part, manifest, check.probe);
+            }
         }
     }
     for (index, trigger) in plan.triggers.iter().enumerate() {
@@ -54,6 +57,9 @@ pub fn validate(
                 with: &trigger.with,
             };
             validator.part(&part, manifest, Kind::Check);
+            if manifest.kind == Kind::Check {
+                validator.probe(&part, manifest, trigger.probe);
+            }
         }
     }
     if plan.verify.is_empty() {
@@ -121,6 +127,29 @@ impl Validator<'_> {
             self.found.push(diagnostic.at(document.key(&part.path(&["bind", name]))).help(help));
         }
         self.config(part, manifest);
+    }
+
+    /// A check that asks for more than to look is one that the plan has to want.
+    fn probe(&mut self, part: &Part<'_>, manifest: &Manifest, is_probe: bool) {
+        let document = &self.plan.document;
+        let write = |role: &&Role| role.access == Access::Write && part.bind.contains_key(&role.name);
+        match (manifest.roles.iter().find(write), is_probe) {
+            (Some(role), false) => {
+                let message = format!("check `{}` is a probe: it does more than look", manifest.name);
+                let diagnostic = Diagnostic::error(message)
+                    .at(document.value(&part.path(&["use"])))
+                    .label(format!("it asks for role `{}` with write access: {}", role.name, role.reason))
+                    .help("if that is meant, write  probe = true  below it; a preview lists its calls and makes none");
+                self.found.push(diagnostic);
+            }
+            (None, true) => {
+                let message =
+                    format!("check `{}` is no probe: no role of it is bound with write access", manifest.name);
+                let diagnostic = Diagnostic::error(message).at(document.value(&part.path(&["probe"])));
+                self.found.push(diagnostic.help("take `probe = true` out"));
+            }
+            (Some(_), true) | (None, false) => {}
+        }
     }
 
     fn binding(&mut self, part: &Part<'_>, manifest: &Manifest, role: &Role, connection: &str) {

@@ -46,6 +46,8 @@ pub struct Trigger {
     pub with: Value,
     /// What has to hold for the check's evidence, besides its own verdict.
     pub expect: Option<Condition>,
+    /// Whether it may change something, as [`Check::probe`](super::Check::probe).
+    pub probe: bool,
     /// From the end of one measurement to the beginning of the next. 30 seconds if not said.
     pub interval: Duration,
     /// From the run's beginning to the first measurement.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{Answer, Behind, CheckOutcome, End, GateId, Purpose, Shape, TriggerShape};
 use crate::language::Language;
-use crate::machine::{Course, Execution, Found, Standing, State, describe};
+use crate::machine::{Attempt, Course, Execution, Standing, State, describe};
 
 use super::page::Span;
 use super::time::{between, duration};
@@ -282,11 +282,13 @@ fn trigger(state: &State, shape: &TriggerShape) -> UnitState {
     let has_tripped = state.tripped.as_ref().is_some_and(|(id, _)| *id == shape.id);
     match (tally.standing(shape), tally.last) {
         (Standing::GivenUp(why), _) => UnitState::GivenUp { why },
-        (Standing::Tripped, Some(Found::Measured(_, summary) | Found::Error(summary))) if has_tripped => {
+        (Standing::Tripped, Some(Attempt::Measured(_, summary) | Attempt::Error(summary))) if has_tripped => {
             UnitState::Tripped { summary, failed, measured, allowed }
         }
-        (_, Some(Found::Measured(check, summary))) => UnitState::Measured { check, summary, failed, measured, allowed },
-        (_, Some(Found::Error(why))) => {
+        (_, Some(Attempt::Measured(check, summary))) => {
+            UnitState::Measured { check, summary, failed, measured, allowed }
+        }
+        (_, Some(Attempt::Error(why))) => {
             UnitState::NotMeasurable { why, errors: tally.errors, allowed: shape.consecutive_error_limit }
         }
         (_, None) if !state.is_watching() => UnitState::NotMeasured,

@@ -59,7 +59,7 @@ pub(crate) fn notice(channel: &str) -> Request {
 }
 
 pub(crate) fn status(status: u16, body: &str) -> Outcome {
-    Ok(Reply::Http(http::Reply { status, headers: vec![], body: body.into() }))
+    Ok(Reply::Http(http::Reply { status, headers: vec![], body: body.into(), ..http::Reply::default() }))
 }
 
 pub(crate) fn restore() -> Request {
@@ -127,7 +127,7 @@ impl Tape {
         self.read(call(1, 2), http("GET", "/connectors/facebook"), status(200, r#"{"enabled":true}"#));
         let (execution, message) = (ExecutionId(1), format!("disabling connector facebook {EVIL}"));
         self.after(1, Event::Logged { execution, level: Level::Info, message });
-        let assume = Reply::Http(http::Reply { status: 200, headers: vec![], body: Payload::default() });
+        let assume = Reply::Http(http::Reply { status: 200, ..http::Reply::default() });
         self.intended(call(1, 3), http("POST", "/connectors/facebook/disable"), Some(assume));
         let seen = "the connection was cut after 1.2 s, before a complete answer".to_owned();
         self.after(1_200, Event::Doubted { call: call(1, 3), seen });
@@ -151,8 +151,7 @@ pub(crate) fn halted() -> Vec<Recorded> {
 pub(crate) fn undone() -> Vec<Recorded> {
     let mut tape = Tape::default();
     tape.until_the_doubt();
-    let happened =
-        Verdict::Happened(Reply::Http(http::Reply { status: 200, headers: vec![], body: Payload::default() }));
+    let happened = Verdict::Happened(Reply::Http(http::Reply { status: 200, ..http::Reply::default() }));
     tape.ended(2, End::Returned(json!({ "happened": null })));
     tape.after(1, Event::Settled { call: call(1, 3), by: Settler::Plugin, verdict: happened });
     tape.mutation(call(1, 4), restore(), moved(), 4);

@@ -32,11 +32,20 @@ pub fn preview_json(report: &PreviewReport, run: Option<&str>) -> Value {
             }
         }
     }
+    for (list, checks) in [("probing-triggers", &report.probing_triggers), ("checks", &report.checks)] {
+        for (index, check) in checks.iter().enumerate() {
+            for (place, call) in check.probe.iter().flat_map(|probe| &probe.calls).enumerate() {
+                if let Previewed::Read { outcome, .. } = call {
+                    preview[list][index]["probe"]["calls"][place]["answer"] = json!(words::answer_of(outcome));
+                }
+            }
+        }
+    }
     preview["version"] = json!(PREVIEW_VERSION);
     preview["listed"] = json!(report.listed());
     preview["changes"] = json!({
         "always": changes.taken, "only-if": changes.only_if, "not-reached": changes.not_reached,
-        "connections": changes.connections,
+        "probes": changes.probes, "connections": changes.connections,
     });
     preview["approval"] = json!(report.digest());
     preview["run"] = json!(run);

@@ -137,7 +137,8 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
         }
         Some(_) => {}
     }
-    for (call, made) in calls(state) {
+    // What a probe's call has come to is its check's business.
+    for (call, made) in calls(state).filter(|(call, _)| !state.is_check(call.execution)) {
         let Made::Mutation(mutation) = made else { continue };
         let request = words::request(&mutation.request);
         match &mutation.fate {

@@ -214,6 +214,8 @@ impl Board {
             }
             (Some(None), _) if self.state.ended.is_none() => (Mark::Asking, "WAITS for a person to say yes".to_owned()),
             (_, Some(_)) => (Mark::Bad, "a trigger has tripped".to_owned()),
+            // Before the first event nobody knows when it ends.
+            (_, None) if self.state.watches_until().is_none() => (Mark::Waiting, format!("for {window}")),
             (_, None) if self.state.is_watching() => (Mark::Running, format!("for {window}")),
             (_, None) => (Mark::Waiting, "over, and no trigger tripped".to_owned()),
         }

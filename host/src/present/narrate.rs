@@ -53,28 +53,30 @@ impl Narrator {
             self.names =
                 units(&start.shape).map(width).filter(|&name| name <= NAME_COLUMNS_MAX).max().unwrap_or(0).max(3);
         }
-        let (name, said) = self.measured(at, event).unwrap_or_else(|| self.said(event, again))?;
+        let (name, said) = match self.measured(event) {
+            Some(trigger) => self.measurement(at, trigger, event)?,
+            None => self.said(event, again)?,
+        };
         let line = format!("{}  {}  {said}", clock(at, &self.zone), pad(&clean(&name), self.names));
         Some(clean(&line).into_owned())
     }
 
-    /// What is to be said of a measurement: what came of it, and how long there is still to be watched.
-    #[expect(clippy::option_option, reason = "nothing to be said is another thing than no measurement")]
-    fn measured(&self, at: Timestamp, event: &Event) -> Option<Option<(String, String)>> {
-        let of = |execution: &ExecutionId| {
-            let name = unit_of(&self.state, *execution)?;
-            self.state.trigger(name).map(|_| name)
+    /// The trigger that an event of a measurement belongs to.
+    fn measured(&self, event: &Event) -> Option<&str> {
+        let execution = match event {
+            Event::ExecutionBegan { execution, .. } | Event::Judged { execution, .. } => *execution,
+            Event::Called { call, .. } => call.execution,
+            _ => return None,
         };
-        match event {
-            Event::ExecutionBegan { execution, .. } => of(execution).map(|_| None),
-            Event::Called { call, .. } => of(&call.execution).map(|_| None),
-            Event::Judged { execution, .. } => of(execution).map(|name| {
-                let left = self.state.watches_until().map(|until| between(at, until)).unwrap_or_default();
-                let left = if left.is_zero() { String::new() } else { format!("; {} left", duration(left)) };
-                Some((name.to_owned(), format!("{}{left}", stand(&self.state, name).words())))
-            }),
-            _ => None,
-        }
+        unit_of(&self.state, execution).filter(|name| self.state.trigger(name).is_some())
+    }
+
+    /// What came of a measurement, and how long there is still to be watched.
+    fn measurement(&self, at: Timestamp, trigger: &str, event: &Event) -> Option<(String, String)> {
+        let Event::Judged { .. } = event else { return None };
+        let left = self.state.watches_until().map(|until| between(at, until)).unwrap_or_default();
+        let left = if left.is_zero() { String::new() } else { format!("; {} left", duration(left)) };
+        Some((trigger.to_owned(), format!("{}{left}", stand(&self.state, trigger).words())))
     }
 
     /// Whom it is about, and what is to be said.

@@ -124,6 +124,22 @@ fn everything(style: &Style) -> Vec<String> {
     ]
 }
 
+/// Below how the watching stands, with what each trigger has come to.
+#[test]
+fn progress_shows_what_is_watched() {
+    let events = watched();
+    let Event::RunStarted(start) = &events[0].event else { unreachable!() };
+    let live = live::Live::on(&start.shape, indicatif::ProgressDrawTarget::hidden);
+    let (mut rows, mut seen) = (live.rows(), live.rows());
+    for recorded in &events {
+        live.event(recorded.at, &recorded.event);
+        let now = live.rows();
+        seen.extend(now.iter().filter(|row| !rows.contains(*row)).cloned());
+        rows = now;
+    }
+    insta::assert_snapshot!("watched_rows", seen.join("\n"));
+}
+
 /// A server that answers with escape codes writes on nobody's terminal, and moves nobody's lines.
 #[test]
 fn nothing_that_a_server_says_reaches_the_terminal_as_a_command() {

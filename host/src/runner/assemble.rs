@@ -217,12 +217,12 @@ impl Checked<'_> {
         for check in &plan.verify {
             let Some(plugin) = plugins.remove(&check.id) else { continue };
             let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout)).await;
-            units.insert(check.id.clone(), Unit { expect: check.expect.clone(), ..unit });
+            units.insert(check.id.clone(), Unit { expect: check.expect.clone(), probe: check.probe, ..unit });
         }
         for trigger in triggers {
             let Some(plugin) = plugins.remove(&trigger.id) else { continue };
             let unit = opener.unit(plugin, &trigger.bind, &trigger.with, trigger.timeout).await;
-            units.insert(trigger.id.clone(), Unit { expect: trigger.expect.clone(), ..unit });
+            units.insert(trigger.id.clone(), Unit { expect: trigger.expect.clone(), probe: trigger.probe, ..unit });
         }
         if !opener.unopened.is_empty() {
             return Err(AssembleError::Open(opener.unopened));
@@ -375,6 +375,7 @@ impl Plugin {
             roles,
             with: with.clone(),
             expect,
+            probe: false,
             retry: Retry { attempts: 3, backoff: Duration::from_secs(1) },
             timeout,
             gate: None,

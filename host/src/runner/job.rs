@@ -74,6 +74,8 @@ pub struct Unit {
     pub with: Value,
     /// What a check's evidence has to fulfil.
     pub expect: Option<Condition>,
+    /// It is a check that may change something.
+    pub probe: bool,
     /// How its calls are retried.
     pub retry: Retry,
     /// How long one execution may take while a host holds the run, gates not counted.
@@ -188,7 +190,7 @@ impl Job {
             run: run.clone(),
             execution,
             began,
-            policy: Policy::for_purpose(purpose, imports, unit.roles.clone()),
+            policy: Policy::for_purpose(purpose, imports, unit.roles.clone(), unit.probe),
             retry: unit.retry,
             limits: self.limits.clone(),
             scrubber: self.scrubber.clone(),

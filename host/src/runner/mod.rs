@@ -35,7 +35,7 @@ pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
 pub use preview::{
     BoundRole, Branch, BranchEnd, Checks, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate,
-    PreviewedPlugin, PreviewedStep, When, preview,
+    PreviewedPlugin, PreviewedProbe, PreviewedStep, When, preview,
 };
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};

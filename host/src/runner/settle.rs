@@ -1,5 +1,6 @@
 //! The one path of doubt: the driver looks at the target; else the repeat policy; else the plugin's
-//! `reconcile`; else a person.
+//! `reconcile`; else a person. Nobody is asked about a probe's call: its check is told that no answer
+//! came.
 
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,9 @@ impl Runner {
         };
         let bound = unit.roles.get(&mutation.request.role).and_then(|grant| grant.bound.clone());
         let Some(open) = bound.and_then(|bound| bound.open) else {
+            if unit.manifest.kind == Kind::Check {
+                return self.settled(call, Settler::Policy, Verdict::Unknowable).await;
+            }
             let seen = format!("role `{}` is not bound any more", mutation.request.role);
             return self.commit(Event::Unsettled { call, seen }).await;
         };
@@ -67,19 +71,21 @@ impl Runner {
             return self.settled(call, Settler::Policy, Verdict::Repeat).await;
         }
 
+        if unit.manifest.kind == Kind::Check {
+            return self.settled(call, Settler::Policy, Verdict::Unknowable).await;
+        }
+
         // 3. The plugin.
-        if unit.manifest.kind == Kind::Action {
-            match self.reconcile(call, &mutation, &open).await? {
-                Some(Settlement::Happened(reply)) => {
-                    return self.settled(call, Settler::Plugin, Verdict::Happened(reply)).await;
-                }
-                Some(Settlement::DidNotHappen) => {
-                    return self.settled(call, Settler::Plugin, Verdict::DidNotHappen).await;
-                }
-                Some(Settlement::Unknown(answer)) => seen = format!("{seen}; {answer}"),
-                // It was interrupted: the machine says what comes next.
-                None => return Ok(()),
+        match self.reconcile(call, &mutation, &open).await? {
+            Some(Settlement::Happened(reply)) => {
+                return self.settled(call, Settler::Plugin, Verdict::Happened(reply)).await;
             }
+            Some(Settlement::DidNotHappen) => {
+                return self.settled(call, Settler::Plugin, Verdict::DidNotHappen).await;
+            }
+            Some(Settlement::Unknown(answer)) => seen = format!("{seen}; {answer}"),
+            // It was interrupted: the machine says what comes next.
+            None => return Ok(()),
         }
 
         // 4. A person.

@@ -1,32 +1,42 @@
-//! Observes an HTTP endpoint: one `GET`, and whether it answers with the expected status. What the
-//! answer says is for the plan's `expect`, as in
+//! Observes an HTTP endpoint: whether a `GET` is answered with the expected status, and how soon. What
+//! the answer says is for the plan's `expect`, as in
 //! `response.json.version == steps.redeploy.receipt.version`.
 
 use std::collections::BTreeMap;
 
-use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Verdict, export_check, http};
+use ripcord_plugin::expect::{FirstBytes, Limits, Span, Statuses};
+use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Verdict, clock, export_check, http};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 const SERVICE: http::Service = http::Service::role("service");
-
-/// How much of a body becomes evidence.
-const BODY_BYTES_MAX: usize = 64 * 1024;
 
 struct HttpCheck;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     path: String,
     #[serde(default = "ok")]
-    status: u16,
+    status: Statuses,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    #[serde(default = "once")]
+    tries: u32,
+    #[serde(default)]
+    interval: Option<Span>,
+    #[serde(default)]
+    may_fail: u32,
+    #[serde(default)]
+    ttfb: Limits,
 }
 
-fn ok() -> u16 {
-    200
+fn ok() -> Statuses {
+    Statuses::only(200)
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl Check for HttpCheck {
@@ -37,7 +47,8 @@ impl Check for HttpCheck {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
             title: "HTTP check",
-            description: "Sends one GET and compares the status. `response` (status, headers, body, json) is \
+            description: "Sends GETs, one or several, and compares the status and the time to the first byte. \
+                          `response` (status, headers, body, json; the last one) and `ttfb` (p50, p95, max, in ms) are \
                           evidence for the plan's `expect`.",
             parameters: include_str!("parameters.json"),
             roles: vec![Role::read("service", "http", "to look at the endpoint")],
@@ -46,48 +57,77 @@ impl Check for HttpCheck {
     }
 
     fn check(_: &Context, config: Config) -> Result<Verdict> {
+        let Seen { last, times, wrong, unobserved } = observe(&config)?;
+        let failed = wrong.len() + unobserved.len();
+        let allowed = config.may_fail as usize;
+        let mut seen = format!("GET {}", config.path);
+        if let Some(last) = &last {
+            seen += &format!(" answered {}", last.status);
+        }
+        if config.tries > 1 {
+            seen += &format!(
+                "; {} of {} tries were good",
+                config.tries as usize - failed.min(config.tries as usize),
+                config.tries
+            );
+        }
+        let verdict = match (wrong.last(), unobserved.last(), times.over(&config.ttfb)) {
+            (Some(why), ..) if wrong.len() > allowed => Verdict::fail(say(config.tries, seen, why)),
+            (_, Some(why), _) if failed > allowed => Verdict::inconclusive(say(config.tries, seen, why)),
+            (Some(why), ..) if failed > allowed => Verdict::fail(say(config.tries, seen, why)),
+            (.., Some(over)) => Verdict::fail(format!("{seen}; {over}")),
+            (.., None) => Verdict::pass(seen),
+        };
+        let mut evidence = json!({ "ttfb": times.evidence() });
+        if let Some(last) = &last {
+            evidence["response"] = last.evidence();
+        }
+        let bytes = last.map_or(0, |last| last.body.0.len());
+        Ok(times.measured(verdict.evidence(evidence)).measurement("body", bytes as f64, "bytes"))
+    }
+}
+
+/// One try speaks for itself; of several the last that went wrong does.
+fn say(tries: u32, seen: String, why: &str) -> String {
+    if tries > 1 { format!("{seen}; {why}") } else { why.to_owned() }
+}
+
+#[derive(Default)]
+struct Seen {
+    last: Option<http::Response>,
+    times: FirstBytes,
+    /// Of tries that were answered otherwise than expected, or not at all.
+    wrong: Vec<String>,
+    /// Of tries that say nothing about the service.
+    unobserved: Vec<String>,
+}
+
+fn observe(config: &Config) -> Result<Seen> {
+    let mut seen = Seen::default();
+    for number in 0..config.tries {
+        if let (1.., Some(interval)) = (number, config.interval) {
+            clock::sleep(interval.0);
+        }
         let mut request = SERVICE.get(&config.path);
         for (name, value) in &config.headers {
             request = request.header(name, value);
         }
-        let response = match request.send() {
-            Ok(response) => response,
+        match request.send() {
+            Ok(response) => {
+                seen.times.add(&response);
+                if !config.status.contain(response.status) {
+                    let why = format!("GET {} answered {}, expected {}", config.path, response.status, config.status);
+                    seen.wrong.push(why);
+                }
+                seen.last = Some(response);
+            }
             // A file has to be changed before this can be observed at all.
             Err(denied @ Failure::Denied(_)) => return Err(denied),
-            Err(failure) => return Ok(Verdict::inconclusive(failure.message())),
-        };
-        let seen = format!("GET {} answered {}", config.path, response.status);
-        let verdict = if response.status == config.status {
-            Verdict::pass(seen)
-        } else {
-            Verdict::fail(format!("{seen}, expected {}", config.status))
-        };
-        let bytes = response.body.0.len();
-        Ok(verdict.evidence(json!({ "response": evidence(&response) })).measurement("body", bytes as f64, "bytes"))
-    }
-}
-
-fn evidence(response: &http::Response) -> Value {
-    let mut headers = Map::new();
-    for (name, value) in &response.headers {
-        // RFC 9110, 5.3: several fields of one name mean the same as one with their values in a list.
-        match headers.get_mut(name) {
-            Some(Value::String(present)) => *present = format!("{present}, {value}"),
-            _ => drop(headers.insert(name.clone(), json!(value))),
+            Err(failure) if failure.is_no_answer() => seen.wrong.push(failure.message().to_owned()),
+            Err(failure) => seen.unobserved.push(failure.message().to_owned()),
         }
     }
-    let body = &response.body.0;
-    let mut evidence = json!({
-        "status": response.status,
-        "headers": headers,
-        "body": String::from_utf8_lossy(&body[..body.len().min(BODY_BYTES_MAX)]),
-    });
-    if body.len() <= BODY_BYTES_MAX
-        && let Ok(json) = serde_json::from_slice::<Value>(body)
-    {
-        evidence["json"] = json;
-    }
-    evidence
+    Ok(seen)
 }
 
 export_check!(HttpCheck);

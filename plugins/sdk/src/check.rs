@@ -12,7 +12,8 @@ use crate::{Context, Manifest, Result};
 
 pub use wit::{Measurement, Outcome};
 
-/// A plugin that observes. Its mutations are denied.
+/// A plugin that observes. Its mutations are denied, unless it is a probe: it has a role with write
+/// access, and the plan says `probe = true`.
 pub trait Check {
     /// What the plan's `with` holds, as [`Manifest::parameters`] describes it.
     type Config: DeserializeOwned;

@@ -45,6 +45,12 @@ impl Failure {
         &self.problem().message
     }
 
+    /// Whether a request had left and no answer came: the service is there, and does not answer in time.
+    pub fn is_no_answer(&self) -> bool {
+        let evidence = serde_json::from_str::<Value>(&self.problem().evidence).unwrap_or_default();
+        evidence["no-answer"] == true
+    }
+
     /// With what was seen: a JSON object.
     pub fn with_evidence(mut self, evidence: Value) -> Self {
         let (Self::Denied(problem) | Self::Transient(problem) | Self::Permanent(problem) | Self::Unknown(problem)) =

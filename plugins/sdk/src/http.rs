@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::bindings::action::ripcord::plugin::http as wit;
 use crate::failure::excerpt;
 use crate::{Failure, Payload, Repeat, Result};
+
+/// How much of a body becomes evidence.
+const EVIDENCE_BYTES_MAX: usize = 64 * 1024;
 
 /// The service behind a role.
 #[derive(Debug, Clone, Copy)]
@@ -140,15 +143,35 @@ pub struct Response {
     /// Decompressed.
     #[serde(default)]
     pub body: Payload,
+    /// How long it took; zeros for a reply that was assumed.
+    #[serde(default)]
+    pub timing: Timing,
     /// What it answers, for messages: `GET /version`.
     #[serde(skip)]
     request: String,
 }
 
+/// How long an answer took, from the moment at which the host began to send: name, connection and TLS
+/// included if there was no connection yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Timing {
+    /// Until the head of the response was there, in microseconds.
+    pub first_byte_us: u64,
+    /// Until its body was there as well, in microseconds.
+    pub total_us: u64,
+}
+
 impl Response {
     /// An empty response: mostly for [`Request::assume`].
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Payload::default(), request: "the request".to_owned() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Payload::default(),
+            timing: Timing::default(),
+            request: "the request".to_owned(),
+        }
     }
 
     /// With a body.
@@ -178,6 +201,27 @@ impl Response {
             .map_err(|error| self.unexpected(&format!(", which is not the JSON that was expected ({error})")))
     }
 
+    /// As evidence for a plan's `expect`: `status`, `headers`, `body`, and `json` if it is some.
+    pub fn evidence(&self) -> Value {
+        let mut headers = Map::new();
+        for (name, value) in &self.headers {
+            // RFC 9110, 5.3: several fields of one name mean the same as one with their values in a list.
+            match headers.get_mut(name) {
+                Some(Value::String(present)) => *present = format!("{present}, {value}"),
+                _ => drop(headers.insert(name.clone(), json!(value))),
+            }
+        }
+        let Payload(body) = &self.body;
+        let shown = String::from_utf8_lossy(&body[..body.len().min(EVIDENCE_BYTES_MAX)]);
+        let mut evidence = json!({ "status": self.status, "headers": headers, "body": shown });
+        if body.len() <= EVIDENCE_BYTES_MAX
+            && let Ok(json) = serde_json::from_slice::<Value>(body)
+        {
+            evidence["json"] = json;
+        }
+        evidence
+    }
+
     /// A failure that says what this answers and how: for a response that can't be what it should.
     pub fn unexpected(&self, why: &str) -> Failure {
         let body = excerpt(&self.body.0);
@@ -196,14 +240,18 @@ impl Response {
 impl From<Response> for wit::Response {
     fn from(response: Response) -> Self {
         let headers = response.headers.into_iter().map(|(name, value)| wit::Header { name, value }).collect();
-        Self { status: response.status, headers, body: response.body.0 }
+        let Timing { first_byte_us, total_us } = response.timing;
+        let timing = wit::Timing { first_byte_us, total_us };
+        Self { status: response.status, headers, body: response.body.0, timing }
     }
 }
 
 impl From<wit::Response> for Response {
     fn from(response: wit::Response) -> Self {
         let headers = response.headers.into_iter().map(|header| (header.name, header.value)).collect();
-        Self { headers, ..Self::new(response.status).with_body(response.body) }
+        let wit::Timing { first_byte_us, total_us } = response.timing;
+        let timing = Timing { first_byte_us, total_us };
+        Self { headers, timing, ..Self::new(response.status).with_body(response.body) }
     }
 }
 

@@ -84,6 +84,7 @@ mod payload;
 pub mod clock;
 pub mod command;
 pub mod docker;
+pub mod expect;
 pub mod git;
 pub mod http;
 pub mod log;

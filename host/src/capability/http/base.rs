@@ -43,6 +43,14 @@ impl BaseUrl {
         below.starts_with('/').then(|| below.to_owned())
     }
 
+    /// A URL that stands below this one, as it would stand below the other.
+    pub(super) fn at(&self, other: &Self, url: &Url) -> String {
+        match self.below(url) {
+            Some(below) => format!("{}{below}", other.prefix()),
+            None => url.to_string(),
+        }
+    }
+
     fn prefix(&self) -> String {
         self.0.as_str().trim_end_matches('/').to_owned()
     }

@@ -14,7 +14,7 @@ use super::address::{self, AddressRange};
 use super::base::BaseUrl;
 use super::driver::HttpDriver;
 use super::header::{self, FieldName};
-use super::{Call, Reply, doctor, path};
+use super::{Call, Reply, doctor, login, path};
 use crate::capability::{CapabilityConnection, Denial, Driver, Judgement, OpenError, Opening, Repeat, Rules};
 use crate::doctor::Exam;
 use crate::schema::{DurationText, texts};
@@ -75,7 +75,7 @@ pub struct Connection {
 
 /// How ripcord logs in to a service.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Auth {
     /// `Authorization: Bearer …`
     Bearer(SecretRef),
@@ -92,6 +92,21 @@ pub enum Auth {
         name: FieldName,
         /// Its whole value.
         value: SecretRef,
+    },
+    /// `X-Twilio-Signature`, as Twilio signs the webhooks that it calls.
+    Twilio {
+        /// The auth token that the application checks signatures with.
+        token: SecretRef,
+        /// The URL by which Twilio calls the application, if that is not `url`: it is signed in its
+        /// place, with a plugin's paths appended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        public_url: Option<BaseUrl>,
+    },
+    /// `telnyx-signature-ed25519` and `telnyx-timestamp`, as Telnyx signs the webhooks that it calls,
+    /// but with a key of one's own: nobody but Telnyx has Telnyx' private key.
+    Telnyx {
+        /// The private key, in PEM form, whose public key the application trusts.
+        private_key: SecretRef,
     },
 }
 
@@ -164,9 +179,9 @@ impl Connection {
         {
             return Err("auth.basic.user can't have a `:` or a line break in it (RFC 7617)".to_owned());
         }
-        let auth = self.auth.as_ref().map(Auth::header_name);
+        let auth_sets = |name: &str| self.auth.as_ref().is_some_and(|auth| auth.sets(name));
         let idempotency = self.idempotency_header.as_ref().map(|name| name.name().as_str());
-        if auth.is_some() && auth == idempotency {
+        if idempotency.is_some_and(auth_sets) {
             return Err("auth and idempotency-header name the same header".to_owned());
         }
         for (name, value) in &self.headers {
@@ -176,7 +191,7 @@ impl Connection {
                     "headers.{name} is for no secret: write  auth = {{ header = {{ name = \"{name}\", value = \"secret:…\" }} }}"
                 ));
             }
-            if Some(name) == auth || Some(name) == idempotency {
+            if auth_sets(name) || Some(name) == idempotency {
                 return Err(format!("headers.{name} is set by auth or idempotency-header already"));
             }
             if HeaderValue::from_str(value).is_err() {
@@ -216,7 +231,7 @@ impl Connection {
             header::check(name, value).map_err(Refusal::Unfit)?;
             let name = name.to_ascii_lowercase();
             let set_here = self.headers.keys().chain(&self.idempotency_header).any(|field| *field.name() == *name);
-            if set_here || self.auth.as_ref().is_some_and(|auth| auth.header_name() == name) {
+            if set_here || self.auth.as_ref().is_some_and(|auth| auth.sets(&name)) {
                 return Err(Refusal::Unfit(format!("the header {name} belongs to the connection")));
             }
         }
@@ -241,11 +256,13 @@ fn check_rule(operation: &str, text: &str) -> Result<(), String> {
 }
 
 impl Auth {
-    /// In lower case.
-    pub(super) fn header_name(&self) -> &str {
+    /// Whether it sets this header; in lower case.
+    fn sets(&self, header: &str) -> bool {
         match self {
-            Self::Bearer(_) | Self::Basic { .. } => "authorization",
-            Self::Header { name, .. } => name.name().as_str(),
+            Self::Bearer(_) | Self::Basic { .. } => header == "authorization",
+            Self::Header { name, .. } => *name.name() == header,
+            Self::Twilio { .. } => login::is_twilios(header),
+            Self::Telnyx { .. } => login::is_telnyxs(header),
         }
     }
 }
@@ -257,6 +274,13 @@ impl std::fmt::Display for Auth {
             Self::Bearer(token) => write!(f, "bearer, secret {}", token.name()),
             Self::Basic { user, password } => write!(f, "user {user}, secret {}", password.name()),
             Self::Header { name, value } => write!(f, "header {}, secret {}", name.name(), value.name()),
+            Self::Twilio { token, public_url: None } => write!(f, "signed as Twilio does, secret {}", token.name()),
+            Self::Twilio { token, public_url: Some(url) } => {
+                write!(f, "signed as Twilio does, for {}, secret {}", url.url(), token.name())
+            }
+            Self::Telnyx { private_key } => {
+                write!(f, "signed as Telnyx does, with the key of secret {}", private_key.name())
+            }
         }
     }
 }

@@ -253,9 +253,11 @@ fn skew(headers: &HeaderMap, now: Timestamp, took: Duration) -> Option<SignedDur
 impl Auth {
     fn secret(&self) -> &str {
         match self {
-            Self::Bearer(secret) | Self::Basic { password: secret, .. } | Self::Header { value: secret, .. } => {
-                secret.name()
-            }
+            Self::Bearer(secret)
+            | Self::Basic { password: secret, .. }
+            | Self::Header { value: secret, .. }
+            | Self::Twilio { token: secret, .. }
+            | Self::Telnyx { private_key: secret } => secret.name(),
         }
     }
 }

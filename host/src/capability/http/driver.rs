@@ -1,31 +1,32 @@
 //! The driver: sends a request, and says honestly what became of it.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, Url};
-use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::client::Reach;
-use super::connection::{Auth, Connection};
+use super::connection::Connection;
+use super::login::Login;
 use super::redirect::{self, REDIRECTS_MAX};
 use super::response::{self, BodyError};
-use super::{Call, Reply, trouble};
+use super::{Call, Reply, Timing, trouble};
 use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::{Failure, Problem};
 
 /// The open connection to a service.
 pub(super) struct HttpDriver {
     connection: Connection,
-    credentials: Option<(HeaderName, HeaderValue)>,
+    login: Option<Arc<Login>>,
     reads: Client,
     mutations: Client,
 }
 
-/// A request as it goes out.
+/// A request as it goes out, save for what shows who sends it.
 pub(super) struct Outgoing {
     pub(super) method: Method,
     pub(super) url: Url,
@@ -35,25 +36,20 @@ pub(super) struct Outgoing {
 
 impl HttpDriver {
     pub(super) async fn open(connection: &Connection, opening: &Opening) -> Result<Self, OpenError> {
-        let credentials = match &connection.auth {
-            Some(auth) => Some(credentials(auth, opening).await?),
-            None => None,
-        };
+        let login = Login::open(connection, opening).await?.map(Arc::new);
         let ca_file = connection.ca_file.as_ref().map(|path| opening.base.join(path));
         let encrypted = connection.url.is_encrypted();
         let reach = Reach::new(ca_file.as_deref(), encrypted, &connection.allow_addresses, connection.timeout)?;
-        Ok(Self { connection: connection.clone(), credentials, reads: reach.client(4)?, mutations: reach.client(0)? })
+        Ok(Self { connection: connection.clone(), login, reads: reach.client(4)?, mutations: reach.client(0)? })
     }
 
     /// The response to one read, redirects included as they are; the body is left alone. `known` says
     /// whether the credentials go along.
     pub(super) async fn look(&self, method: &str, path: &str, known: bool) -> Result<Response, Failure> {
         let call = Call { method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: None };
-        let mut outgoing = self.outgoing(None, &call)?;
-        if let Some((name, _)) = self.credentials.as_ref().filter(|_| !known) {
-            outgoing.headers.remove(name);
-        }
-        outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))
+        let outgoing = self.outgoing(None, &call)?;
+        let login = self.login.as_deref().filter(|_| known);
+        outgoing.send(&self.reads, login).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))
     }
 
     fn outgoing(&self, key: Option<&str>, call: &Call) -> Result<Outgoing, Failure> {
@@ -71,9 +67,6 @@ impl HttpDriver {
             headers.append(name, value);
         }
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        if let Some((name, value)) = &self.credentials {
-            headers.insert(name, value.clone());
-        }
         let body = call.body.as_ref().map(|body| Bytes::copy_from_slice(&body.0)).unwrap_or_default();
         Ok(Outgoing { method, url, headers, body })
     }
@@ -106,17 +99,21 @@ impl Driver for HttpDriver {
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         let mut outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;
+        let began = Instant::now();
         for _ in 0..=REDIRECTS_MAX {
-            let response =
-                outgoing.send(&self.reads).await.map_err(|error| trouble::before_answer(&outgoing, &error, false))?;
+            let response = outgoing.send(&self.reads, self.login.as_deref()).await;
+            let response = response.map_err(|error| trouble::before_answer(&outgoing, &error, false))?;
             if let Some(next) = redirect::follow(&self.connection, &outgoing, &response)? {
                 outgoing = next;
                 continue;
             }
+            let first_byte = began.elapsed();
             let answer = response::read(response, self.connection.body_limit).await;
-            return answer.map_err(|problem| match problem.error {
-                BodyError::TooLong { .. } => Failure::Permanent(problem.of(&outgoing)),
-                BodyError::Broken(_) => Failure::Transient(problem.of(&outgoing)),
+            return answer.map(|reply| reply.timed(first_byte, began.elapsed())).map_err(|problem| {
+                match problem.error {
+                    BodyError::TooLong { .. } => Failure::Permanent(problem.of(&outgoing)),
+                    BodyError::Broken(_) => Failure::Transient(problem.of(&outgoing)),
+                }
             });
         }
         Err(Failure::permanent(format!("{call}: redirected more than {REDIRECTS_MAX} times", call = outgoing.line())))
@@ -125,7 +122,7 @@ impl Driver for HttpDriver {
     async fn prepare(&self, at: &At, call: &Call) -> Result<Box<dyn Prepared<Reply>>, Failure> {
         let outgoing = self.outgoing(at.idempotency_key.as_deref(), call)?;
         let body_limit = self.connection.body_limit;
-        Ok(Box::new(Mutation { outgoing, client: self.mutations.clone(), body_limit }))
+        Ok(Box::new(Mutation { outgoing, client: self.mutations.clone(), login: self.login.clone(), body_limit }))
     }
 
     async fn settle(&self, _at: &At, call: &Call, _marker: Option<&Value>) -> Settlement<Reply> {
@@ -138,24 +135,34 @@ impl Driver for HttpDriver {
 struct Mutation {
     outgoing: Outgoing,
     client: Client,
+    login: Option<Arc<Login>>,
     body_limit: u64,
 }
 
 #[async_trait]
 impl Prepared<Reply> for Mutation {
     async fn perform(self: Box<Self>) -> Result<Reply, Failure> {
-        let Self { outgoing, client, body_limit } = *self;
-        let response = outgoing.send(&client).await.map_err(|error| trouble::before_answer(&outgoing, &error, true))?;
+        let Self { outgoing, client, login, body_limit } = *self;
+        let began = Instant::now();
+        let response = outgoing.send(&client, login.as_deref()).await;
+        let response = response.map_err(|error| trouble::before_answer(&outgoing, &error, true))?;
+        let first_byte = began.elapsed();
         // A status has come, but what the service said of its effect is missing: the plugin gets
         // the whole answer or none.
         let answer = response::read(response, body_limit).await;
-        answer.map_err(|problem| Failure::Unknown(problem.of(&outgoing)))
+        answer
+            .map(|reply| reply.timed(first_byte, began.elapsed()))
+            .map_err(|problem| Failure::Unknown(problem.of(&outgoing)))
     }
 }
 
 impl Outgoing {
-    async fn send(&self, client: &Client) -> Result<Response, reqwest::Error> {
-        let request = client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
+    async fn send(&self, client: &Client, login: Option<&Login>) -> Result<Response, reqwest::Error> {
+        let (mut url, mut headers) = (self.url.clone(), self.headers.clone());
+        if let Some(login) = login {
+            login.add_to(&mut url, &mut headers, &self.body);
+        }
+        let request = client.request(self.method.clone(), url).headers(headers);
         // An empty body is none: `content-length: 0` on a GET is what some proxies turn away.
         let request = if self.body.is_empty() { request } else { request.body(self.body.clone()) };
         request.send().await
@@ -167,38 +174,16 @@ impl Outgoing {
     }
 }
 
+impl Reply {
+    fn timed(self, first_byte: Duration, total: Duration) -> Self {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Self { timing: Timing { first_byte_us: micros(first_byte), total_us: micros(total) }, ..self }
+    }
+}
+
 impl response::Incomplete {
     fn of(self, outgoing: &Outgoing) -> Problem {
         let evidence = serde_json::json!({ "status": self.status, "received-bytes": self.received });
         Problem { message: format!("{}: status {}, but {}", outgoing.line(), self.status, self.error), evidence }
     }
-}
-
-async fn credentials(auth: &Auth, opening: &Opening) -> Result<(HeaderName, HeaderValue), OpenError> {
-    let scrubber = opening.secrets.scrubber();
-    let (name, text) = match auth {
-        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", opening.secrets.get(token).await?.expose_secret())),
-        Auth::Basic { user, password } => {
-            let pair = format!("{user}:{}", opening.secrets.get(password).await?.expose_secret());
-            scrubber.add(&pair);
-            (AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
-        }
-        Auth::Header { name, value } => {
-            let secret = opening.secrets.get(value).await?;
-            // "Token abc": a service that repeats the token leaves out the word before it.
-            if let Some((_, token)) = secret.expose_secret().rsplit_once(' ')
-                && token.len() >= crate::secret::SECRET_BYTES_MIN
-            {
-                scrubber.add(token);
-            }
-            (name.name().clone(), secret.expose_secret().to_owned())
-        }
-    };
-    let mut value = HeaderValue::try_from(text).map_err(|_| {
-        OpenError::Unusable(format!(
-            "the secret for the header {name} has a line break or a control character in it: is it all of one line?"
-        ))
-    })?;
-    value.set_sensitive(true);
-    Ok((name, value))
 }

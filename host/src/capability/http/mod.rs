@@ -7,6 +7,7 @@ mod connection;
 mod doctor;
 mod driver;
 mod header;
+mod login;
 mod path;
 mod redirect;
 mod response;
@@ -48,7 +49,7 @@ pub struct Call {
 }
 
 /// A response, whatever its status.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reply {
     /// The status code.
@@ -59,6 +60,26 @@ pub struct Reply {
     /// Decompressed.
     #[serde(default)]
     pub body: Payload,
+    /// How long it took; nothing if nobody measured it.
+    #[serde(default, skip_serializing_if = "Timing::is_unmeasured")]
+    pub timing: Timing,
+}
+
+/// How long an answer took, from the moment at which the host began to send: name, connection and TLS
+/// included if there was no connection yet, redirects included, earlier attempts not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Timing {
+    /// Until the head of the response was there, in microseconds.
+    pub first_byte_us: u64,
+    /// Until its body was there as well, in microseconds.
+    pub total_us: u64,
+}
+
+impl Timing {
+    fn is_unmeasured(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Reply {
@@ -84,7 +105,7 @@ impl CapabilityCall for Call {
 
 impl Scrub for Reply {
     fn scrub(&mut self, scrubber: &Scrubber) {
-        let Self { status: _, headers, body } = self;
+        let Self { status: _, headers, body, timing: _ } = self;
         for (name, value) in headers {
             name.scrub(scrubber);
             value.scrub(scrubber);

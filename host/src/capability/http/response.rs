@@ -4,7 +4,6 @@ use reqwest::Response;
 use reqwest::header::SET_COOKIE;
 
 use super::{Reply, trouble};
-use crate::capability::Payload;
 
 /// A response that began and did not end.
 pub(in crate::capability) struct Incomplete {
@@ -25,7 +24,7 @@ pub(in crate::capability) enum BodyError {
 /// Reads the body, decompressed, up to its limit.
 pub(in crate::capability) async fn read(mut response: Response, limit: u64) -> Result<Reply, Incomplete> {
     let status = response.status().as_u16();
-    let mut reply = Reply { status, headers: headers(&response), body: Payload::default() };
+    let mut reply = Reply { status, headers: headers(&response), ..Reply::default() };
     let body = &mut reply.body.0;
     let error = loop {
         match response.chunk().await {

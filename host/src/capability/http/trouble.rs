@@ -5,7 +5,7 @@ use rustls::CertificateError;
 use super::address::RefusedAddress;
 use super::driver::Outgoing;
 use crate::capability::cause::{causes, find};
-use crate::failure::Failure;
+use crate::failure::{Failure, Problem};
 
 /// What became of a request that got no answer, and why, without the URL: that may be a secret.
 #[derive(Debug)]
@@ -53,10 +53,10 @@ pub(super) fn before_answer(outgoing: &Outgoing, error: &reqwest::Error, is_muta
             "{line}: nothing was sent, because the server's certificate is not trusted: {why}; {remedy}"
         )),
         Trouble::NoConnection(why) => Failure::transient(format!("{line}: no connection, nothing was sent: {why}")),
-        Trouble::Lost(why) if is_mutation => {
-            Failure::unknown(format!("{line}: the connection was lost before the answer came: {why}"))
-        }
-        Trouble::Lost(why) => Failure::transient(format!("{line}: no answer: {why}")),
+        Trouble::Lost(why) if is_mutation => Failure::Unknown(Problem::no_answer(format!(
+            "{line}: the connection was lost before the answer came: {why}"
+        ))),
+        Trouble::Lost(why) => Failure::Transient(Problem::no_answer(format!("{line}: no answer: {why}"))),
     }
 }
 

@@ -157,9 +157,7 @@ impl WebhookDriver {
                 Ok((reply, wait))
             }
             // A refusal is one however it goes on.
-            Err(_) if (300..500).contains(&status) => {
-                Ok((http::Reply { status, headers: Vec::new(), body: Default::default() }, wait))
-            }
+            Err(_) if (300..500).contains(&status) => Ok((http::Reply { status, ..http::Reply::default() }, wait)),
             Err(incomplete) => Err(Reply::PerhapsSent(format!(
                 "{} answered {status}, but {}",
                 self.format.service(),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::capability::{Call, Payload, Repeat, Reply, http};
+use crate::capability::{Call, Repeat, Reply, http};
 use crate::failure::Failure;
 use crate::id::{CallId, Digest, ExecutionId};
 use crate::journal::*;
@@ -55,7 +55,7 @@ fn request() -> Request {
 }
 
 fn reply() -> Reply {
-    Reply::Http(http::Reply { status: 200, headers: vec![], body: Payload::default() })
+    Reply::Http(http::Reply { status: 200, ..http::Reply::default() })
 }
 
 fn began(execution: u32, purpose: Purpose) -> Event {

@@ -81,10 +81,24 @@ proptest! {
         steps_begin_in_order_and_once(&shape, &events);
         nothing_is_begun_after_an_abort(&events);
         what_was_done_last_is_taken_back_first(&events);
+        nobody_is_asked_about_a_probe(&events);
         if let Some(watch) = &shape.watch {
             nothing_is_done_before_a_trigger_trips_or_a_person_says_yes(watch, &events);
             nothing_is_measured_when_that_is_decided(watch, &events);
             a_trigger_trips_with_one_failure_too_many(watch, &events);
+        }
+    }
+}
+
+fn nobody_is_asked_about_a_probe(events: &[&Event]) {
+    let mut checks = BTreeSet::new();
+    for event in events {
+        match event {
+            Event::ExecutionBegan { execution, purpose: Purpose::Check(_), .. } => _ = checks.insert(*execution),
+            Event::Halted { question: Question::DidItHappen { call, .. } } => {
+                assert!(!checks.contains(&call.execution), "{call} is a probe's, and a person is asked about it");
+            }
+            _ => {}
         }
     }
 }

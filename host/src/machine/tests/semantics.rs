@@ -221,7 +221,7 @@ fn an_undo_that_went_wrong_can_be_asked_for_again_and_goes_on_where_it_got_stuck
     let b = |ordinal| call(2, ordinal);
     let no = |call| Event::Answered { call, outcome: Err(Failure::permanent("no")), took_us: 1 };
     let says_no = |call| {
-        let reply = Reply::Http(http::Reply { status: 500, headers: vec![], body: Payload::default() });
+        let reply = Reply::Http(http::Reply { status: 500, ..http::Reply::default() });
         Event::Answered { call, outcome: Ok(reply), took_us: 1 }
     };
     let read = |call| Event::Called { call, request: request(), outcome: Ok(reply()), took_us: 1 };
@@ -434,6 +434,62 @@ fn what_this_program_can_t_have_written_is_refused() {
         fold(&shape, &events).apply(at(99), &event).expect_err(claim);
     }
     State::default().apply(at(0), &attached()).expect_err("an event before the start");
+}
+
+/// What a probe has done is neither an effect nor a question, however it ends.
+#[test]
+fn a_probe_is_no_part_of_the_rollback() {
+    use RunOutcome::*;
+    let shape = shape(&[undoing(step("a"))], &[check(0, 5_000)]);
+    let (probe, nothing) = (call(2, 0), vec![began(1, apply("a")), ended(1, returned())]);
+    let began_probe = vec![began(2, Purpose::Check("c".into())), intended(probe)];
+    let done_probe = [began_probe.clone(), vec![answered(probe), ended(2, returned())]].concat();
+    let pass = vec![judged(2, CheckOutcome::Pass)];
+    let lost = Event::Doubted { call: probe, seen: "no answer".into() };
+    let table: Vec<(&str, Vec<Vec<Event>>, Next)> = vec![
+        (
+            "it verifies nothing that was not done",
+            vec![nothing.clone(), done_probe.clone(), pass.clone()],
+            end(Unchanged),
+        ),
+        ("what was done is verified", vec![done(1, "a", returned()), done_probe.clone(), pass], end(Verified)),
+        ("a failed one halts", vec![nothing.clone(), done_probe, vec![judged(2, CheckOutcome::Fail)]], end(Halted)),
+        ("its doubt is looked at", vec![nothing.clone(), began_probe.clone(), vec![lost]], Next::Settle(probe)),
+        (
+            "and it goes on, told so",
+            vec![nothing.clone(), began_probe.clone(), vec![settled(probe, Settler::Policy, Verdict::Unknowable)]],
+            Next::Go(ExecutionId(2)),
+        ),
+        (
+            "nobody is asked what became of it",
+            vec![nothing.clone(), began_probe.clone(), vec![unsettled(probe)]],
+            Next::Conclude(ExecutionId(2), End::InDoubt),
+        ),
+        (
+            "nor by an abort",
+            vec![nothing.clone(), began_probe.clone(), vec![unsettled(probe), aborted()]],
+            Next::Conclude(ExecutionId(2), End::Abandoned),
+        ),
+        (
+            "and nothing of it is left when it is over",
+            vec![nothing, began_probe, vec![ended(2, End::TimedOut("late".into()))]],
+            end(Halted),
+        ),
+    ];
+    for (claim, events, next) in table {
+        let state = fold(&shape, &events.concat());
+        assert_eq!(without_words(state.next()), next, "{claim}");
+        if let Next::End(..) = next {
+            assert_eq!(state.doubts().count(), 0, "{claim}");
+        }
+    }
+    // Taken back is what the step did, and not what the probe did.
+    let events = [done(1, "a", returned()), vec![began(2, Purpose::Check("c".into())), intended(probe), aborted()]];
+    let mut state = fold(&shape, &events.concat());
+    for event in [ended(2, End::Abandoned), began(3, undo(1)), ended(3, returned())] {
+        state.apply(at(99), &event).unwrap();
+    }
+    assert_eq!(without_words(state.next()), end(Undone));
 }
 
 #[test]

@@ -186,7 +186,8 @@ impl World {
     fn guest(&mut self, purpose: &Purpose) -> Vec<Op> {
         let mut ops = Vec::new();
         for _ in 0..self.pick(4) + 1 {
-            let mutates = matches!(purpose, Purpose::Apply(_) | Purpose::Undo(_));
+            // A check may be a probe.
+            let mutates = !matches!(purpose, Purpose::Reconcile(_));
             ops.push(match self.pick(if mutates { 8 } else { 3 }) {
                 0 if !mutates => Op::Read,
                 1 => Op::Clock,
@@ -315,6 +316,13 @@ impl World {
         }
         if self.state.goes_on(call.execution) && mutation.repeat != Repeat::Once {
             return self.commit(settled(call, Settler::Policy, Verdict::Repeat));
+        }
+        if self.state.is_check(call.execution) {
+            // It is told so; or its repetition failed, and nobody is asked all the same.
+            return match self.pick(3) {
+                1 => self.commit(unsettled(call)),
+                _ => self.commit(settled(call, Settler::Policy, Verdict::Unknowable)),
+            };
         }
         self.begin(Purpose::Reconcile(call))?;
         let reconciliation = ExecutionId(self.state.next_execution().0 - 1);

@@ -230,7 +230,7 @@ fn attached() -> Event {
 }
 
 fn status(status: u16, body: &str) -> Reply {
-    Reply::Http(http::Reply { status, headers: vec![], body: body.into() })
+    Reply::Http(http::Reply { status, headers: vec![], body: body.into(), ..http::Reply::default() })
 }
 
 fn get(path: &str) -> Invocation {

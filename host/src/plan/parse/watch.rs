@@ -65,6 +65,7 @@ impl Reader<'_> {
             bind: raw.bind,
             with: with?,
             expect,
+            probe: raw.probe,
             interval: raw.interval.unwrap_or(INTERVAL),
             initial_delay: raw.initial_delay.unwrap_or_default(),
             count: raw.count,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::capability::{Call, Changed, Detail, Part, Repeat, Version};
 use crate::journal::{Listed, Request};
 use crate::pipeline::{Asked, Mutation, Previewed};
-use crate::runner::{Branch, BranchEnd};
+use crate::runner::BranchEnd;
 
 use super::super::page::Span;
 use super::super::time::{age, date_time};
@@ -13,11 +13,11 @@ use super::super::words;
 use super::{LABEL_COLUMNS, Writer};
 
 impl<'a> Writer<'a> {
-    pub(super) fn calls(&mut self, indent: usize, branch: &'a Branch) {
-        if branch.calls.is_empty() && branch.end == BranchEnd::Whole {
+    pub(super) fn calls(&mut self, indent: usize, calls: &'a [Previewed], end: &BranchEnd) {
+        if calls.is_empty() && *end == BranchEnd::Whole {
             self.field(indent, "", "makes no call");
         }
-        let mut calls = branch.calls.iter().peekable();
+        let mut calls = calls.iter().peekable();
         while let Some(call) = calls.next() {
             // A poll is one line, however often it asks.
             let mut times = 1;

@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use crate::journal::{CheckOutcome, GoodState, OnFailure};
 use crate::runner::{
-    Branch, BranchEnd, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin, PreviewedStep, When,
+    Branch, BranchEnd, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin, PreviewedProbe,
+    PreviewedStep, When,
 };
 
 use super::Style;
@@ -55,6 +56,7 @@ pub fn preview(report: &PreviewReport, view: &View, style: &Style) -> String {
     for branch in &report.branches {
         writer.branch(branch);
     }
+    writer.probing_triggers();
     writer.verification();
     writer.summary();
     writer.page.finish()
@@ -131,7 +133,7 @@ impl<'a> Writer<'a> {
             self.depths.insert(&branch.step, depth);
             self.about(indent, step);
         }
-        self.calls(indent, branch);
+        self.calls(indent, &branch.calls, &branch.end);
         self.end(indent, branch, step);
         if branch.when != When::Undone && !step.can_undo && branch.calls.iter().any(is_effect) {
             self.field(indent, "no way back", "its plugin can't take back what it did.");
@@ -211,6 +213,19 @@ impl<'a> Writer<'a> {
         }
     }
 
+    fn probing_triggers(&mut self) {
+        if self.report.probing_triggers.is_empty() {
+            return;
+        }
+        self.page.gap();
+        self.page.note(0, Span::Title("While it is watched"), ": these triggers do more than look.");
+        for trigger in &self.report.probing_triggers {
+            self.page.gap();
+            self.page.note(0, Span::Title(&trigger.id), &format!(": {}", trigger.plugin.title));
+            self.check(trigger);
+        }
+    }
+
     fn verification(&mut self) {
         if self.report.checks.is_empty() {
             return;
@@ -224,7 +239,27 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn check(&mut self, check: &PreviewedCheck) {
+    /// A check that does more than look.
+    fn probe(&mut self, check: &'a PreviewedCheck, probe: &'a PreviewedProbe) {
+        let about = "it does more than look, as the plan wants it. Each try does it again; it is no part of the \
+                     rollback, and no undo takes it back.";
+        self.page.column(2, Span::Change("PROBE"), LABEL_COLUMNS, about);
+        (self.step, self.number) = (&check.id, 0);
+        self.calls(2, &probe.calls, &probe.end);
+        match &probe.end {
+            BranchEnd::Whole => {}
+            BranchEnd::Open(why) => {
+                let why = format!("the preview could not see further: {why}");
+                self.page.column(2, Span::Bad("UNKNOWN"), LABEL_COLUMNS, &why);
+            }
+            BranchEnd::Fails(why) => {
+                let why = format!("as things are now, and a run would halt here: {why}");
+                self.page.column(2, Span::Bad("FAILS"), LABEL_COLUMNS, &why);
+            }
+        }
+    }
+
+    fn check(&mut self, check: &'a PreviewedCheck) {
         self.field(2, "plugin", &check.plugin.plugin);
         self.binds(2, &check.plugin);
         if let Some(expect) = &check.expect {
@@ -238,6 +273,9 @@ impl<'a> Writer<'a> {
             format!("for {within}, every {every}")
         };
         self.field(2, "tried", &tries);
+        if let Some(probe) = &check.probe {
+            return self.probe(check, probe);
+        }
         let Some(now) = &check.now else {
             return self.field(2, "now", "not asked");
         };

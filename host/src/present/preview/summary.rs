@@ -17,12 +17,15 @@ pub(in super::super) struct Changes {
     pub(in super::super) only_if: usize,
     /// Behind a step that fails as things are now.
     pub(in super::super) not_reached: usize,
+    /// By checks that are probes.
+    pub(in super::super) probes: usize,
     /// Of those that are made as things are now, how many on each connection.
     pub(in super::super) connections: BTreeMap<String, usize>,
 }
 
 pub(in super::super) fn changes(report: &PreviewReport) -> Changes {
-    let mut changes = Changes { taken: 0, only_if: 0, not_reached: 0, connections: BTreeMap::new() };
+    let probes = report.probes().flat_map(|probe| &probe.calls).filter(|call| call.listed().is_some()).count();
+    let mut changes = Changes { taken: 0, only_if: 0, not_reached: 0, probes, connections: BTreeMap::new() };
     for branch in &report.branches {
         for listed in branch.calls.iter().filter_map(|call| call.listed()) {
             match branch.outlook {
@@ -41,7 +44,7 @@ pub(in super::super) fn changes(report: &PreviewReport) -> Changes {
 impl Writer<'_> {
     pub(super) fn summary(&mut self) {
         let report = self.report;
-        let Changes { taken, only_if, not_reached, connections } = changes(report);
+        let Changes { taken, only_if, not_reached, probes, connections } = changes(report);
         self.page.gap();
         self.page.line(0, &[Span::Title("In short")]);
         let is_open = |end: &BranchEnd| matches!(end, BranchEnd::Open(_));
@@ -59,6 +62,9 @@ impl Writer<'_> {
         }
         if not_reached > 0 {
             lines.push(format!("{not_reached} more behind a step that fails as things are"));
+        }
+        if probes > 0 {
+            lines.push(format!("{probes} more by probes, each time that one is made"));
         }
         self.fields(2, "changes", &lines);
         let asks: Vec<_> = report
@@ -82,7 +88,7 @@ impl Writer<'_> {
         if self.page.says("‹") {
             self.page.prose(0, "‹…› stands for a value that only the run itself will know.");
         }
-        if report.branches.iter().any(|branch| is_open(&branch.end)) || taken + only_if + not_reached > 0 {
+        if report.branches.iter().any(|branch| is_open(&branch.end)) || taken + only_if + not_reached + probes > 0 {
             self.page.prose(0, "A change that is not on this list is not made without asking first.");
         }
         self.page.line(0, &[Span::Title("approval: "), Span::Plain(&report.digest().to_string())]);

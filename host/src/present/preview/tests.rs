@@ -49,7 +49,7 @@ fn assumed(reply: Reply) -> Option<Assumed> {
 }
 
 fn status(status: u16) -> Reply {
-    Reply::Http(http::Reply { status, headers: vec![], body: "".into() })
+    Reply::Http(http::Reply { status, headers: vec![], body: "".into(), ..http::Reply::default() })
 }
 
 fn says(message: &str) -> Previewed {
@@ -177,6 +177,7 @@ fn steps() -> Vec<PreviewedStep> {
 fn checks() -> Vec<PreviewedCheck> {
     let service = ("service", "http.genia-admin", "https://api.genia.example/admin");
     let check = |id: &str, expect: Option<&str>, within, outcome, summary: &str| PreviewedCheck {
+        probe: None,
         id: id.into(),
         plugin: plugin("http-check", "HTTP check", "Sends one GET and compares the status.", &[service]),
         expect: expect.map(str::to_owned),
@@ -256,6 +257,7 @@ pub(crate) fn report() -> PreviewReport {
                 BranchEnd::Whole,
             ),
         ],
+        probing_triggers: vec![],
         checks: checks(),
     }
 }
@@ -310,7 +312,10 @@ fn a_step_that_fails_as_things_are() {
 fn for_programs() {
     assert_snapshot!(serde_json::to_string_pretty(&preview_json(&report(), Some("ripcord run …"))).unwrap());
     let preview = preview_json(&failing(), None);
-    assert_eq!(preview["changes"], json!({ "always": 0, "only-if": 0, "not-reached": 2, "connections": {} }));
+    assert_eq!(
+        preview["changes"],
+        json!({ "always": 0, "only-if": 0, "not-reached": 2, "probes": 0, "connections": {} })
+    );
     assert_eq!(preview["approval"], json!(failing().digest()));
 }
 

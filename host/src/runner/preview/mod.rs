@@ -23,7 +23,7 @@ use crate::secret::Scrub;
 
 pub use report::{
     BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin,
-    PreviewedStep, When,
+    PreviewedProbe, PreviewedStep, When,
 };
 
 /// Whether the checks of the verification are asked what they say now.
@@ -59,6 +59,7 @@ pub async fn preview(
     let mut secrets: Vec<_> = job.units.values().flat_map(connections).flat_map(|open| open.secrets()).collect();
     secrets.sort();
     secrets.dedup();
+    let probing_triggers = previewer.probing_triggers().await?;
     let mut report = PreviewReport {
         plan: job.plan_name.clone(),
         plan_path: job.plan_path.display().to_string(),
@@ -71,6 +72,7 @@ pub async fn preview(
         binding: job.binding(),
         steps,
         branches: previewer.branches,
+        probing_triggers,
         checks,
     };
     report.take_back_if_it_fails();

@@ -38,6 +38,9 @@ pub struct PreviewReport {
     pub steps: Vec<PreviewedStep>,
     /// What the steps would do, and what happens if they fail.
     pub branches: Vec<Branch>,
+    /// The triggers that do more than look, in file order, if they are to be watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probing_triggers: Vec<PreviewedCheck>,
     /// What has to hold afterwards, in file order.
     pub checks: Vec<PreviewedCheck>,
 }
@@ -178,9 +181,21 @@ pub struct PreviewedCheck {
     /// How long it waits between two tries.
     #[serde(rename = "every-ms", serialize_with = "milliseconds")]
     pub every: Duration,
+    /// What it does besides looking, if it is a probe. It is never asked before, then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<PreviewedProbe>,
     /// What it says now, before anything is done; nothing if it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<Finding>,
+}
+
+/// What a check does that is a probe.
+#[derive(Debug, Clone, Serialize)]
+pub struct PreviewedProbe {
+    /// What it does, in order.
+    pub calls: Vec<Previewed>,
+    /// How the preview of it ended.
+    pub end: BranchEnd,
 }
 
 /// What a check says before anything is done.
@@ -195,7 +210,8 @@ pub struct Finding {
 impl PreviewReport {
     /// The mutations that an approval binds, sorted, each once.
     pub fn listed(&self) -> Vec<Listed> {
-        let calls = self.branches.iter().flat_map(|branch| &branch.calls);
+        let calls =
+            self.branches.iter().flat_map(|branch| &branch.calls).chain(self.probes().flat_map(|probe| &probe.calls));
         calls.filter_map(Previewed::listed).cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -208,6 +224,11 @@ impl PreviewReport {
     /// The agreement to it.
     pub fn approval(&self, by: String) -> Approval {
         Approval { by, binding: self.digest().to_string(), listed: self.listed() }
+    }
+
+    /// What its triggers and checks do besides looking.
+    pub fn probes(&self) -> impl Iterator<Item = &PreviewedProbe> {
+        self.probing_triggers.iter().chain(&self.checks).filter_map(|check| check.probe.as_ref())
     }
 
     /// A step, by its id.

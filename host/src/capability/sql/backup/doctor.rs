@@ -37,7 +37,7 @@ pub(in crate::capability::sql) async fn examine(backups: &Arc<Backups>, access: 
             Ok(program) => exam.good(Aspect::Program, format!("{name} is {}, as the server is", program.version)),
             Err(failure) => {
                 let message = failure.to_string();
-                let (seen, remedy) = message.split_once(". ").unwrap_or((&message, "see to its tools"));
+                let (seen, remedy) = message.split_once(". Next: ").unwrap_or((&message, "see to its tools"));
                 exam.fault(Aspect::Program, seen, remedy);
             }
         }

@@ -155,9 +155,15 @@ impl Tools {
                 }
             }
         }
+        let remedy = match self.port_inside() {
+            Some(_) => "set tools.container in ripcord.toml to the database's own container, running".to_owned(),
+            None => format!(
+                "`apt install postgresql-client-{major}`, or set tools in ripcord.toml to the folder or the container \
+                 that has it"
+            ),
+        };
         Err(Failure::permanent(format!(
-            "the server is PostgreSQL {major}, and needs {name} of that version: {}. `apt install \
-             postgresql-client-{major}`, or set tools in ripcord.toml to the folder or the container that has it",
+            "the server is PostgreSQL {major}, and needs {name} of that version: {}. Next: {remedy}",
             seen.join("; ")
         )))
     }

@@ -17,12 +17,16 @@ impl wit_http::Host for Guest {
         let call = http::Call { method, path, headers, body: body.map(Payload) };
         let assume = assume.map(|response| {
             let headers = response.headers.into_iter().map(|header| (header.name, header.value)).collect();
-            Reply::Http(http::Reply { status: response.status, headers, body: Payload(response.body) })
+            let wit_http::Timing { first_byte_us, total_us } = response.timing;
+            let timing = http::Timing { first_byte_us, total_us };
+            Reply::Http(http::Reply { status: response.status, headers, body: Payload(response.body), timing })
         });
         let take = |reply| match reply {
-            Reply::Http(http::Reply { status, headers, body }) => {
+            Reply::Http(http::Reply { status, headers, body, timing }) => {
                 let headers = headers.into_iter().map(|(name, value)| wit_http::Header { name, value }).collect();
-                Some(wit_http::Response { status, headers, body: body.0 })
+                let http::Timing { first_byte_us, total_us } = timing;
+                let timing = wit_http::Timing { first_byte_us, total_us };
+                Some(wit_http::Response { status, headers, body: body.0, timing })
             }
             _ => None,
         };
