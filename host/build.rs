@@ -10,6 +10,7 @@ const PLUGINS: &[&str] = &[
     "plugins/connector-disable",
     "plugins/coolify-redeploy",
     "plugins/http-check",
+    "plugins/manual-restore",
     "plugins/notify-people",
     "plugins/sql-check",
     "plugins/webhook-check",

@@ -50,7 +50,7 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 }
 
 /// All components, compiled once by the program itself: that takes longer than most tests.
-fn compiled() -> &'static Path {
+pub(crate) fn compiled() -> &'static Path {
     static COMPILED: OnceLock<PathBuf> = OnceLock::new();
     COMPILED.get_or_init(|| {
         let folder = served::servers().folder.join("compiled");
