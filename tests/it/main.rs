@@ -8,6 +8,7 @@ mod backup;
 mod cli;
 mod crash;
 mod database;
+mod docker;
 mod docs;
 mod follow;
 mod hostile;
