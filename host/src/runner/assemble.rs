@@ -126,7 +126,8 @@ async fn load(components: &Components, uses: &Uses, kept: Option<Blob>) -> Resul
         let author = "its author has to put that right; until then the plan has to do without it";
         unusable(format!("it can't say what it is: {ended}")).help(author)
     })?;
-    Ok(Plugin { name, bytes, component, manifest })
+    // Not the bytes just read: all who use this plugin share those that it was loaded from.
+    Ok(Plugin { name, bytes: component.bytes.clone(), component, manifest })
 }
 
 /// Why a component's file is not the one that was meant.
