@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::id::{CallId, Digest};
 use crate::language::Language;
@@ -356,5 +355,5 @@ fn said(text: &str) -> Result<String, String> {
 }
 
 fn since(text: &str) -> Result<Timestamp, report::SinceError> {
-    report::since(text, Timestamp::now(), &TimeZone::system())
+    report::since(text, Timestamp::now(), &crate::present::time::local_zone())
 }
