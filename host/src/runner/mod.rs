@@ -33,8 +33,8 @@ pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
 pub use preview::{
-    BoundRole, Branch, BranchEnd, Checks, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate,
-    PreviewedPlugin, PreviewedStep, When, preview,
+    BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin,
+    PreviewedStep, When, preview,
 };
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};

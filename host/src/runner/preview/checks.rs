@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 
 use super::super::execute::judged;
-use super::{BranchEnd, Checks, Finding, PreviewedCheck, Previewer};
+use super::{BranchEnd, Finding, PreviewedCheck, Previewer};
 use crate::component::{Context, Export, Returned};
 use crate::journal::{CheckOutcome, CheckShape, Purpose};
-use crate::pipeline::Preview;
+use crate::pipeline::{Depth, Preview};
 use crate::plan::{check_config, render};
 use crate::runner::RunError;
 
@@ -17,12 +17,12 @@ use crate::runner::RunError;
 const CHECK_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
 impl Previewer<'_> {
-    /// The checks, all at once if they are asked. A check observes: what it would change is denied.
-    pub(super) async fn checks(&self, checks: Checks) -> Result<Vec<PreviewedCheck>, RunError> {
-        try_join_all(self.job.shape.verify.iter().map(|check| self.check(check, checks))).await
+    /// The checks, all at once if they are asked what they say now. A check observes: what it would change is denied.
+    pub(super) async fn checks(&self, depth: Depth) -> Result<Vec<PreviewedCheck>, RunError> {
+        try_join_all(self.job.shape.verify.iter().map(|check| self.check(check, depth))).await
     }
 
-    async fn check(&self, check: &CheckShape, checks: Checks) -> Result<PreviewedCheck, RunError> {
+    async fn check(&self, check: &CheckShape, depth: Depth) -> Result<PreviewedCheck, RunError> {
         let unit = self.unit(&check.id)?;
         Ok(PreviewedCheck {
             id: check.id.clone(),
@@ -30,9 +30,9 @@ impl Previewer<'_> {
             expect: unit.expect.as_ref().map(|expect| expect.as_str().to_owned()),
             within: Duration::from_millis(check.within_ms),
             every: Duration::from_millis(check.every_ms),
-            now: match checks {
-                Checks::Asked => Some(self.finding(&check.id).await?),
-                Checks::Listed => None,
+            now: match depth {
+                Depth::Whole => Some(self.finding(&check.id).await?),
+                Depth::Listed => None,
             },
         })
     }
