@@ -16,6 +16,7 @@ use crate::manifest::Manifest;
 use crate::operator::Operator;
 use crate::pipeline::{Bound, Grant, Open, Retry};
 use crate::plan::{self, Condition, Plan, Scope, Uses};
+use crate::process::Supervisors;
 use crate::secret::Secrets;
 
 /// Where a plan's parts come from.
@@ -292,7 +293,7 @@ pub fn opening(operator: &Operator, spool: &Path, program: &Path) -> Opening {
         secrets: Arc::new(Secrets::new(operator.secrets.clone(), operator.base.clone())),
         spool: spool.to_owned(),
         base: operator.base.clone(),
-        program: program.to_owned(),
+        supervisors: Supervisors::new(program),
     }
 }
 

@@ -140,6 +140,7 @@ impl Runner {
     /// crash, and `resume` finds out what became of it.
     #[tracing::instrument(name = "run", skip_all, fields(ripcord.run = %self.run))]
     pub async fn drive(&self) -> Result<Stand, RunError> {
+        self.job.open_connections().for_each(|open| open.driver.expect_calls());
         // Dropped, the set ends its task: nobody writes for this host when it has let go of the run.
         let mut watcher = JoinSet::new();
         watcher.spawn(watch_people(Arc::clone(&self.record), self.interrupt.clone()));
