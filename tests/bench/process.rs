@@ -12,13 +12,17 @@ pub(crate) fn ripcord() -> PathBuf {
     ripcord
 }
 
-/// From the start of a process to its end. What it says is nobody's; that it fails is.
+/// From the start of a process to its end. What it says is nobody's, unless it fails: then it is asked
+/// again.
 pub(crate) fn whole(command: &mut Command) -> Duration {
     let began = Instant::now();
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let took = began.elapsed();
     let status = status.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?} ended with {status}");
+    if !status.success() {
+        let again = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        panic!("{command:?} ended with {status}: {}", String::from_utf8_lossy(&again.stderr));
+    }
     took
 }
 

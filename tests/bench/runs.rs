@@ -15,9 +15,9 @@ use ripcord::component::Components;
 use ripcord::id::RunId;
 use ripcord::journal::{HostAttached, IncidentNoted, Journal, Level, Outcome, RunOutcome, SqliteJournal};
 use ripcord::operator::Operator;
-use ripcord::pipeline::{Caller, Stop};
+use ripcord::pipeline::{Caller, Depth, Stop};
 use ripcord::plan::Plan;
-use ripcord::runner::{self, Checks, Job, Nobody, PreviewReport, Runner, Seams, Sources, Stand};
+use ripcord::runner::{self, Job, Nobody, PreviewReport, Runner, Seams, Sources, Stand};
 use tokio::sync::{Barrier, mpsc};
 
 use crate::fixture;
@@ -137,7 +137,7 @@ impl Host {
     /// A run from its plan to its end. All agree to one preview: they make the same calls.
     async fn run(&self, number: u32, seams: &Arc<dyn Seams>) {
         let job = self.job(number, seams).await;
-        let preview = || async { runner::preview(&self.components, &job, seams, Checks::Listed).await.unwrap() };
+        let preview = || async { runner::preview(&self.components, &job, seams, Depth::Listed).await.unwrap() };
         let approval = self.approved.get_or_init(preview).await.approval("ada".to_owned());
         let run = RunId::from(format!("run-{number}-{}", Timestamp::now().as_nanosecond()));
         let host = HostAttached {

@@ -223,6 +223,10 @@ impl Driver for FaultyDriver {
         self.driver.exactly(call)
     }
 
+    fn expect_calls(&self) {
+        self.driver.expect_calls();
+    }
+
     async fn detail(&self, at: &At, call: &Call) -> Option<Detail> {
         self.driver.detail(at, call).await
     }

@@ -31,6 +31,7 @@ use serde_json::Value;
 use crate::doctor::Exam;
 use crate::failure::Failure;
 use crate::id::{ExecutionId, RunId};
+use crate::process::Supervisors;
 use crate::secret::{Scrub, Scrubber, SecretError, SecretRef, Secrets};
 
 pub use detail::{Capped, Changed, Detail, Exactly, Part, Version};
@@ -141,6 +142,10 @@ pub trait Driver: Send + Sync {
     /// what was got ready; a host that dies leaves nothing that goes on by itself.
     async fn prepare(&self, at: &At, call: &Self::Call) -> Result<Box<dyn Prepared<Self::Reply>>, Failure>;
 
+    /// A run goes on that may make calls here: what takes a while to start may be started now. Nothing
+    /// may depend on it.
+    fn expect_calls(&self) {}
+
     /// Finds out what became of a mutation whose reply was lost. It looks at the target and never
     /// changes it, and it waits as long as the first attempt may still run.
     async fn settle(&self, at: &At, call: &Self::Call, marker: Option<&Value>) -> Settlement<Self::Reply>;
@@ -204,8 +209,8 @@ pub struct Opening {
     pub spool: PathBuf,
     /// The folder of the operator's file: relative paths in it start here.
     pub base: PathBuf,
-    /// This program, to start its own helpers (`ripcord supervise`).
-    pub program: PathBuf,
+    /// What stays with the programs that are run.
+    pub supervisors: Supervisors,
 }
 
 /// Why a connection can't be opened.
@@ -452,6 +457,10 @@ macro_rules! capabilities {
                     $((Self::$Variant(driver), Call::$Variant(call)) => driver.exactly(call),)+
                     _ => Exactly::new(call.summary()),
                 }
+            }
+
+            fn expect_calls(&self) {
+                match self { $(Self::$Variant(driver) => driver.expect_calls()),+ }
             }
 
             async fn detail(&self, at: &At, call: &Call) -> Option<Detail> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::id::{CallId, Digest};
 use crate::language::Language;
@@ -385,5 +384,5 @@ fn window(text: &str) -> Result<Duration, String> {
 }
 
 fn since(text: &str) -> Result<Timestamp, report::SinceError> {
-    report::since(text, Timestamp::now(), &TimeZone::system())
+    report::since(text, Timestamp::now(), &crate::present::time::local_zone())
 }

@@ -11,6 +11,7 @@ use crate::component::Components;
 use crate::document::read_text;
 use crate::id::RunId;
 use crate::journal::{Event, HostAttached, Journal, RunLock, SqliteJournal};
+use crate::language::Language;
 use crate::operator::{self, Operator};
 use crate::plan::Plan;
 use crate::runner::{AssembleError, Job, Seams, Sources, Unopened, check, opening};
@@ -66,7 +67,8 @@ impl Context {
         // While the files are read and the plugins are loaded.
         std::thread::spawn(|| {
             crate::plan::get_ready();
-            jiff::tz::TimeZone::system();
+            crate::present::time::local_zone();
+            Language::En.table();
         });
         let operator = self.operator(None)?;
         let path = &options.plan;

@@ -37,10 +37,10 @@ use exit::{Exit, Fault};
 pub fn main(seams: Arc<dyn Seams>) -> ExitCode {
     // A supervisor has to be ready in a millisecond, and has its own way with signals.
     let mut arguments = std::env::args_os().skip(1);
-    if let (Some(command), Some(record), None) = (arguments.next(), arguments.next(), arguments.next())
+    if let (Some(command), None) = (arguments.next(), arguments.next())
         && command == "supervise"
     {
-        return crate::process::supervise(record.as_ref());
+        return crate::process::supervise();
     }
     let arguments = Arguments::parse();
     let log = match begin_log(&arguments) {

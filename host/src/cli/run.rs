@@ -21,10 +21,11 @@ use crate::journal::{
 };
 use crate::ledger::good_states;
 use crate::machine::{Execution, State};
+use crate::pipeline::Depth;
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
 use crate::record::{Record, look};
-use crate::runner::{self, Agreement, Checks, Job, PreviewReport, RunError, Runner, Sources, Stand};
+use crate::runner::{self, Agreement, Job, PreviewReport, RunError, Runner, Sources, Stand};
 use crate::state::StateDir;
 use crate::telemetry::Export;
 
@@ -54,7 +55,7 @@ pub(super) async fn preview(context: &Context, options: &PreviewOptions) -> Resu
     let components = context.components(&state)?;
     let mut job = context.job(&components, &state, sources(&files, &options.plan, false)).await?;
     job.good_states = good_states(context.journal(&state)?.as_ref(), &job.target).await?;
-    let report = previewed(context, &components, &job, Checks::Asked).await?;
+    let report = previewed(context, &components, &job, Depth::Whole).await?;
     // For whoever runs it later, and finds that something is another one by then.
     if let Err(error) = Agreement::of(&job, &report).keep(&state.previews(), report.digest()) {
         tracing::warn!(%error, "what this preview lists can't be kept in {}", state.previews().display());
@@ -115,10 +116,10 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     refuse_if_held(&state, journal.as_ref(), &job).await?;
 
     let interrupts = Interrupts::listen();
-    // Where nobody is asked, nobody waits for what the checks say now.
+    // Where nobody is asked, nobody waits for what only they would want to know.
     let asks = !options.yes && terminal::is_interactive();
-    let checks = if asks { Checks::Asked } else { Checks::Listed };
-    let report = interrupts.before_the_run(previewed(context, &components, &job, checks)).await??;
+    let depth = if asks { Depth::Whole } else { Depth::Listed };
+    let report = interrupts.before_the_run(previewed(context, &components, &job, depth)).await??;
     output::preview_for_run(&report);
     job.shape.watch.iter().for_each(output::watched);
     let by = context.by(&options.by);
@@ -445,9 +446,9 @@ async fn previewed(
     context: &Context,
     components: &Components,
     job: &Job,
-    checks: Checks,
+    depth: Depth,
 ) -> Result<PreviewReport, Fault> {
-    runner::preview(components, job, &context.seams, checks).await.map_err(|error| Fault::wrong(error.to_string()))
+    runner::preview(components, job, &context.seams, depth).await.map_err(|error| Fault::wrong(error.to_string()))
 }
 
 /// Early, so that nobody reads a preview for nothing. The journal decides when the run begins.

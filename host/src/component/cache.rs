@@ -9,6 +9,7 @@ use wasmtime::Engine;
 use super::contract::Pre;
 use super::refused;
 use crate::id::Digest;
+use crate::journal::Blob;
 use crate::manifest::Manifest;
 
 /// A component, ready to be instantiated.
@@ -16,6 +17,8 @@ use crate::manifest::Manifest;
 pub struct Component {
     /// The digest of its bytes.
     pub digest: Digest,
+    /// Its bytes.
+    pub bytes: Blob,
     /// The capabilities that it imports.
     pub imports: Vec<String>,
     pub(super) pre: Pre,

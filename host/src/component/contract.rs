@@ -14,14 +14,14 @@ use super::cache::{Component, LoadError};
 use super::guest::Guest;
 use super::refused;
 use crate::capability::Capability;
-use crate::id::Digest;
+use crate::journal::Blob;
 
 /// What a component imports and exports, checked before anything of it runs.
 pub(super) fn inspect(
     engine: &Engine,
     linker: &Linker<Guest>,
     compiled: Compiled,
-    digest: Digest,
+    bytes: &Blob,
 ) -> Result<Component, LoadError> {
     let kind = compiled.component_type();
     let (imported, exported) = (kind.imports(engine), kind.exports(engine));
@@ -35,5 +35,5 @@ pub(super) fn inspect(
         );
     }
     let pre = v0_1::Pre::new(linker, &compiled)?;
-    Ok(Component { digest, imports, pre, manifest: Arc::default() })
+    Ok(Component { digest: bytes.digest(), bytes: bytes.clone(), imports, pre, manifest: Arc::default() })
 }

@@ -51,7 +51,7 @@ impl Components {
             return Ok(component.clone());
         }
         let compiled = cache::load(&self.inner.engine, &self.inner.cache, digest, bytes.bytes())?;
-        let component = contract::inspect(&self.inner.engine, &self.inner.linker, compiled, digest)?;
+        let component = contract::inspect(&self.inner.engine, &self.inner.linker, compiled, bytes)?;
         loaded.insert(digest, component.clone());
         Ok(component)
     }

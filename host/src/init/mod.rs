@@ -44,6 +44,13 @@ pub const STARTERS: &[Starter] = &[
         url: "https://api.genia.ai/admin",
     },
     Starter {
+        name: "asistente-andrea",
+        about: "Asistente Andrea: back to the last good version, through Coolify or by hand; with its five triggers",
+        plan: include_str!("../../../plans/asistente-andrea.toml"),
+        operator: include_str!("../../../plans/operator/asistente-andrea.toml"),
+        url: "https://andrea.example.org",
+    },
+    Starter {
         name: "backup-before-deploy",
         about: "before a deploy: dump the database, see that the dump can be read, keep the last ones",
         plan: include_str!("../../../plans/backup-before-deploy.toml"),

@@ -13,7 +13,7 @@ fn each_starter_is_written_whole_and_sound_with_the_services_address_put_in() {
         assert_eq!(written, [folder.join("ripcord.toml"), folder.join(starter.plan_file())]);
         let operator = Operator::load(&written[0]).unwrap_or_else(|wrong| panic!("{wrong}"));
         let urls: Vec<_> = operator.connections.http.values().map(|http| http.url.url().as_str()).collect();
-        assert_eq!(urls, ["http://127.0.0.1:3000/api"], "{}", starter.name);
+        assert!(urls.contains(&"http://127.0.0.1:3000/api"), "{}: {urls:?}", starter.name);
         let plan = std::fs::read_to_string(&written[1]).unwrap();
         assert_eq!(plan, starter.plan);
         Plan::parse(&starter.plan_file(), &plan).unwrap_or_else(|wrong| panic!("{wrong}"));

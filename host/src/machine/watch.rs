@@ -83,16 +83,12 @@ impl Tally {
     }
 
     fn add(&mut self, id: ExecutionId, attempt: &Execution) {
-        let Some(end) = &attempt.end else { return };
-        if *end == End::Abandoned {
+        match (&attempt.end, &attempt.judged) {
+            // It goes on, or what the host makes of it comes with the next event.
+            (None, _) | (Some(End::Returned(_)), None) => return,
             // It was cut off, and says nothing of the trigger.
-            return;
-        }
-        self.ended = attempt.ended;
-        match end {
-            End::Returned(_) => {
-                let (outcome, summary) =
-                    attempt.judged.clone().unwrap_or((CheckOutcome::Inconclusive, "it was not judged".to_owned()));
+            (Some(End::Abandoned), _) => return,
+            (Some(End::Returned(_)), Some((outcome, summary))) => {
                 self.errors = 0;
                 match outcome {
                     CheckOutcome::Pass => self.passed += 1,
@@ -103,13 +99,14 @@ impl Tally {
                         self.last_failed = Some(id);
                     }
                 }
-                self.last = Some(Attempt::Measured(outcome, summary));
+                self.last = Some(Attempt::Measured(*outcome, summary.clone()));
             }
-            end => {
+            (Some(end), _) => {
                 self.errors += 1;
                 self.last = Some(Attempt::Error(describe(end)));
             }
         }
+        self.ended = attempt.ended;
     }
 }
 

@@ -68,14 +68,14 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
 
     hint: did you mean `secrets`?
     ");
-    assert_snapshot!(wrong("[docker.app]\nproject = \"app\""), @r"
-    error: unknown table `docker`
+    assert_snapshot!(wrong("[podman.app]\nproject = \"app\""), @r"
+    error: unknown table `podman`
      --> ripcord.toml:1:2
       |
-    1 | [docker.app]
+    1 | [podman.app]
       |  ^^^^^^
 
-    hint: known here: `http`, `git`, `sql`, `command`, `notify`, `secrets`, `limits`
+    hint: known here: `http`, `git`, `docker`, `sql`, `command`, `notify`, `secrets`, `limits`
     ");
     // A connection without a name, and one with a name that can't be
     assert_snapshot!(wrong("[http]\nurl = \"https://x\""), @r#"

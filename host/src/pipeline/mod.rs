@@ -30,7 +30,7 @@ use crate::record::{Record, RecordError};
 use crate::secret::{Scrub, Scrubber};
 
 pub use policy::{Bound, DynDriver, Grant, Open, Policy};
-pub use preview::{Asked, Assumed, HOLE, Mutation, Preview, Previewed};
+pub use preview::{Asked, Assumed, Depth, HOLE, Mutation, Preview, Previewed};
 pub use replay::Divergence;
 
 /// A sleep is never longer.

@@ -1,9 +1,10 @@
 //! The preview: reads are real, mutations are listed and turned away.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -25,17 +26,38 @@ const HOLE_BYTES_MIN: usize = 6;
 /// waits.
 const DETAIL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How much a preview looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// At all that somebody wants to know who has to say yes to it: what the mutations would come upon,
+    /// and what the checks say now.
+    #[default]
+    Whole,
+    /// At what a run will be held to, and nothing else: nobody is asked, and the rollback waits for it.
+    Listed,
+}
+
 /// What a preview has seen so far of one execution.
 #[derive(Debug, Clone, Default)]
 pub struct Preview {
+    depth: Depth,
     /// What the guest did, in its order.
     pub calls: Vec<Previewed>,
     assumed: bool,
-    holes: Vec<Hole>,
+    holes: Holes,
     /// What was asked and really answered so far: a value that stands here is no assumption.
     seen: String,
     /// The connections that would be other ones by now than they are.
     mutated: BTreeSet<String>,
+}
+
+/// The values that a run will have others of.
+#[derive(Debug, Clone, Default)]
+struct Holes {
+    /// Longest first, each value once.
+    all: Vec<Hole>,
+    /// What finds them. It takes longer to build than all texts of a call to be looked through.
+    matcher: OnceLock<Option<AhoCorasick>>,
 }
 
 /// A value that a run will have another one of.
@@ -151,6 +173,11 @@ impl Previewed {
 }
 
 impl Preview {
+    /// A preview that has seen nothing yet and looks at this much.
+    pub fn new(depth: Depth) -> Self {
+        Self { depth, ..Self::default() }
+    }
+
     /// A preview that goes on where another execution's has ended: what that one assumed holds.
     pub fn after(other: &Self) -> Self {
         Self { calls: Vec::new(), ..other.clone() }
@@ -159,7 +186,7 @@ impl Preview {
     /// A value that a run will have another one of: the preview's own name. `name` is what people read
     /// in its place.
     pub fn guesses(&mut self, value: &str, name: &str) {
-        self.holes.push(Hole { value: value.to_owned(), shown: format!("‹{name}›") });
+        self.holes.add([Hole { value: value.to_owned(), shown: format!("‹{name}›") }]);
     }
 
     /// From now on these values are taken for known, as those of a configuration are.
@@ -172,16 +199,7 @@ impl Preview {
 
     /// The text for people, with a hole for each value that a run will have another one of.
     pub fn show(&self, text: String) -> String {
-        let values = self.holes.iter().map(|hole| hole.value.as_str());
-        // In one go: what stands in place of one value must not be taken for another.
-        let matcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(values);
-        match matcher {
-            Ok(matcher) if matcher.is_match(&text) => {
-                let shown: Vec<&str> = self.holes.iter().map(|hole| hole.shown.as_str()).collect();
-                matcher.replace_all(&text, &shown)
-            }
-            _ => text,
-        }
+        self.holes.show(text)
     }
 
     pub(super) fn denied(&mut self, request: Request, failure: &Failure) {
@@ -222,16 +240,40 @@ impl Preview {
         self.assumed = true;
         let mut holes = Vec::new();
         collect(&serde_json::to_value(reply).unwrap_or_default(), "", &mut holes);
-        self.holes.extend(holes.into_iter().filter(|hole| !self.seen.contains(hole.value.as_str())));
-        // Longest first, so that no value leaves the tail of a longer one behind. The first name of a
-        // value stays.
-        self.holes.sort_by(|a, b| b.value.len().cmp(&a.value.len()).then_with(|| a.value.cmp(&b.value)));
-        self.holes.dedup_by(|later, first| later.value == first.value);
+        self.holes.add(holes.into_iter().filter(|hole| !self.seen.contains(hole.value.as_str())));
     }
 
     /// The text that an approval binds: a hole is a hole, whatever stands in it.
     fn punch(&self, text: String) -> String {
-        self.holes.iter().fold(text, |text, hole| text.replace(&hole.value, HOLE))
+        self.holes.all.iter().fold(text, |text, hole| text.replace(&hole.value, HOLE))
+    }
+}
+
+impl Holes {
+    fn add(&mut self, holes: impl IntoIterator<Item = Hole>) {
+        self.all.extend(holes);
+        // Longest first, so that no value leaves the tail of a longer one behind. The first name of a
+        // value stays.
+        self.all.sort_by(|a, b| b.value.len().cmp(&a.value.len()).then_with(|| a.value.cmp(&b.value)));
+        self.all.dedup_by(|later, first| later.value == first.value);
+        self.matcher = OnceLock::new();
+    }
+
+    fn show(&self, text: String) -> String {
+        // In one go: what stands in place of one value must not be taken for another.
+        let build = || {
+            let values = self.all.iter().map(|hole| hole.value.as_str());
+            // Of its kinds the one that is built fastest: the texts are short.
+            let fastest = Some(AhoCorasickKind::NoncontiguousNFA);
+            AhoCorasick::builder().kind(fastest).match_kind(MatchKind::LeftmostLongest).build(values).ok()
+        };
+        match self.matcher.get_or_init(build) {
+            Some(matcher) if matcher.is_match(&text) => {
+                let shown: Vec<&str> = self.all.iter().map(|hole| hole.shown.as_str()).collect();
+                matcher.replace_all(&text, &shown)
+            }
+            _ => text,
+        }
     }
 }
 
@@ -289,7 +331,7 @@ impl Pipeline {
         let mut exactly = open.driver.exactly(&request.call);
         exactly.scrub(&self.setting.scrubber);
         let mut detail = None;
-        if preview.mutated.insert(request.connection.clone()) {
+        if preview.depth == Depth::Whole && preview.mutated.insert(request.connection.clone()) {
             let at = self.at(id, deadline, repeat);
             let looked = tokio::time::timeout(DETAIL_TIMEOUT, open.driver.detail(&at, &request.call)).await;
             detail = looked.ok().flatten();

@@ -759,7 +759,7 @@ fn bindings_are_checked_against_roles_and_connections() {
     6 | bind = { database = "app" }
       |                     ^^^^^
 
-    hint: it has `http`, `git`, `sql`, `command`, `notify`
+    hint: it has `http`, `git`, `docker`, `sql`, `command`, `notify`
     "#);
     // A check that is used as a step
     assert_snapshot!(judged(fine, &Manifest { kind: Kind::Check, ..action.clone() }), @r#"

@@ -295,7 +295,7 @@ fn trigger(state: &State, shape: &TriggerShape) -> UnitState {
         (_, None) => {
             let is_this = |purpose: &Purpose| matches!(purpose, Purpose::Check(id) if *id == shape.id);
             match last(state, is_this) {
-                Some(Execution { end: None, .. }) => UnitState::Measuring,
+                Some(Execution { end: None | Some(End::Returned(_)), .. }) => UnitState::Measuring,
                 _ => UnitState::ToBeMeasured,
             }
         }

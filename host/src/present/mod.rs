@@ -60,6 +60,6 @@ pub struct Style {
 impl Style {
     /// For a reader on this machine.
     pub fn new(colour: bool, width: usize) -> Self {
-        Self { colour, width, zone: TimeZone::system() }
+        Self { colour, width, zone: time::local_zone() }
     }
 }

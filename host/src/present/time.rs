@@ -1,9 +1,27 @@
 //! Points in time and durations, for people.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+/// Where the machine's own zone stands.
+const LOCALTIME: &str = "/etc/localtime";
+
+/// The zone of whoever sits at this machine.
+///
+/// Unless `TZ` names another one, the machine's own file says all of it. Asked for the zone of the
+/// system, jiff takes only the file's name, and walks through the whole database of zones to find that:
+/// some hundreds of system calls at each start.
+pub(crate) fn local_zone() -> TimeZone {
+    static LOCAL: LazyLock<TimeZone> = LazyLock::new(|| {
+        let is_named = std::env::var_os("TZ").is_some();
+        let own = || TimeZone::tzif("Local", &std::fs::read(LOCALTIME).ok()?).ok();
+        (!is_named).then(own).flatten().unwrap_or_else(TimeZone::system)
+    });
+    LOCAL.clone()
+}
 
 /// `18:03:12`
 pub(crate) fn clock(at: Timestamp, zone: &TimeZone) -> String {

@@ -21,11 +21,15 @@ pub(super) fn groups(session: u32) -> HashSet<Pid> {
     members.filter_map(|stat| Pid::from_raw(stat.group)).collect()
 }
 
+/// The machine's boot: what was written since then can be read, whether it is on the disk or not.
+pub(super) fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
 /// Where and since when process ids mean what they mean: the machine's boot, and the container.
 pub(super) fn realm() -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    format!("{} {}", boot.trim(), namespace.display())
+    format!("{} {}", boot(), namespace.display())
 }
 
 /// What is needed of `/proc/PID/stat`; see proc_pid_stat(5).

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,73 +11,141 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
+use super::alive::boot;
 use super::record::{self, Record};
 use super::supervisor::{ENDED, GO, READY};
-use super::{Finished, ProcessError, Spec};
+use super::{Finished, ProcessError, Spec, Task};
 
 /// How long a supervisor may take to get ready: it takes some milliseconds.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// Where supervisors come from: this executable, and, if one is likely to be needed, one that was
+/// started ahead. Copies share it.
+#[derive(Clone)]
+pub struct Supervisors {
+    program: Arc<Path>,
+    ahead: Arc<Mutex<Ahead>>,
+}
+
+/// The start of a supervisor takes some milliseconds, and whoever waits for a program waits for it. So
+/// the first one is started when a run begins, and the next one while a program runs. The last of them
+/// is not needed: it ends with the host.
+#[derive(Default)]
+struct Ahead {
+    is_wanted: bool,
+    spare: Option<Supervisor>,
+}
+
+/// A supervisor that does not know yet for what. It ends when its standard input does.
+struct Supervisor {
+    child: Child,
+    input: ChildStdin,
+}
+
 /// A supervisor that has all it needs and waits. Dropped, it ends without having started anything.
 /// Its record stays, empty: [`recover`](super::recover) then says so to whoever has the marker.
 pub struct Held {
-    child: Child,
-    go: ChildStdin,
+    supervisor: Supervisor,
     name: String,
     record: PathBuf,
+    supervisors: Supervisors,
 }
 
-/// Starts a supervisor, up to the last point before the program starts.
-///
-/// `program` is this executable, by its absolute path; `spool` is the folder of the records, which
-/// is made if need be; `key` names the call and is fit for a file name.
-///
-/// # Errors
-/// [`ProcessError::Unsupervised`]: nothing was started.
-pub async fn prepare(program: &Path, spool: &Path, key: &str, spec: &Spec) -> Result<Held, ProcessError> {
-    let unsupervised = |error: io::Error| {
-        let program = program.display();
-        ProcessError::Unsupervised(format!(
-            "can't start `{program} supervise` with a record in {}: {error}",
-            spool.display()
-        ))
-    };
-    // One line: JSON has no newline outside of strings, and none inside them.
-    let mut spec = serde_json::to_vec(spec).map_err(io::Error::from).map_err(unsupervised)?;
-    spec.push(b'\n');
+impl Supervisors {
+    /// `program` is this executable, by its absolute path.
+    pub fn new(program: impl AsRef<Path>) -> Self {
+        Self { program: Arc::from(program.as_ref()), ahead: Arc::default() }
+    }
 
-    let (name, record) = record::create(spool, key).map_err(unsupervised)?;
-    let mut child = Command::new(program)
-        .arg("supervise")
-        .arg(&record)
-        // It needs nothing of the host's, and outlives it: no secret stays in its environment, and
-        // no file system is kept busy by its folder.
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(unsupervised)?;
-    let mut go = child.stdin.take().ok_or_else(|| unsupervised(io::Error::other("it has no standard input")))?;
-    let folder = spool.to_owned();
-    let durable = tokio::task::spawn_blocking(move || record::sync_folder(&folder));
+    /// From now on keeps one ahead. It needs a runtime, and nothing depends on its success.
+    pub fn keep_one_ahead(&self) {
+        self.ahead().is_wanted = true;
+        self.refill();
+    }
 
-    let handed_over = async {
-        go.write_all(&spec).await?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().ok_or(io::ErrorKind::BrokenPipe)?).read_line(&mut line).await?;
-        if line == READY { Ok(()) } else { Err(io::Error::other("it ended before it was ready")) }
-    };
-    let ready = timeout(READY_WITHIN, handed_over).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    durable.await.map_err(io::Error::other).flatten().map_err(unsupervised)?;
-    match ready {
-        Ok(()) => Ok(Held { child, go, name, record }),
-        Err(error) => {
-            drop(go);
-            let _ = child.start_kill();
-            let complaint = complaint(&mut child).await;
-            Err(unsupervised(io::Error::other(format!("{error}{complaint}"))))
+    fn refill(&self) {
+        let mut ahead = self.ahead();
+        if ahead.is_wanted && ahead.spare.is_none() {
+            ahead.spare = self.start().ok();
+        }
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self) -> io::Result<Supervisor> {
+        let mut child = Command::new(self.program.as_ref())
+            .arg("supervise")
+            // It needs nothing of the host's, and outlives it: no secret stays in its environment, and
+            // no file system is kept busy by its folder.
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let input = child.stdin.take().ok_or_else(|| io::Error::other("it has no standard input"))?;
+        Ok(Supervisor { child, input })
+    }
+
+    /// Brings a supervisor up to the last point before the program starts.
+    ///
+    /// `spool` is the folder of the records, which is made if need be; `key` names the call and is fit
+    /// for a file name.
+    ///
+    /// # Errors
+    /// [`ProcessError::Unsupervised`]: nothing was started.
+    pub async fn prepare(&self, spool: &Path, key: &str, spec: &Spec) -> Result<Held, ProcessError> {
+        let unsupervised = |error: io::Error| {
+            let program = self.program.display();
+            ProcessError::Unsupervised(format!(
+                "can't start `{program} supervise` with a record in {}: {error}",
+                spool.display()
+            ))
+        };
+        let (name, record) = record::create(spool, key).map_err(unsupervised)?;
+        let task = Task { record: record.clone().into_os_string(), spec };
+        // One line: JSON has no newline outside of strings, and none inside them.
+        let mut task = serde_json::to_vec(&task).map_err(io::Error::from).map_err(unsupervised)?;
+        task.push(b'\n');
+        let spare = self.ahead().spare.take();
+        let ready = match spare {
+            Some(spare) => spare.take_on(&task).await.ok(),
+            None => None,
+        };
+        // A spare one that has died in the meantime is no reason to fail.
+        let ready = match ready {
+            Some(ready) => Ok(ready),
+            None => match self.start() {
+                Ok(new) => new.take_on(&task).await,
+                Err(error) => Err(error),
+            },
+        };
+        let supervisor = ready.map_err(unsupervised)?;
+        Ok(Held { supervisor, name, record, supervisors: self.clone() })
+    }
+}
+
+impl Supervisor {
+    /// Hands over what is to be run, and waits until all is ready for it.
+    async fn take_on(mut self, task: &[u8]) -> io::Result<Self> {
+        let handed_over = async {
+            self.input.write_all(task).await?;
+            let mut line = String::new();
+            BufReader::new(self.child.stdout.as_mut().ok_or(io::ErrorKind::BrokenPipe)?).read_line(&mut line).await?;
+            if line == READY { Ok(()) } else { Err(io::Error::other("it ended before it was ready")) }
+        };
+        let ready = timeout(READY_WITHIN, handed_over).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let Self { mut child, input } = self;
+        match ready {
+            Ok(()) => Ok(Self { child, input }),
+            Err(error) => {
+                drop(input);
+                let _ = child.start_kill();
+                let complaint = complaint(&mut child).await;
+                Err(io::Error::other(format!("{error}{complaint}")))
+            }
         }
     }
 }
@@ -84,7 +153,7 @@ pub async fn prepare(program: &Path, spool: &Path, key: &str, spec: &Spec) -> Re
 impl Held {
     /// What [`recover`](super::recover) needs. Durable before [`Held::run`], a crash loses nothing.
     pub fn marker(&self) -> Value {
-        json!({ "record": self.name })
+        json!({ "record": self.name, "boot": boot() })
     }
 
     /// Lets the program start and waits for its end. Dropped, it stops waiting, and nothing else:
@@ -95,19 +164,20 @@ impl Held {
     /// certainly not started.
     pub async fn run(mut self) -> Result<Finished, ProcessError> {
         // A supervisor that can't be told to go is gone: its record says what that means.
-        let _ = self.go.write_all(GO.as_bytes()).await;
+        let _ = self.supervisor.input.write_all(GO.as_bytes()).await;
+        self.supervisors.refill();
         let mut line = String::new();
-        if let Some(stdout) = self.child.stdout.as_mut() {
+        if let Some(stdout) = self.supervisor.child.stdout.as_mut() {
             // The end of the stream says no less: there is nothing more to come.
             let _ = BufReader::new(stdout).read_line(&mut line).await;
         }
         let (status, complaint) = if line == ENDED {
             Default::default()
         } else {
-            let status = self.child.wait().await;
+            let status = self.supervisor.child.wait().await;
             (
                 status.map_or_else(|error| error.to_string(), |status| status.to_string()),
-                complaint(&mut self.child).await,
+                complaint(&mut self.supervisor.child).await,
             )
         };
         let record = Record::read(&self.record).map_err(|problem| {

@@ -1,10 +1,10 @@
 //! Programs that outlive the host, and are found again.
 //!
 //! Between the host and a program stands a *supervisor*: this same executable, started as `ripcord
-//! supervise RECORD`, in a session of its own. It keeps the program's deadline, collects what it
+//! supervise`, in a session of its own. It keeps the program's deadline, collects what it
 //! prints and writes down how it ended, whatever becomes of the host meanwhile.
 //!
-//! - [`prepare`] starts the supervisor and hands it the [`Spec`] through its standard input, for an
+//! - [`Supervisors::prepare`] starts the supervisor and hands it the [`Spec`] through its standard input, for an
 //!   environment holds secrets and must not be on disk. The supervisor gets ready and waits. If the
 //!   host dies now, the pipe closes and the supervisor ends without having started anything.
 //! - [`Held::run`] says "go". The supervisor makes `started` durable, starts the program in a
@@ -24,6 +24,7 @@ mod recovery;
 mod supervisor;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::Payload;
 use crate::failure::Failure;
 
-pub use host::{Held, prepare};
+pub use host::{Held, Supervisors};
 pub use program::{is_program, program_in};
 pub use recovery::{Recovered, recover, sweep};
 pub use supervisor::supervise;
@@ -66,6 +67,14 @@ pub struct Spec {
     pub timeout: Duration,
     /// How much of stdout and of stderr is kept: the beginning and the end.
     pub output_bytes_max: usize,
+}
+
+/// What a supervisor is told: its record, by its absolute path, and what to run.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Task<S> {
+    record: OsString,
+    spec: S,
 }
 
 /// What a program did.

@@ -1,8 +1,10 @@
 //! The record: what is on disk of one supervised program.
 //!
 //! A line of JSON for each thing that happened. A line without its newline was being written when
-//! the machine went down, and counts as not written: whoever waits for its durability has not gone
-//! on. An empty record is a supervisor that was never let go.
+//! the machine went down, and counts as not written. An empty record is a supervisor that was never let
+//! go, as long as the machine has not gone down since: that may have taken the lines with it, and
+//! whoever has the marker knows in which of its boots they were written. So nobody waits for the disk
+//! before a program starts.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,7 +19,7 @@ use super::Finished;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Line {
-    /// The program is about to be started; durable before it is.
+    /// The program is about to be started.
     Started(Started),
     /// It has ended.
     Ended(Finished),
@@ -64,7 +66,7 @@ impl Record {
 }
 
 /// Makes a new, empty record, `KEY.1` or the next that is free: a call that is repeated has a record
-/// for each attempt. It is durable once [`sync_folder`] has returned.
+/// for each attempt.
 pub(super) fn create(spool: &Path, key: &str) -> io::Result<(String, PathBuf)> {
     DirBuilder::new().recursive(true).mode(0o700).create(spool)?;
     let spool = std::path::absolute(spool)?;
@@ -78,10 +80,6 @@ pub(super) fn create(spool: &Path, key: &str) -> io::Result<(String, PathBuf)> {
             Err(error) => return Err(error),
         }
     }
-}
-
-pub(super) fn sync_folder(spool: &Path) -> io::Result<()> {
-    File::open(spool)?.sync_all()
 }
 
 /// The supervisor's end of a record. It holds the lock until it is dropped or the process is gone.
@@ -100,11 +98,6 @@ impl Writer {
     /// Back to an empty record, as far as the disk lets it.
     pub(super) fn withdraw(&mut self) {
         let _ = self.0.set_len(0);
-    }
-
-    pub(super) fn append_durably(&mut self, line: &Line) -> io::Result<()> {
-        self.append(line)?;
-        self.sync()
     }
 
     /// For all to read, but not for a power cut to spare.

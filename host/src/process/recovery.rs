@@ -10,7 +10,7 @@ use rustix::process::{Signal, kill_process_group};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::alive::{groups, realm};
+use super::alive::{boot, groups, realm};
 use super::record::{Record, Started};
 use super::{Finished, GRACE};
 
@@ -40,7 +40,12 @@ pub async fn recover(spool: &Path, marker: &Value) -> Recovered {
     }
     match Record::read(&path) {
         Ok(Record { end: Some(Ok(finished)), .. }) => Recovered::Finished(finished),
-        Ok(Record { end: Some(Err(_)), .. } | Record { started: None, .. }) => Recovered::NeverStarted,
+        Ok(Record { end: Some(Err(_)), .. }) => Recovered::NeverStarted,
+        Ok(Record { started: None, .. }) if went_down_since(marker) => Recovered::Lost(
+            "the machine went down about when it was to be started, and its record was lost or never written"
+                .to_owned(),
+        ),
+        Ok(Record { started: None, .. }) => Recovered::NeverStarted,
         Ok(Record { started: Some(started), .. }) => Recovered::Lost(orphaned(&started).await),
         Err(problem) => Recovered::Lost(format!("its record can't be read: {problem}")),
     }
@@ -68,6 +73,10 @@ pub fn sweep(spool: &Path, older_than: Duration) -> io::Result<usize> {
         }
     }
     Ok(swept)
+}
+
+fn went_down_since(marker: &Value) -> bool {
+    marker.get("boot").is_some_and(|then| *then != boot().as_str())
 }
 
 fn record_path(spool: &Path, marker: &Value) -> Option<PathBuf> {

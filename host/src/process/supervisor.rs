@@ -1,7 +1,6 @@
 //! The supervisor's side: it stays with a program to its end.
 
 use std::io::{BufRead, Write};
-use std::path::Path;
 use std::pin::pin;
 use std::process::{ExitCode, ExitStatus, Stdio};
 
@@ -15,7 +14,7 @@ use tokio::time::timeout;
 use super::alive::realm;
 use super::output::Capture;
 use super::record::{Line, Started, Writer};
-use super::{Ending, Finished, GRACE, LINGER, Spec};
+use super::{Ending, Finished, GRACE, LINGER, Spec, Task};
 use crate::secret::Scrubber;
 
 /// What the supervisor says when it can be let go.
@@ -25,15 +24,16 @@ pub(super) const ENDED: &str = "ended\n";
 /// What lets it go.
 pub(super) const GO: &str = "go\n";
 
-/// The whole life of a supervisor: reads a [`Spec`] from standard input, says `ready`, waits for
-/// `go` and carries it out. `record` is the empty record that [`prepare`](super::prepare) has made.
-pub fn supervise(record: &Path) -> ExitCode {
+/// The whole life of a supervisor: reads from standard input what to run and the empty record that
+/// [`prepare`](super::Supervisors::prepare) has made for it, says `ready`, waits for `go` and carries it
+/// out.
+pub fn supervise() -> ExitCode {
     // The runtime of a single thread costs some ten microseconds, and its signal handlers are what
     // safe Rust has to survive a signal without the program inheriting that it is ignored.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let supervised = runtime
         .map_err(|error| format!("can't start the supervisor: {error}"))
-        .and_then(|runtime| runtime.block_on(stay(record)));
+        .and_then(|runtime| runtime.block_on(stay()));
     match supervised {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
@@ -44,12 +44,11 @@ pub fn supervise(record: &Path) -> ExitCode {
     }
 }
 
-async fn stay(record: &Path) -> Result<(), String> {
+async fn stay() -> Result<(), String> {
     // Away from the host's terminal: Ctrl-C pauses the host and not the program. And whoever finds
     // this process killed finds the program by its session. It fails for the leader of a process
     // group, which a shell makes of it.
     rustix::process::setsid().map_err(|_| "`ripcord supervise` is for ripcord itself to start".to_owned())?;
-    let mut record = Writer::open(record)?;
     // When a service is stopped, the program gets the signal too, and its end is worth recording.
     let mut ignored = Vec::new();
     for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()] {
@@ -57,9 +56,14 @@ async fn stay(record: &Path) -> Result<(), String> {
     }
 
     let mut input = std::io::stdin().lock();
-    let mut spec = String::new();
-    input.read_line(&mut spec).map_err(|error| format!("can't read what to run: {error}"))?;
-    let spec: Spec = serde_json::from_str(&spec).map_err(|error| format!("can't read what to run: {error}"))?;
+    let mut task = String::new();
+    if input.read_line(&mut task).map_err(|error| format!("can't read what to run: {error}"))? == 0 {
+        // The host has had no use for it.
+        return Ok(());
+    }
+    let Task { record, spec }: Task<Spec> =
+        serde_json::from_str(&task).map_err(|error| format!("can't read what to run: {error}"))?;
+    let mut record = Writer::open(record.as_ref())?;
     say(READY).map_err(|error| format!("the host is gone: {error}"))?;
 
     let mut go = String::new();
@@ -81,7 +85,7 @@ async fn carry_out(spec: &Spec, record: &mut Writer) -> Result<(), String> {
     let timeout = SignedDuration::try_from(spec.timeout).unwrap_or(SignedDuration::MAX);
     let deadline = at.checked_add(timeout).unwrap_or(Timestamp::MAX);
     let started = Started { program: program.clone(), at, deadline, session: std::process::id(), realm: realm() };
-    if let Err(error) = record.append_durably(&Line::Started(started)) {
+    if let Err(error) = record.append(&Line::Started(started)) {
         // The line may be there, whole or in part, and nothing will be started.
         record.withdraw();
         return written(Err(error));
@@ -91,7 +95,7 @@ async fn carry_out(spec: &Spec, record: &mut Writer) -> Result<(), String> {
         Ok(child) => child,
         Err(error) => {
             let why = format!("can't start {program} in {}: {error}", spec.cwd.display());
-            return written(record.append_durably(&Line::NotStarted(why)));
+            return written(record.append(&Line::NotStarted(why)).and_then(|()| record.sync()));
         }
     };
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);

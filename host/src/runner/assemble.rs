@@ -16,6 +16,7 @@ use crate::manifest::Manifest;
 use crate::operator::Operator;
 use crate::pipeline::{Bound, Grant, Open, Retry};
 use crate::plan::{self, Condition, Plan, Scope, Trigger, Uses};
+use crate::process::Supervisors;
 use crate::secret::Secrets;
 
 /// Where a plan's parts come from.
@@ -137,7 +138,8 @@ async fn load(components: &Components, uses: &Uses, kept: Option<Blob>) -> Resul
         let author = "its author has to put that right; until then the plan has to do without it";
         unusable(format!("it can't say what it is: {ended}")).help(author)
     })?;
-    Ok(Plugin { name, bytes, component, manifest })
+    // Not the bytes just read: all who use this plugin share those that it was loaded from.
+    Ok(Plugin { name, bytes: component.bytes.clone(), component, manifest })
 }
 
 /// Why a component's file is not the one that was meant.
@@ -311,7 +313,7 @@ pub fn opening(operator: &Operator, spool: &Path, program: &Path) -> Opening {
         secrets: Arc::new(Secrets::new(operator.secrets.clone(), operator.base.clone())),
         spool: spool.to_owned(),
         base: operator.base.clone(),
-        program: program.to_owned(),
+        supervisors: Supervisors::new(program),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::journal::{Approval, Blob, GoodState, Limits, Purpose, RunStarted, Sha
 use crate::language::Language;
 use crate::machine::State;
 use crate::manifest::Manifest;
-use crate::pipeline::{Grant, Policy, Retry, Setting};
+use crate::pipeline::{Grant, Open, Policy, Retry, Setting};
 use crate::plan::{Condition, Gate, RunFacts, Scope, StepFacts};
 use crate::secret::Scrubber;
 use crate::telemetry::Servers;
@@ -156,6 +156,12 @@ impl Job {
     pub fn holds(&self) -> Vec<String> {
         let target = format!("target:{}", self.target);
         std::iter::once(target).chain(self.resources.iter().cloned()).collect()
+    }
+
+    /// Its connections that are open; one that several roles are bound to comes as often.
+    pub(super) fn open_connections(&self) -> impl Iterator<Item = &Open> {
+        let bound = self.units.values().flat_map(|unit| unit.roles.values()).filter_map(|grant| grant.bound.as_ref());
+        bound.filter_map(|bound| bound.open.as_ref())
     }
 
     /// The server behind each of its connections, where there is one.

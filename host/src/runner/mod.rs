@@ -34,8 +34,8 @@ pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
 pub use preview::{
-    BoundRole, Branch, BranchEnd, Checks, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate,
-    PreviewedPlugin, PreviewedProbe, PreviewedStep, When, preview,
+    BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin,
+    PreviewedProbe, PreviewedStep, When, preview,
 };
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};
@@ -141,6 +141,7 @@ impl Runner {
     /// crash, and `resume` finds out what became of it.
     #[tracing::instrument(name = "run", skip_all, fields(ripcord.run = %self.run))]
     pub async fn drive(&self) -> Result<Stand, RunError> {
+        self.job.open_connections().for_each(|open| open.driver.expect_calls());
         // Dropped, the set ends its task: nobody writes for this host when it has let go of the run.
         let mut watcher = JoinSet::new();
         watcher.spawn(watch_people(Arc::clone(&self.record), self.interrupt.clone()));

@@ -177,7 +177,7 @@ fn what_the_parser_refuses_for_its_shape_the_schema_refuses_too() {
         ("[secrets]\na = { file = 'x' }\nb = { credential = 'y' }\nc = { command = ['z'] }".to_owned(), true),
         ("[limits]\ncalls-max = 5".to_owned(), true),
         ("[secret]\na = { env = 'A' }".to_owned(), false),
-        ("[docker.x]\nproject = 'x'".to_owned(), false),
+        ("[podman.x]\nproject = 'x'".to_owned(), false),
         ("[http]\nurl = 'https://host'".to_owned(), false),
         (http("").replace("http.x", "http.'a b'"), false),
         (http("").replace("url = 'https://host/api'", ""), false),

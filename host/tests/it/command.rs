@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use ripcord::capability::command::{Call, Connection, Ending, Reply};
 use ripcord::capability::{At, CapabilityConnection, Driver, OpenError, Opening, Settlement};
 use ripcord::failure::Failure;
 use ripcord::id::{ExecutionId, RunId};
+use ripcord::process::Supervisors;
 use ripcord::secret::{SecretSource, Secrets};
 
 use crate::{Place, SUPERVISOR, text};
@@ -25,7 +25,7 @@ fn open(place: &Place, table: &str) -> Result<CommandDriver, OpenError> {
         secrets: Arc::new(Secrets::new(sources, place.0.path())),
         spool: place.spool(),
         base: place.0.path().to_owned(),
-        program: PathBuf::from(SUPERVISOR),
+        supervisors: Supervisors::new(SUPERVISOR),
     };
     connection.open(&opening).now_or_never().expect("nothing to wait for")
 }

@@ -7,9 +7,10 @@ use regex::Regex;
 use ripcord::component::Components;
 use ripcord::lab::{CONNECTOR, GOOD, Lab};
 use ripcord::operator::Operator;
+use ripcord::pipeline::Depth;
 use ripcord::plan::Plan;
 use ripcord::present::{Style, View, preview, preview_json};
-use ripcord::runner::{self, Checks, PreviewReport, Seams, Sources, Untouched};
+use ripcord::runner::{self, PreviewReport, Seams, Sources, Untouched};
 
 use crate::{Place, SUPERVISOR};
 
@@ -32,7 +33,7 @@ async fn previewed(lab: &Lab, place: &Place) -> PreviewReport {
     let opening = runner::opening(&operator, &place.spool(), SUPERVISOR.as_ref());
     let seams: Arc<dyn Seams> = Arc::new(Untouched);
     let job = checked.open(&opening, &seams).await.unwrap();
-    runner::preview(&components, &job, &seams, Checks::Asked).await.unwrap()
+    runner::preview(&components, &job, &seams, Depth::Whole).await.unwrap()
 }
 
 /// What is another one each time, in as many letters: lines break where they would.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ripcord::process::{Ending, Finished, ProcessError, Recovered, Spec, prepare, recover, sweep};
+use ripcord::process::{Ending, Finished, ProcessError, Recovered, Spec, Supervisors, recover, sweep};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ impl Place {
     }
 
     async fn run(&self, spec: &Spec) -> Result<Finished, ProcessError> {
-        prepare(Path::new(SUPERVISOR), &self.spool(), "test", spec).await?.run().await
+        supervisors().prepare(&self.spool(), "test", spec).await?.run().await
     }
 
     fn wait_for(&self, name: &str) -> String {
@@ -27,6 +27,10 @@ impl Place {
     fn record(&self) -> String {
         std::fs::read_to_string(self.spool().join("test.1")).unwrap()
     }
+}
+
+fn supervisors() -> Supervisors {
+    Supervisors::new(SUPERVISOR)
 }
 
 fn shell(cwd: &Path, script: &str) -> Spec {
@@ -60,7 +64,7 @@ async fn as_host() {
     let place = PathBuf::from(var("TEST_PLACE"));
     let mut spec = shell(&place, &var("TEST_SCRIPT"));
     spec.timeout = Duration::from_millis(var("TEST_TIMEOUT_MS").parse().unwrap());
-    let held = prepare(Path::new(SUPERVISOR), &place.join("spool"), "test", &spec).await.unwrap();
+    let held = supervisors().prepare(&place.join("spool"), "test", &spec).await.unwrap();
     println!("\nmarker {}", held.marker());
     if var("TEST_GO") == "true" {
         held.run().await.unwrap();
@@ -94,15 +98,15 @@ async fn what_can_not_be_started_has_certainly_not_happened() {
     for program in ["/no/such/program", place.path("no-program").to_str().unwrap()] {
         let mut spec = place.shell("");
         spec.argv = vec![program.to_owned()];
-        let held = prepare(Path::new(SUPERVISOR), &place.spool(), "test", &spec).await.unwrap();
+        let held = supervisors().prepare(&place.spool(), "test", &spec).await.unwrap();
         let marker = held.marker();
         let error = held.run().await.expect_err(program);
         assert!(matches!(&error, ProcessError::NotStarted(why) if why.contains(program)), "{error}");
         assert_eq!(recover(&place.spool(), &marker).await, Recovered::NeverStarted);
     }
-    let error = prepare(Path::new("/no/ripcord"), &place.spool(), "test", &place.shell("")).await.err().unwrap();
+    let error = Supervisors::new("/no/ripcord").prepare(&place.spool(), "test", &place.shell("")).await.err().unwrap();
     assert!(error.to_string().starts_with("can't start `/no/ripcord supervise` with a record in "), "{error}");
-    let error = prepare(Path::new("/bin/false"), &place.spool(), "test", &place.shell("")).await.err().unwrap();
+    let error = Supervisors::new("/bin/false").prepare(&place.spool(), "test", &place.shell("")).await.err().unwrap();
     assert!(matches!(error, ProcessError::Unsupervised(_)), "{error}");
 }
 
@@ -222,9 +226,9 @@ async fn a_host_that_dies_before_it_said_go_leaves_nothing_behind() {
     let place = Place::new();
     let other = Place::new();
     // Two hosts and two supervisors of one: nobody else holds the pipe that a death has to close.
-    let beside = prepare(Path::new(SUPERVISOR), &other.spool(), "test", &other.shell("echo beside")).await.unwrap();
+    let beside = supervisors().prepare(&other.spool(), "test", &other.shell("echo beside")).await.unwrap();
     let host = host(&place, "echo x > ran", Duration::from_secs(60), false);
-    let late = prepare(Path::new(SUPERVISOR), &other.spool(), "test", &other.shell("echo late")).await.unwrap();
+    let late = supervisors().prepare(&other.spool(), "test", &other.shell("echo late")).await.unwrap();
     let beside_marker = beside.marker();
     let marker = host.kill();
     let never = |spool: PathBuf, marker: Value| async move {
@@ -276,23 +280,26 @@ async fn a_record_is_believed_as_far_as_it_is_whole() {
         )
     };
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let here = format!("{} {}", boot.trim(), std::fs::read_link("/proc/self/ns/pid").unwrap().display());
+    let boot = boot.trim();
+    let here = format!("{boot} {}", std::fs::read_link("/proc/self/ns/pid").unwrap().display());
+    let down = Some("the machine, or the container it ran in, went down");
     std::fs::create_dir(place.spool()).unwrap();
-    for (record, lost) in [
-        // The start was not durable, so nothing was started.
-        (started("b"), None),
-        (format!("{}\n", started("b")), Some("the machine, or the container it ran in, went down")),
+    for (record, since, lost) in [
+        // Nothing was written before the start, so nothing was started.
+        (String::new(), boot, None),
+        (started(&here), boot, None),
+        // What was written before the machine went down may be lost.
+        (String::new(), "another boot", Some("the machine went down about when it was to be started")),
+        (started("b"), "another boot", Some("the machine went down about when it was to be started")),
+        (format!("{}\n", started("b")), "another boot", down),
         // The end was not durable, so it is not known.
-        (
-            format!("{}\n{{\"ended\":{{\"ending\"", started("b")),
-            Some("the machine, or the container it ran in, went down"),
-        ),
+        (format!("{}\n{{\"ended\":{{\"ending\"", started("b")), "another boot", down),
         // On this boot, but nobody knows which process it was; session 1 is somebody else's.
-        (format!("{}\n", started(&here)), Some("its supervisor (process 1) was killed")),
-        ("nonsense\n".to_owned(), Some("can't be read")),
+        (format!("{}\n", started(&here)), boot, Some("its supervisor (process 1) was killed")),
+        ("nonsense\n".to_owned(), boot, Some("can't be read")),
     ] {
         std::fs::write(place.spool().join("test.1"), &record).unwrap();
-        let found = recover(&place.spool(), &serde_json::json!({ "record": "test.1" })).await;
+        let found = recover(&place.spool(), &serde_json::json!({ "record": "test.1", "boot": since })).await;
         match (found, lost) {
             (Recovered::NeverStarted, None) => {}
             (Recovered::Lost(seen), Some(says)) => assert!(seen.contains(says), "{seen}"),

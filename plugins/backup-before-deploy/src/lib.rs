@@ -3,6 +3,7 @@
 //!
 //! What was there before is deleted only when the new dump has been read to its end.
 
+use ripcord_plugin::git::WorkingCopy;
 use ripcord_plugin::sql::{Backup, BackupContents, BackupFormat, Database};
 use ripcord_plugin::{
     Action, Context, Effects, Failure, Manifest, Pending, Reconciliation, Result, Role, export_action, http, log,
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 const DATABASE: Database = Database::role("database");
 const SERVICE: http::Service = http::Service::role("service");
+const CODE: WorkingCopy = WorkingCopy::role("code");
 
 /// What a preview takes for the name of the dump.
 const ASSUMED_NAME: &str = "assumed-backup";
@@ -58,6 +60,9 @@ struct Receipt {
 #[serde(rename_all = "kebab-case")]
 struct GoodState {
     version: Option<String>,
+    /// The commit that the working copy is at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
     backup: KeptBackup,
 }
 
@@ -84,6 +89,7 @@ impl Action for BackupBeforeDeploy {
             roles: vec![
                 Role::write("database", "sql", "to dump it, and to delete its oldest dumps"),
                 Role::read("service", "http", "to ask which version runs now").optional(),
+                Role::read("code", "git", "to note the commit that this version is").optional(),
             ],
             can_undo: true,
         }
@@ -91,6 +97,7 @@ impl Action for BackupBeforeDeploy {
 
     fn apply(context: &Context, config: Config) -> Result<Receipt> {
         let version = version(context, &config)?;
+        let commit = if context.is_bound("code") { Some(CODE.resolve("HEAD")?) } else { None };
         // What there is before the new one: a preview can't read that one back.
         let before = DATABASE.backups()?;
         log::info(format!("dumping the database, version {}", version.as_deref().unwrap_or("not known")));
@@ -121,7 +128,7 @@ impl Action for BackupBeforeDeploy {
             tables: contents.tables,
             version: version.clone(),
             deleted,
-            good_state: GoodState { version, backup: KeptBackup { name: backup.name, sha256 } },
+            good_state: GoodState { version, commit, backup: KeptBackup { name: backup.name, sha256 } },
         })
     }
 

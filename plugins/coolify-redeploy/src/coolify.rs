@@ -68,9 +68,7 @@ impl<'a> Coolify<'a> {
 
     /// Notes a change for [`Coolify::stopped`].
     pub(crate) fn did(&self, what: impl Into<String>) {
-        let what = what.into();
-        log::info(&what);
-        self.done.borrow_mut().push(what);
+        self.done.borrow_mut().push(what.into());
     }
 
     /// Says what was changed before it went no further.

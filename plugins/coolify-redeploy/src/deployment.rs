@@ -57,6 +57,7 @@ pub(crate) fn ask(coolify: &Coolify<'_>, target: &Target, way: Way, behind: &str
         // Without `force`, which an old Coolify takes for true whatever it is set to.
         Way::Pin | Way::None => (format!("/deploy?uuid={}", ripcord_plugin::http::segment(uuid)), None),
     };
+    log::info(format!("asking for a deployment of {target}"));
     let response = coolify.deploy(&path, body.as_ref(), &note, &reply(way, uuid, ASSUMED_UUID))?;
     if response.status >= 500
         && let Some(known) = coolify.newest(None)?.begun_since(behind, target.commit())

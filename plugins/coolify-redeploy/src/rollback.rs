@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::Receipt;
 use crate::application::{Application, Kind};
 use crate::choice::{Choice, Good, Seen, Target, choose, expected, is_expected, way};
+use crate::config::Config;
 use crate::coolify::Coolify;
 use crate::deployment::{ASSUMED_UUID, ask, cancel_all, follow};
 use crate::history::History;
@@ -19,7 +20,7 @@ pub(crate) fn roll_back(context: &Context, coolify: &Coolify<'_>) -> Result<Rece
     let version = coolify.version()?;
     let application = coolify.application(None)?;
     let way = way(version, &application).map_err(Failure::permanent)?;
-    let good = good_states(context, &config.application);
+    let good = good_states(context, config);
     let chosen = |history: &History| {
         let (to, bad) = (config.to.as_deref(), config.bad.as_slice());
         choose(&Seen { application: &application, history, good: &good, to, bad })
@@ -43,7 +44,8 @@ pub(crate) fn roll_back(context: &Context, coolify: &Coolify<'_>) -> Result<Rece
     }
     let behind = cancel_newcomers(coolify, &history)?;
     let deployment = follow(coolify, &target, ask(coolify, &target, way, &behind)?, &behind)?;
-    coolify.did(format!("deployment {} put {target} in place", deployment.uuid));
+    log::info(format!("deployment {} has put {target} in place", deployment.uuid));
+    coolify.did(format!("deployment {} has put {target} in place", deployment.uuid));
     if way == Way::Rollback {
         // Else a restart goes to the branch's head.
         point(coolify, &application, &target, &mut kept)?;
@@ -74,9 +76,9 @@ fn receipt(
 }
 
 /// The good states of this application, newest first.
-fn good_states(context: &Context, application: &str) -> Vec<Good> {
+fn good_states(context: &Context, config: &Config) -> Vec<Good> {
     let known = context.good_states_as::<Good>().map(|good| good.state);
-    known.filter(|good| good.application.as_deref().is_none_or(|known| known == application)).collect()
+    known.filter(|good| good.is_of(&config.application)).map(|good| good.with_tag(config.tag.as_deref())).collect()
 }
 
 /// What the version goes by that runs already, unless the service says otherwise, or nothing.
@@ -100,6 +102,7 @@ fn freeze(coolify: &Coolify<'_>, application: &Application, kept: &mut Map<Strin
     if application.auto_deploy() == Some(false) {
         return Ok(());
     }
+    log::info("switching auto-deploy off");
     let was = json!({ "is_auto_deploy_enabled": application.auto_deploy() });
     coolify.patch(&json!({ "is_auto_deploy_enabled": false }), was.clone())?;
     coolify.did("auto-deploy was switched off");
@@ -121,6 +124,7 @@ fn point(
     if was == target.name() {
         return Ok(());
     }
+    log::info(format!("setting {key} to {} (it is {was})", target.name()));
     let was = json!({ key: was });
     coolify.patch(&json!({ key: target.name() }), was.clone())?;
     coolify.did(format!("{key} was set to {}", target.name()));
@@ -142,7 +146,7 @@ fn cancel_newcomers(coolify: &Coolify<'_>, before: &History) -> Result<String> {
     let since = coolify.newest(Some(assumed))?;
     let active = since.active();
     if !active.is_empty() && newest(&since) != newest(before) {
-        log::info("whatever was queued in the meantime is cancelled as well");
+        log::info("a deployment that came in meanwhile is cancelled as well");
     }
     cancel_all(coolify, &active)?;
     Ok(newest(&since))

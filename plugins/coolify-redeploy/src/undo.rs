@@ -95,6 +95,9 @@ fn put_back(coolify: &Coolify<'_>, set: &Map<String, Value>, was: &Map<String, V
         }
     }
     if !back.is_empty() {
+        for (key, value) in &back {
+            log::info(format!("setting {key} to {value} again"));
+        }
         coolify.patch(&Value::Object(back.clone()), Value::Object(replaced))?;
         for (key, value) in &back {
             coolify.did(format!("{key} is {value} again"));

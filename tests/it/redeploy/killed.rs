@@ -13,21 +13,15 @@ fn scene(version: &str, kind: Kind) -> Scene {
     scene
 }
 
-fn every_window(changes: u32) -> Vec<(Window, u32)> {
-    (1..=changes).flat_map(|change| Window::ALL.map(|window| (window, change))).collect()
-}
-
 #[test]
 fn a_rollback_that_is_killed_anywhere_ends_as_if_it_had_not_been() {
-    // Cancel, freeze, rollback, pin; cancel, freeze, pin, deploy; cancel, tag, deploy.
-    let ways = [("4.3.10", Kind::Git, 4), ("4.2.0", Kind::Git, 4), ("4.3.10", Kind::Image, 3)];
-    let cases = ways.map(|(version, kind, changes)| {
-        every_window(changes)
-            .into_iter()
-            .map(move |(window, change)| (version, kind, window, change))
-            .collect::<Vec<_>>()
-    });
-    in_parallel(cases.concat(), |(version, kind, window, change)| {
+    // Cancel, freeze, rollback, pin; and the deployments of the other ways: all else is the same there.
+    let way = |version: &'static str, kind, changes: std::ops::RangeInclusive<u32>| {
+        changes.flat_map(move |change| Window::ALL.map(|window| (version, kind, window, change)))
+    };
+    let cases =
+        way("4.3.10", Kind::Git, 1..=4).chain(way("4.2.0", Kind::Git, 4..=4)).chain(way("4.3.10", Kind::Image, 3..=3));
+    in_parallel(cases.collect(), |(version, kind, window, change)| {
         let scene = scene(version, kind);
         scene.ripcord(RUN).killed(window, change).expect_killed();
         scene.ripcord(&["resume", "last"]).expect(0);
@@ -35,13 +29,16 @@ fn a_rollback_that_is_killed_anywhere_ends_as_if_it_had_not_been() {
         // One deployment, and one only.
         assert_eq!(scene.statuses(), ["finished", "finished", "cancelled-by-user", "finished"]);
         assert_nobody_was_asked(&scene);
-        scene.ripcord(&["replay", "last"]).expect(0);
+        if window == Window::DuringDelivery {
+            scene.ripcord(&["replay", "last"]).expect(0);
+        }
     });
 }
 
 #[test]
 fn an_undo_that_is_killed_anywhere_ends_as_if_it_had_not_been() {
-    in_parallel(every_window(2), |(window, change)| {
+    let cases = (1..=2).flat_map(|change| Window::ALL.map(|window| (window, change)));
+    in_parallel(cases.collect(), |(window, change): (Window, u32)| {
         let scene = scene("4.3.10", Kind::Git);
         scene.ripcord(RUN).expect(0);
         scene.ripcord(&["undo", "last", "--yes"]).killed(window, change).expect_killed();
@@ -67,7 +64,7 @@ fn any_part_of_a_rollback_can_be_taken_back() {
 }
 
 fn assert_nobody_was_asked(scene: &Scene) {
-    let journal = scene.world.journal();
+    let journal = scene.journal();
     let settlers = journal.settlers(&journal.last());
     assert!(!settlers.iter().any(|settler| matches!(settler, Settler::Person(_))), "{settlers:?}");
 }

@@ -7,9 +7,9 @@ use ripcord_tests::coolify::lies::{LIES, Version};
 use serde_json::json;
 
 use super::scene::{Kind, RUN, Scene};
-use crate::world::{READ_TOKEN, in_parallel};
+use crate::world::{Exchange, READ_TOKEN, in_parallel};
 
-const VERSIONS: [&str; 4] = ["4.1.2", "4.2.0", "4.3.0", "4.3.10"];
+const VERSIONS: [&str; 3] = ["4.1.2", "4.2.0", "4.3.10"];
 
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +26,7 @@ enum End {
 fn end(version: Version, kind: Kind, lie: &str) -> End {
     let old = version < Version(4, 2, 0);
     match (lie, kind) {
-        ("api-disabled", _) => End::Untouched("its API is switched off"),
+        ("api-disabled", _) => End::Untouched("API is switched off"),
         (_, Kind::Git) if old => End::Untouched("deploys the head of main whatever commit is asked for"),
         ("queue-full", _) => End::Failed("it asks to wait 60 s"),
         ("finished-but-old", _) => End::Failed("the service says that it is 2"),
@@ -76,11 +76,9 @@ fn each_lie_ends_well_or_says_why_not() {
                 assert_eq!((now_pin, now_auto_deploy), (pin, auto_deploy));
             }
         }
-        // An answer that is a web page can't be read.
-        assert!(scene.coolify.exchanges().iter().all(|exchange| exchange.accepts_json));
-        // What an old Coolify takes for true, whatever it is.
-        assert!(scene.coolify.exchanges().iter().all(|exchange| !exchange.query.contains_key("force")));
-        scene.ripcord(&["replay", "last"]).expect(0);
+        // An answer that is a web page can't be read, and an old Coolify takes any `force` for true.
+        let is_sound = |exchange: &Exchange| exchange.accepts_json && !exchange.query.contains_key("force");
+        assert!(scene.coolify.exchanges().iter().all(is_sound));
     });
 }
 
@@ -133,7 +131,7 @@ fn a_phantom_is_found_out_and_the_real_deployment_followed() {
         scene.coolify.order(&fault);
         let running = scene.ripcord(RUN).spawn();
         let is_asked = || scene.coolify.mutations().iter().any(|line| is_deploy(line));
-        scene.world.until("the first request for a deployment", is_asked);
+        scene.until("the first request for a deployment", is_asked);
         scene.coolify.order(&json!({ "deploy-ms": 2_000 }));
         scene.deployment("elsewhere", kind.good(), "in_progress");
         let ran = running.wait();
@@ -166,6 +164,7 @@ fn what_is_cut_off_under_way_serves_no_longer() {
         scene.coolify.order(&json!({ "deploy-ms": 700 }));
         scene.coolify.lie("cancelled-serves-both", true);
         scene.deployment("goes", kind.bad(), "in_progress");
+        scene.deployment("waits", kind.bad(), "queued");
         scene.ripcord(RUN).expect(0);
         assert_eq!(scene.stands(), scene.rolled_back());
     });

@@ -1,10 +1,13 @@
 //! An application of a Coolify with a bad version deployed, and a plan that rolls it back.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::world::{COOLIFY_TOKEN, Coolify, Ran, Ripcord, World};
+use crate::world::{COOLIFY_TOKEN, Coolify, Journal, Ran, Ripcord, home};
 
 /// The application's UUID.
 pub(super) const APP: &str = "app1";
@@ -38,7 +41,7 @@ impl Kind {
 }
 
 pub(super) struct Scene {
-    pub(super) world: World,
+    folder: TempDir,
     pub(super) coolify: Coolify,
     pub(super) kind: Kind,
 }
@@ -46,17 +49,17 @@ pub(super) struct Scene {
 impl Scene {
     /// The good version was deployed, then the bad one, which runs.
     pub(super) fn new(version: &str, kind: Kind) -> Self {
-        let world = World::new();
-        let coolify = Coolify::start(version, &world.path("coolify"));
-        let scene = Self { world, coolify, kind };
+        let folder = home();
+        let coolify = Coolify::start(version, &folder.path().join("coolify"));
+        let scene = Self { folder, coolify, kind };
         scene.application(kind.bad());
         scene.coolify.order(&json!({ "deploy-ms": 20 }));
         scene.deployment("good", kind.good(), "finished");
         scene.deployment("bad", kind.bad(), "finished");
-        scene.write_operator(&scene.operator());
+        scene.write("ripcord.toml", &scene.operator());
         // Nothing but the plan knows which tag was good.
         let to = if kind == Kind::Image { "to = \"1.9\", " } else { "" };
-        scene.plan(to, "");
+        scene.plan(to);
         scene
     }
 
@@ -83,9 +86,9 @@ impl Scene {
     }
 
     /// The operator's file of the example, narrow as it is.
-    pub(super) fn operator(&self) -> String {
+    fn operator(&self) -> String {
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans/operator/coolify.toml");
-        let mut text = std::fs::read_to_string(Path::new(example)).unwrap();
+        let mut text = std::fs::read_to_string(example).unwrap();
         for (from, to) in [
             ("https://coolify.example.org/api/v1", self.coolify.url()),
             ("https://andrea.example.org", self.coolify.application_url(APP)),
@@ -96,20 +99,37 @@ impl Scene {
         text.replace("[http.app]", "timeout = \"1s\"\nsettles-within = \"100ms\"\n\n[http.app]")
     }
 
-    pub(super) fn write_operator(&self, text: &str) {
-        self.world.write("ripcord.toml", text);
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
-    /// A plan in a hurry, with more of a configuration and with further steps.
-    pub(super) fn plan(&self, with: &str, rest: &str) {
-        self.world.write(
+    pub(super) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(super) fn journal(&self) -> Journal {
+        Journal::open(&self.path("state/journal.sqlite"))
+    }
+
+    /// Waits until something holds that another process sees to.
+    pub(super) fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !holds() {
+            assert!(Instant::now() < until, "waited in vain for {what}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A plan in a hurry, with more of a configuration.
+    pub(super) fn plan(&self, with: &str) {
+        self.write(
             "plan.toml",
             &format!(
                 "name = \"andrea\"\ntarget = \"coolify/andrea\"\n\n[[step]]\nid = \"redeploy\"\n\
                  use = \"coolify-redeploy\"\nbind = {{ coolify = \"coolify\", service = \"app\" }}\n\
                  retry = {{ attempts = 2, backoff = \"20ms\" }}\n\
                  with = {{ application = \"{APP}\", {with}poll = \"20ms\", deploys-within = \"10s\", \
-                 settles-within = \"300ms\", waits-at-most = \"2s\" }}\n{rest}\n\
+                 settles-within = \"300ms\", waits-at-most = \"2s\" }}\n\n\
                  [[verify]]\nid = \"version\"\nuse = \"http-check\"\nbind = {{ service = \"app\" }}\n\
                  with = {{ path = \"/health\" }}\n\
                  expect = \"response.json.version == steps.redeploy.receipt.version\"\n"
@@ -118,7 +138,7 @@ impl Scene {
     }
 
     pub(super) fn ripcord(&self, arguments: &[&str]) -> Ripcord {
-        self.world.ripcord(arguments).env("COOLIFY_TOKEN", COOLIFY_TOKEN)
+        Ripcord::new(self.folder.path(), arguments).env("COOLIFY_TOKEN", COOLIFY_TOKEN)
     }
 
     pub(super) fn run(&self) -> Ran {

@@ -80,7 +80,7 @@ fn a_good_version_that_runs_is_left_alone() {
     let to = |with: &'static str| {
         move |scene: &Scene| {
             git(scene);
-            scene.plan(with, "");
+            scene.plan(with);
         }
     };
     let image = |scene: &Scene| scene.application("1.9");
@@ -106,15 +106,15 @@ fn a_good_version_that_runs_is_left_alone() {
 #[test]
 fn the_ledger_of_good_states_gives_the_last_good_image() {
     let scene = Scene::new("4.3.10", Kind::Image);
-    scene.plan("", "");
+    scene.plan("");
     let refused = scene.ripcord(RUN).expect(3);
     refused.says("Coolify's history records none").says("nothing was changed");
 
     // Run while the good version is the one that runs, it is found well, and remembered.
     scene.application("1.9");
-    scene.plan("to = \"1.9\", ", "");
+    scene.plan("to = \"1.9\", ");
     scene.ripcord(RUN).expect(4);
-    scene.plan("", "");
+    scene.plan("");
     scene.application("2.0");
     scene.ripcord(&["preview", "plan.toml"]).expect(0).says("known good").says("image-tag 1.9");
     scene.ripcord(RUN).expect(0);
@@ -136,9 +136,9 @@ fn a_rollback_is_not_rolled_back_further_unless_the_plan_says_so() {
         scene.ripcord(RUN).expect(4);
         assert_eq!(scene.stands(), scene.rolled_back());
 
-        scene.plan(&format!("bad = [\"{GOOD}\", \"{BAD}\"], "), "");
+        scene.plan(&format!("bad = [\"{GOOD}\", \"{BAD}\"], "));
         scene.ripcord(RUN).expect(3).says("there is nothing known to go back to");
-        scene.plan(&format!("to = \"{older}\", "), "");
+        scene.plan(&format!("to = \"{older}\", "));
         scene.ripcord(RUN).expect(0);
         assert_eq!(scene.stands(), (older.to_owned(), older.to_owned(), false));
     }
@@ -151,11 +151,9 @@ fn what_waits_or_is_under_way_is_cancelled() {
     in_parallel(cases.concat(), |(version, kind)| {
         let scene = Scene::new(version, kind);
         scene.deployment("waits", kind.bad(), "queued");
-        scene.deployment("waits-too", kind.bad(), "queued");
         scene.ripcord(RUN).expect(0);
         assert_eq!(scene.stands(), scene.rolled_back());
-        let expected = ["finished", "finished", "cancelled-by-user", "cancelled-by-user", "finished"];
-        assert_eq!(scene.statuses(), expected);
+        assert_eq!(scene.statuses(), ["finished", "finished", "cancelled-by-user", "finished"]);
         scene.ripcord(&["undo", "last", "--yes"]).expect(1).says("deployments that were cancelled stay so");
     });
 }
@@ -180,10 +178,8 @@ fn without_a_service_to_ask_coolify_s_own_word_is_taken_with_a_warning() {
         [("4.2.0", Kind::Git, true), ("4.3.10", Kind::Git, false), ("4.3.10", Kind::Image, true)]
     {
         let scene = Scene::new(version, kind);
-        let plan = std::fs::read_to_string(scene.world.path("plan.toml")).unwrap();
-        scene
-            .world
-            .write("plan.toml", &plan.replace("coolify = \"coolify\", service = \"app\"", "coolify = \"coolify\""));
+        let plan = std::fs::read_to_string(scene.path("plan.toml")).unwrap();
+        scene.write("plan.toml", &plan.replace("coolify = \"coolify\", service = \"app\"", "coolify = \"coolify\""));
         let ran = scene.ripcord(RUN).expect(0);
         assert_eq!(ran.to_string().contains("nothing tells which version really runs"), warns, "{version} {ran}");
     }

@@ -51,7 +51,7 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 }
 
 /// All components, compiled once by the program itself: that takes longer than most tests.
-fn compiled() -> &'static Path {
+pub(crate) fn compiled() -> &'static Path {
     static COMPILED: OnceLock<PathBuf> = OnceLock::new();
     COMPILED.get_or_init(|| {
         let folder = served::servers().folder.join("compiled");
@@ -67,6 +67,15 @@ fn compiled() -> &'static Path {
         }
         folder.join("state/components")
     })
+}
+
+/// A folder that the program is at home in, with all components compiled.
+pub(crate) fn home() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("ripcord-it-").tempdir().unwrap();
+    let state = folder.path().join("state");
+    fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
+    repository::copy(compiled(), &state.join("components"));
+    folder
 }
 
 /// GENIA on this machine. It goes away with the value.
@@ -117,7 +126,7 @@ impl World {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("w{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = tempfile::Builder::new().prefix("ripcord-it-").tempdir().unwrap();
+        let folder = home();
         let servers = served::servers();
         let world = Self {
             ledger: Ledger::start(&folder.path().join("ledger.jsonl"), TOKEN),
@@ -127,9 +136,6 @@ impl World {
             folder,
         };
         world.write("ripcord.toml", &world.operator());
-        let state = world.path("state");
-        fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
-        repository::copy(compiled(), &state.join("components"));
         world
     }
 

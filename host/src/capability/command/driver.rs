@@ -11,7 +11,7 @@ use super::connection::{Connection, EnvValue, Settings};
 use super::{Call, Reply};
 use crate::capability::{At, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::Failure;
-use crate::process::{self, Finished, Held, ProcessError, Recovered, Spec};
+use crate::process::{self, Finished, Held, ProcessError, Recovered, Spec, Supervisors};
 use crate::shell;
 
 /// What a program gets of ripcord's own environment without being asked for.
@@ -25,7 +25,7 @@ pub(super) struct CommandDriver {
     cwd: PathBuf,
     env: BTreeMap<String, String>,
     env_secret: BTreeMap<String, SecretString>,
-    supervisor: PathBuf,
+    supervisors: Supervisors,
     spool: PathBuf,
 }
 
@@ -40,9 +40,9 @@ impl CommandDriver {
         let (env, env_secret) = environment(settings, opening).await?;
         let program =
             find(&settings.argv[0], &base, env.get("PATH").map(String::as_str)).map_err(OpenError::Unusable)?;
-        let supervisor = opening.program.clone();
+        let supervisors = opening.supervisors.clone();
         let spool = opening.spool.clone();
-        Ok(Self { program, cwd, env, env_secret, supervisor, spool, connection })
+        Ok(Self { program, cwd, env, env_secret, supervisors, spool, connection })
     }
 
     async fn hold(&self, at: &At, call: &Call) -> Result<Held, ProcessError> {
@@ -56,7 +56,7 @@ impl CommandDriver {
             timeout: settings.timeout,
             output_bytes_max: settings.output_limit,
         };
-        process::prepare(&self.supervisor, &self.spool, &at.key(), &spec).await
+        self.supervisors.prepare(&self.spool, &at.key(), &spec).await
     }
 }
 
@@ -83,6 +83,10 @@ impl Driver for CommandDriver {
             own if own.is_empty() => exactly,
             own => exactly.with("env", own),
         }
+    }
+
+    fn expect_calls(&self) {
+        self.supervisors.keep_one_ahead();
     }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {

@@ -106,7 +106,7 @@ impl Prepared<Reply> for ReadyExec {
 enum Known {
     Ended(i64),
     NotStarted,
-    /// Its container was restarted or removed.
+    /// Its container was restarted or removed, or it ended some minutes ago.
     Gone,
 }
 
@@ -126,7 +126,9 @@ impl Engine {
             })),
             Ok(Known::NotStarted) => Settlement::DidNotHappen,
             Ok(Known::Gone) => Settlement::Unknown(
-                "its container was restarted or removed since, and the engine has forgotten the program".to_owned(),
+                "the engine has forgotten the program, as it does some minutes after the end of one, or when its \
+                 container is restarted or removed"
+                    .to_owned(),
             ),
             Err(failure) => Settlement::Unknown(failure.to_string()),
         }

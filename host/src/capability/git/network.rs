@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::capability::{At, Opening};
 use crate::failure::Failure;
-use crate::process::{self, Ending, Held, ProcessError, Recovered, Spec};
+use crate::process::{self, Ending, Held, ProcessError, Recovered, Spec, Supervisors};
 
 /// Of each stream, what is kept.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
@@ -36,7 +36,7 @@ pub(super) struct Git {
     /// Its absolute path; none if there is none, which local work does not mind.
     program: Option<String>,
     root: PathBuf,
-    supervisor: PathBuf,
+    supervisors: Supervisors,
     spool: PathBuf,
     /// The longest that it may run.
     timeout: Duration,
@@ -59,7 +59,14 @@ impl Git {
     pub(super) fn find(root: PathBuf, opening: &Opening, timeout: Duration, passwords: Vec<String>) -> Self {
         let path = std::env::var("PATH").unwrap_or_default();
         let program = process::program_in(&path, "git").and_then(|program| program.into_os_string().into_string().ok());
-        Self { program, root, supervisor: opening.program.clone(), spool: opening.spool.clone(), timeout, passwords }
+        Self {
+            program,
+            root,
+            supervisors: opening.supervisors.clone(),
+            spool: opening.spool.clone(),
+            timeout,
+            passwords,
+        }
     }
 
     /// The working copy.
@@ -86,7 +93,7 @@ impl Git {
             timeout: self.timeout,
             output_bytes_max: OUTPUT_BYTES_MAX,
         };
-        Ok(process::prepare(&self.supervisor, &self.spool, &at.key(), &spec).await?)
+        Ok(self.supervisors.prepare(&self.spool, &at.key(), &spec).await?)
     }
 
     /// Runs a `git` that changes nothing.

@@ -20,6 +20,7 @@ use crate::capability::{At, CapabilityConnection, Driver, Judgement, OpenError, 
 use crate::failure::Failure;
 use crate::id::{ExecutionId, RunId};
 use crate::lab::authority::Authority;
+use crate::process::Supervisors;
 use crate::secret::{SecretSource, Secrets};
 
 const TOKEN: &str = "tok_0123456789";
@@ -442,7 +443,12 @@ fn opening() -> Opening {
         ("two-lines".to_owned(), print("first-line\\nsecond-line")),
     ]);
     let base = std::env::temp_dir();
-    Opening { secrets: Arc::new(Secrets::new(sources, &base)), spool: base.clone(), base, program: "ripcord".into() }
+    Opening {
+        secrets: Arc::new(Secrets::new(sources, &base)),
+        spool: base.clone(),
+        base,
+        supervisors: Supervisors::new("ripcord"),
+    }
 }
 
 async fn send(

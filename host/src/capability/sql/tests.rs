@@ -24,7 +24,7 @@ fn a_statement_is_allowed_as_a_whole_and_a_denial_says_what_would_allow_it() {
     }
     assert_eq!(write.judge("sql.app", &query("SELECT 1")), Judgement::Read);
     let read = connection("");
-    let restore = connection("access = 'restore'");
+    let restore = connection("access = 'restore'\nbackups = '/srv/backups'");
     let remedy = |line: &str| format!("[sql.app]  {line}");
     for (connection, call, line) in [
         (

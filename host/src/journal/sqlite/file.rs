@@ -21,8 +21,8 @@ const SCHEMA_VERSION: i32 = 1;
 /// What other processes do with the file takes milliseconds.
 const BUSY_S_MAX: u64 = 10;
 
-/// `events` is clustered by run and place: a run is read from adjacent pages, and an append touches
-/// the last page of its run and the run's row.
+/// Events lie in the order in which they came, whatever run they belong to: what many runs append at
+/// the same time goes to one page, and not each to its own run's. An index finds a run's.
 const SCHEMA: &str = "
     CREATE TABLE runs (
         number   INTEGER PRIMARY KEY,
@@ -37,7 +37,7 @@ const SCHEMA: &str = "
         event    TEXT NOT NULL,
         hash     BLOB NOT NULL,
         PRIMARY KEY (run, sequence)
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
     CREATE TABLE blobs (
         digest TEXT NOT NULL PRIMARY KEY,
         bytes  BLOB NOT NULL

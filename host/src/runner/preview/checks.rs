@@ -6,10 +6,10 @@ use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use super::super::execute::judged;
-use super::{BranchEnd, Checks, Finding, PreviewedCheck, PreviewedProbe, Previewer, Unit};
+use super::{BranchEnd, Finding, PreviewedCheck, PreviewedProbe, Previewer, Unit};
 use crate::component::{Export, Returned};
 use crate::journal::{CheckOutcome, CheckShape, Purpose};
-use crate::pipeline::{Preview, Previewed};
+use crate::pipeline::{Depth, Preview, Previewed};
 use crate::plan::{check_config, render};
 use crate::runner::RunError;
 
@@ -20,8 +20,8 @@ const CHECK_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 impl Previewer<'_> {
     /// The checks, all at once. One that observes is asked what it says, if somebody reads it; what a
     /// probe would do is always seen, because it belongs to what is agreed to.
-    pub(super) async fn checks(&self, checks: Checks) -> Result<Vec<PreviewedCheck>, RunError> {
-        try_join_all(self.job.shape.verify.iter().map(|check| self.check(check, checks))).await
+    pub(super) async fn checks(&self, depth: Depth) -> Result<Vec<PreviewedCheck>, RunError> {
+        try_join_all(self.job.shape.verify.iter().map(|check| self.check(check, depth))).await
     }
 
     /// The triggers that are probes: what they do belongs to what is agreed to. Those that look are not
@@ -33,19 +33,19 @@ impl Previewer<'_> {
         {
             if self.unit(&trigger.id)?.probe {
                 let (id, within_ms, every_ms) = (trigger.id.clone(), watch.window_ms, trigger.interval_ms);
-                probing.push(self.check(&CheckShape { id, within_ms, every_ms }, Checks::Listed).await?);
+                probing.push(self.check(&CheckShape { id, within_ms, every_ms }, Depth::Listed).await?);
             }
         }
         Ok(probing)
     }
 
-    async fn check(&self, check: &CheckShape, checks: Checks) -> Result<PreviewedCheck, RunError> {
+    async fn check(&self, check: &CheckShape, depth: Depth) -> Result<PreviewedCheck, RunError> {
         let unit = self.unit(&check.id)?;
         let (mut probe, mut now) = (None, None);
-        match checks {
+        match depth {
             _ if unit.probe => probe = Some(self.probe(&check.id).await?),
-            Checks::Asked => now = Some(self.finding(&check.id).await?),
-            Checks::Listed => {}
+            Depth::Whole => now = Some(self.finding(&check.id).await?),
+            Depth::Listed => {}
         }
         Ok(PreviewedCheck {
             id: check.id.clone(),

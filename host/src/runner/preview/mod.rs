@@ -17,7 +17,7 @@ use super::{Job, RunError, Seams, Unit};
 use crate::component::{Components, Effect, Ended, Export, Returned};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{Purpose, StepShape};
-use crate::pipeline::{Caller, Mode, Mutation, Pipeline, Preview, Previewed, Stop};
+use crate::pipeline::{Caller, Depth, Mode, Mutation, Pipeline, Preview, Previewed, Stop};
 use crate::plan::{check_config, render};
 use crate::secret::Scrub;
 
@@ -26,25 +26,16 @@ pub use report::{
     PreviewedProbe, PreviewedStep, When,
 };
 
-/// Whether the checks of the verification are asked what they say now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checks {
-    /// They are: somebody reads it.
-    Asked,
-    /// They are not: nobody waits for them.
-    Listed,
-}
-
 /// Previews a job. Nothing is recorded and nothing is changed.
 pub async fn preview(
     components: &Components,
     job: &Job,
     seams: &Arc<dyn Seams>,
-    checks: Checks,
+    depth: Depth,
 ) -> Result<PreviewReport, RunError> {
     // A guest never learns that it is previewed; this name is like any other run's.
     let run = RunId::new(Timestamp::now());
-    let mut seen = Preview::default();
+    let mut seen = Preview::new(depth);
     seen.guesses(run.as_str(), "run id");
     let mut previewer =
         Previewer { components, job, seams, run, receipts: BTreeMap::new(), seen, branches: Vec::new() };
@@ -54,7 +45,7 @@ pub async fn preview(
             outlook = Outlook::NotReached;
         }
     }
-    let checks = previewer.checks(checks).await?;
+    let checks = previewer.checks(depth).await?;
     let steps = job.shape.steps.iter().map(|step| previewer.described(step)).collect::<Result<_, _>>()?;
     let mut secrets: Vec<_> = job.units.values().flat_map(connections).flat_map(|open| open.secrets()).collect();
     secrets.sort();

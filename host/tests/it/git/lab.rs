@@ -15,6 +15,7 @@ use super::ripcord::capability::git::{Call, Connection, Moved, Reply};
 use super::ripcord::capability::{At, CapabilityConnection, Driver, OpenError, Opening};
 use super::ripcord::failure::Failure;
 use super::ripcord::id::{ExecutionId, RunId};
+use super::ripcord::process::Supervisors;
 use super::ripcord::secret::Secrets;
 
 pub(super) type GitDriver = Arc<dyn Driver<Call = Call, Reply = Reply>>;
@@ -148,7 +149,7 @@ pub(super) fn open(folder: &Path, settings: &str) -> Result<GitDriver, OpenError
         secrets: Arc::new(Secrets::new(BTreeMap::new(), folder)),
         spool: folder.join("spool"),
         base: folder.to_owned(),
-        program: PathBuf::from(SUPERVISOR),
+        supervisors: Supervisors::new(SUPERVISOR),
     };
     connection.open(&opening).now_or_never().expect("nothing to wait for")
 }

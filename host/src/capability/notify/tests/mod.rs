@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::{Call, Connection, Reply};
 use crate::capability::{At, CapabilityConnection, Opening};
 use crate::id::{ExecutionId, RunId};
+use crate::process::Supervisors;
 use crate::secret::{SecretSource, Secrets};
 
 const PASSWORD: &str = "hunter2hunter2";
@@ -65,6 +66,6 @@ fn with_secrets(folder: &Path, sources: impl IntoIterator<Item = (String, Secret
         secrets: Arc::new(Secrets::new(sources.into_iter().collect(), folder)),
         spool: folder.to_owned(),
         base: folder.to_owned(),
-        program: "ripcord".into(),
+        supervisors: Supervisors::new("ripcord"),
     }
 }

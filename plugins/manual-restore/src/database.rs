@@ -1,0 +1,91 @@
+//! The database: the newest good backup into a new one, which then takes the live one's name.
+
+use ripcord_plugin::sql::{Backup, Database, Restored, Swapped};
+use ripcord_plugin::{Context, Failure, Result, log};
+
+use crate::config::Config;
+use crate::good;
+
+pub(crate) const DATABASE: Database = Database::role("database");
+
+/// What a preview takes for the new database's name.
+const ASSUMED_NAME: &str = "assumed-database";
+
+/// What is restored, found out before anything is touched.
+pub(crate) struct Chosen {
+    pub(crate) backup: Backup,
+    /// Its checksum, as it was read just now: no other file is restored under its name.
+    sha256: Option<String>,
+    live: String,
+}
+
+impl Chosen {
+    /// The backup that the plan names; else that of the last good state; else the newest that can be restored.
+    pub(crate) fn find(context: &Context, config: &Config) -> Result<Self> {
+        let there = DATABASE.backups()?;
+        let wanted = config.backup.clone().map(|name| (name, None));
+        let known = || {
+            let good = good::backup(context)?;
+            there.iter().any(|backup| backup.name == good.name).then_some((good.name, good.sha256))
+        };
+        if let Some((name, sha256)) = wanted.or_else(known) {
+            return match Self::read(&name)? {
+                Ok(chosen) if sha256.is_none() || sha256 == chosen.sha256 => Ok(chosen),
+                Ok(_) => Err(Failure::permanent(format!(
+                    "backup {name} is not the file any more that was verified: its checksum differs. Nothing was \
+                     touched. Name another one with `backup`"
+                ))),
+                Err(problem) => Err(Failure::permanent(format!(
+                    "backup {name} can't be restored: {problem}. Nothing was touched. Name another one with `backup`"
+                ))),
+            };
+        }
+        let mut problems = Vec::new();
+        for backup in &there {
+            match Self::read(&backup.name)? {
+                Ok(chosen) => return Ok(chosen),
+                Err(problem) => {
+                    log::warn(format!("backup {} is passed over: {problem}", backup.name));
+                    problems.push(backup.name.as_str());
+                }
+            }
+        }
+        Err(Failure::permanent(match problems.as_slice() {
+            [] => "there is no backup to restore in the granted folder; nothing was touched".to_owned(),
+            all => format!("none of the backups can be restored ({}); nothing was touched", all.join(", ")),
+        }))
+    }
+
+    fn read(name: &str) -> Result<std::result::Result<Self, String>> {
+        let contents = DATABASE.read_backup(name).send()?;
+        let live = contents.backup.database.clone().unwrap_or_else(|| "the database".to_owned());
+        Ok(match contents.problem {
+            Some(problem) => Err(problem),
+            None => Ok(Self { sha256: contents.backup.sha256.clone(), backup: contents.backup, live }),
+        })
+    }
+
+    /// Restores it beside the live database.
+    pub(crate) fn restore(&self) -> Result<Restored> {
+        let name = &self.backup.name;
+        log::info(format!("restoring {name} into a new database"));
+        let assumed = Restored { database: ASSUMED_NAME.to_owned(), tables: 0, rows: 0 };
+        let restored = DATABASE.restore(name, self.sha256.as_deref()).idempotent().assume(assumed).send()?;
+        log::info(format!("{} has {} tables and {} rows", restored.database, restored.tables, restored.rows));
+        Ok(restored)
+    }
+
+    /// Puts a restored database in the live one's place.
+    pub(crate) fn swap(&self, restored: &Restored) -> Result<Swapped> {
+        swap(&restored.database, &self.live)
+    }
+}
+
+/// Gives a database the live one's name.
+pub(crate) fn swap(database: &str, live: &str) -> Result<Swapped> {
+    log::info(format!("putting {database} in the place of {live}"));
+    let assumed = Swapped { live: live.to_owned(), kept: ASSUMED_NAME.to_owned() };
+    let swapped = DATABASE.swap(database).assume(assumed).send()?;
+    log::info(format!("what {} held before is kept as {}", swapped.live, swapped.kept));
+    Ok(swapped)
+}

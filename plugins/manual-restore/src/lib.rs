@@ -1,0 +1,139 @@
+//! The manual rollback of a runbook, for when the platform that deploys does not answer: reverts the code, stops
+//! the containers, restores the newest good backup, starts the containers in order, and waits for their health.
+//!
+//! All that can be found out by looking is found out before the first change. The backup is restored beside the
+//! live database, while nothing is missing yet; only then the two exchange their names.
+
+mod code;
+mod config;
+mod containers;
+mod database;
+mod good;
+mod undo;
+
+use ripcord_plugin::{
+    Action, Context, Effects, Failure, Manifest, Pending, Reconciliation, Result, Role, export_action,
+};
+use serde::{Deserialize, Serialize};
+
+use config::Config;
+use good::{Good, GoodBackup};
+
+struct ManualRestore;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Receipt {
+    /// The version that the target is at now, as the backup or the revision names it.
+    version: Option<String>,
+    /// The commit whose code is there now, and the one that `HEAD` is at.
+    commit: Option<String>,
+    head: Option<String>,
+    /// The backup that was restored, and when it was taken, in seconds since 1970.
+    backup: Option<String>,
+    backup_taken_at: Option<i64>,
+    /// The name under which the database of before is kept.
+    kept: Option<String>,
+    rows: u64,
+    stopped: Vec<String>,
+    started: Vec<String>,
+    /// What the host keeps of a run that ends verified.
+    good_state: Good,
+}
+
+impl Action for ManualRestore {
+    type Config = Config;
+    type Receipt = Receipt;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            name: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            title: "Restore by hand: code, database, containers",
+            description: "Takes the code back (a commit on top, or the branch moved), stops containers, restores the \
+                          newest good backup into a new database which takes the live one's place, starts the \
+                          containers in order and waits until they are healthy. Undo stops the containers, puts the \
+                          database of before and the code of before back, and starts them again.",
+            parameters: include_str!("parameters.json"),
+            roles: vec![
+                Role::write("code", "git", "to take the code back, and to push it if asked").optional(),
+                Role::write("containers", "docker", "to stop and start the application's containers").optional(),
+                Role::write("database", "sql", "to restore a backup and put it in the live database's place")
+                    .optional(),
+            ],
+            can_undo: true,
+        }
+    }
+
+    fn apply(context: &Context, config: Config) -> Result<Receipt> {
+        bound(context, &config)?;
+        let way = config.code.as_ref().map(|code| code::Way::find(context, code)).transpose()?;
+        let chosen = config.database.then(|| database::Chosen::find(context, &config)).transpose()?;
+        let stopping = containers::look(&config.stop)?;
+        let starting: Vec<String> = config.start().concat();
+        containers::look(&starting)?;
+
+        let head = way.as_ref().map(code::Way::go).transpose()?;
+        let stopped = containers::stop(&stopping)?;
+        let (mut kept, mut rows) = (None, 0);
+        if let Some(chosen) = &chosen {
+            let restored = chosen.restore()?;
+            rows = restored.rows;
+            kept = Some(chosen.swap(&restored)?.kept);
+        }
+        let mut started = Vec::new();
+        for group in config.start() {
+            started.extend(containers::start(&group)?.into_iter().map(|changed| changed.name));
+            containers::wait_until_healthy(&group, config.healthy_within)?;
+        }
+
+        let backup = chosen.as_ref().map(|chosen| &chosen.backup);
+        let version = backup.and_then(|backup| backup.version.clone()).or(way.as_ref().map(|way| way.to.clone()));
+        let commit = way.as_ref().map(|way| way.commit.clone());
+        let good_backup = backup.map(|backup| GoodBackup { name: backup.name.clone(), sha256: backup.sha256.clone() });
+        Ok(Receipt {
+            version: version.clone(),
+            commit: commit.clone(),
+            head,
+            backup: backup.map(|backup| backup.name.clone()),
+            backup_taken_at: backup.map(|backup| backup.taken_at),
+            kept,
+            rows,
+            stopped: stopped.into_iter().map(|changed| changed.name).collect(),
+            started,
+            good_state: Good { version, commit, backup: good_backup },
+        })
+    }
+
+    fn undo(_: &Context, config: Config, effects: Effects, _: Option<Receipt>) -> Result<()> {
+        undo::undo(&config, &effects)
+    }
+
+    /// The host itself looks at the repository, the engine and the catalogue.
+    fn reconcile(_: &Context, _: Config, _: Pending) -> Reconciliation {
+        Reconciliation::Unknown("the host has looked already, and could not tell".to_owned())
+    }
+}
+
+/// What the plan asks for has to have a role that can do it.
+fn bound(context: &Context, config: &Config) -> Result<()> {
+    let needs_containers = !config.stop.is_empty() || !config.start().is_empty();
+    for (is_needed, role, key, without) in [
+        (config.code.is_some(), "code", "`code`", "take `code` out"),
+        (needs_containers, "containers", "`stop` and `start`", "take them out"),
+        (config.database, "database", "the database", "write `database = false`"),
+    ] {
+        if is_needed && !context.is_bound(role) {
+            return Err(Failure::permanent(format!(
+                "{key} needs the role `{role}`, and the plan binds nothing to it: write `bind = {{ {role} = \
+                 \"CONNECTION\" }}`, or {without}. Nothing was touched"
+            )));
+        }
+    }
+    if !config.database && config.code.is_none() && !needs_containers {
+        return Err(Failure::permanent("there is nothing to do: no `code`, no `stop`, no `start`, no database"));
+    }
+    Ok(())
+}
+
+export_action!(ManualRestore);

@@ -1,0 +1,82 @@
+//! The way back, whatever `apply` got to: containers stopped, database and code of before, containers as they
+//! were.
+
+use ripcord_plugin::docker::{self, State};
+use ripcord_plugin::{Call, Effects, Reply, Result, log, sql};
+
+use crate::config::Config;
+use crate::{code, containers, database};
+
+/// What an `apply` did before it ended, wherever it ended.
+#[derive(Default)]
+struct Done {
+    code: code::Done,
+    /// The containers that it stopped, or may have.
+    stopped: Vec<String>,
+    /// Those that it started, or may have.
+    started: Vec<String>,
+    /// The new database, and the name of the one of before.
+    restored: Option<String>,
+    swapped: Option<sql::Swapped>,
+}
+
+impl Done {
+    fn of(effects: &Effects) -> Result<Self> {
+        let mut done = Self::default();
+        for effect in effects.iter() {
+            match (effect.call()?, effect.reply()?) {
+                (Call::Git(call), reply) => {
+                    let reply = reply.and_then(|reply| if let Reply::Git(reply) = reply { Some(reply) } else { None });
+                    done.code.add(call, reply)?;
+                }
+                (Call::Docker(docker::Call::Stop { containers, .. }), reply) => {
+                    done.stopped = switched(reply, |changed| containers::is_up(changed.before)).unwrap_or(containers);
+                }
+                (Call::Docker(docker::Call::Start { containers }), reply) => {
+                    let started = switched(reply, |changed| changed.before != State::Running).unwrap_or(containers);
+                    done.started.extend(started);
+                }
+                (Call::Sql(_), Some(Reply::Sql(sql::Reply::Restored(restored)))) => {
+                    done.restored = Some(restored.database);
+                }
+                (Call::Sql(_), Some(Reply::Sql(sql::Reply::Swapped(swapped)))) => done.swapped = Some(swapped),
+                _ => {}
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// The containers of which this holds; none if nobody knows what became of them.
+fn switched(reply: Option<Reply>, was: impl Fn(&docker::Changed) -> bool) -> Option<Vec<String>> {
+    match reply {
+        Some(Reply::Docker(docker::Reply::Changed(changed))) => {
+            Some(changed.into_iter().filter(was).map(|changed| changed.name).collect())
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn undo(config: &Config, effects: &Effects) -> Result<()> {
+    let done = Done::of(effects)?;
+    if !done.started.is_empty() {
+        containers::stop(&containers::look(&done.started)?)?;
+    }
+    match (&done.swapped, &done.restored) {
+        // What the restored database has taken in since stays under its dated name.
+        (Some(swapped), _) => drop(database::swap(&swapped.kept, &swapped.live)?),
+        (None, Some(restored)) => {
+            log::info(format!("dropping {restored}, which was never used"));
+            database::DATABASE.drop_database(restored).idempotent().send()?;
+        }
+        (None, None) => {}
+    }
+    if let Some(code) = &config.code {
+        done.code.take_back(code)?;
+    }
+    if !done.stopped.is_empty() {
+        containers::start(&done.stopped)?;
+        containers::wait_until_healthy(&done.stopped, config.healthy_within)?;
+    }
+    Ok(())
+}
