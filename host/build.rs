@@ -8,6 +8,7 @@ const PLUGINS: &[&str] = &[
     "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
+    "plugins/container-check",
     "plugins/coolify-redeploy",
     "plugins/http-check",
     "plugins/manual-restore",

@@ -29,6 +29,9 @@ const NEEDED: &[Needed] = &[
     Needed { probe: &["chromium", "--version"], package: "chromium" },
     // Servers of the tests' own: the programs are not in PATH.
     Needed { probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"], package: POSTGRESQL },
+    // Its client, its engine, and what the tests' one image is made of: a program that needs no library.
+    Needed { probe: &["sh", "-c", "dockerd --version && docker --version"], package: "docker.io" },
+    Needed { probe: &["sh", "-c", "/bin/busybox true && ! ldd /bin/busybox"], package: "busybox-static" },
 ];
 
 /// Its package would make a cluster of databases and start it, unless told not to.

@@ -58,6 +58,17 @@ pub(crate) struct Good {
 }
 
 impl Good {
+    /// Whether it speaks of this application, as far as it says.
+    pub(crate) fn is_of(&self, application: &str) -> bool {
+        self.application.as_deref().is_none_or(|known| known == application)
+    }
+
+    /// With the tag that its version has, where it says none.
+    pub(crate) fn with_tag(self, template: Option<&str>) -> Self {
+        let tag = || Some(template?.replace("{version}", self.version.as_deref()?));
+        Self { image_tag: self.image_tag.clone().or_else(tag), ..self }
+    }
+
     fn is(&self, target: &Target) -> bool {
         match target {
             Target::Commit(commit) => self.commit.as_deref().is_some_and(|known| is_same_commit(known, commit)),

@@ -57,7 +57,7 @@ fn chosen(case: &Case) -> Result<(Way, Choice), String> {
 fn a_commit_is_chosen() {
     use Way::{Pin, Rollback};
     for (what, case, target, way, is_there) in [
-        ("the one before the last", Case { ..DEPLOYED }, V2, Rollback, false),
+        ("the one before the last", DEPLOYED, V2, Rollback, false),
         ("without kept images", Case { coolify: "4.2.9", ..DEPLOYED }, V2, Pin, false),
         ("of a compose file", Case { build_pack: "dockercompose", ..DEPLOYED }, V2, Pin, false),
         ("none of the bad ones", Case { bad: &["3333333", V2], ..DEPLOYED }, V1, Rollback, false),
@@ -99,15 +99,29 @@ fn a_tag_is_chosen() {
 }
 
 #[test]
+fn a_version_that_was_recorded_has_a_tag_if_the_plan_says_how() {
+    let version = |application: Option<&str>| Good {
+        application: application.map(str::to_owned),
+        version: Some("1.9".to_owned()),
+        ..Good::default()
+    };
+    assert_eq!(version(None).with_tag(Some("v{version}")).image_tag.as_deref(), Some("v1.9"));
+    assert_eq!(version(None).with_tag(None).image_tag, None);
+    let tagged = Good { image_tag: Some("2.0".to_owned()), ..version(None) };
+    assert_eq!(tagged.with_tag(Some("v{version}")).image_tag.as_deref(), Some("2.0"));
+    assert!(version(None).is_of("app1") && version(Some("app1")).is_of("app1") && !version(Some("app2")).is_of("app1"));
+}
+
+#[test]
 fn what_can_t_be_known_is_refused() {
     for (case, says) in [
         (Case { coolify: "4.1.2", ..DEPLOYED }, "deploys the head of main"),
         (Case { coolify: "4.0.0-beta.464", ..DEPLOYED }, "deploys the head of main"),
         (Case { history: &[(V3, "finished")], ..GIT }, "none of the last 1 deployments"),
-        (Case { ..GIT }, "none of the last 0 deployments"),
+        (GIT, "none of the last 0 deployments"),
         (Case { to: Some("1.4.2"), ..DEPLOYED }, "write all 40 digits"),
         (Case { build_pack: "dockerfile", ..GIT }, "none of the last 0"),
-        (Case { ..IMAGE }, "Coolify's history records none"),
+        (IMAGE, "Coolify's history records none"),
         (Case { good: &["2.0"], bad: &["2.0"], ..IMAGE }, "Coolify's history records none"),
     ] {
         let refused = chosen(&case).unwrap_err();

@@ -15,11 +15,12 @@ pub(crate) struct Config {
     pub(crate) bad: Vec<String>,
     #[serde(default = "yes")]
     pub(crate) freeze: bool,
-    #[serde(default = "version_path")]
-    pub(crate) version_path: String,
-    #[serde(default = "version_field")]
-    pub(crate) version_field: String,
+    #[serde(default = "path")]
+    pub(crate) path: String,
+    #[serde(default = "pointer")]
+    pub(crate) pointer: String,
     pub(crate) expect: Option<String>,
+    pub(crate) tag: Option<String>,
     #[serde(default = "running")]
     pub(crate) health: Health,
     #[serde(default = "poll", deserialize_with = "duration")]
@@ -36,11 +37,11 @@ fn yes() -> bool {
     true
 }
 
-fn version_path() -> String {
+fn path() -> String {
     "/health".to_owned()
 }
 
-fn version_field() -> String {
+fn pointer() -> String {
     "/version".to_owned()
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::Receipt;
 use crate::application::{Application, Kind};
 use crate::choice::{Choice, Good, Seen, Target, choose, expected, is_expected, way};
+use crate::config::Config;
 use crate::coolify::Coolify;
 use crate::deployment::{ASSUMED_UUID, ask, cancel_all, follow};
 use crate::history::History;
@@ -19,7 +20,7 @@ pub(crate) fn roll_back(context: &Context, coolify: &Coolify<'_>) -> Result<Rece
     let version = coolify.version()?;
     let application = coolify.application(None)?;
     let way = way(version, &application).map_err(Failure::permanent)?;
-    let good = good_states(context, &config.application);
+    let good = good_states(context, config);
     let chosen = |history: &History| {
         let (to, bad) = (config.to.as_deref(), config.bad.as_slice());
         choose(&Seen { application: &application, history, good: &good, to, bad })
@@ -75,9 +76,9 @@ fn receipt(
 }
 
 /// The good states of this application, newest first.
-fn good_states(context: &Context, application: &str) -> Vec<Good> {
+fn good_states(context: &Context, config: &Config) -> Vec<Good> {
     let known = context.good_states_as::<Good>().map(|good| good.state);
-    known.filter(|good| good.application.as_deref().is_none_or(|known| known == application)).collect()
+    known.filter(|good| good.is_of(&config.application)).map(|good| good.with_tag(config.tag.as_deref())).collect()
 }
 
 /// What the version goes by that runs already, unless the service says otherwise, or nothing.

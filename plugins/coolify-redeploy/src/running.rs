@@ -25,22 +25,22 @@ pub(crate) fn said(context: &Context, config: &Config, expected: &str) -> Option
     if !context.is_bound("service") {
         return None;
     }
-    let assumed = http::Response::new(200).with_body(body(&config.version_field, expected).to_string());
-    let path = &config.version_path;
+    let assumed = http::Response::new(200).with_body(body(&config.pointer, expected).to_string());
+    let path = &config.path;
     let asked = SERVICE.get(path.as_str()).header("accept", "application/json").assume(assumed).send();
     Some(asked.map_err(|failure| failure.message().to_owned()).and_then(|response| {
         if !response.is_success() {
             return Err(format!("GET {path} answered {}", response.status));
         }
         let text = response.body.text();
-        if config.version_field.is_empty() {
+        if config.pointer.is_empty() {
             return Ok(text.trim().trim_matches('"').to_owned());
         }
         let json: Value = serde_json::from_str(&text).map_err(|_| format!("GET {path} answered no JSON"))?;
-        match json.pointer(&config.version_field) {
+        match json.pointer(&config.pointer) {
             Some(Value::String(version)) => Ok(version.clone()),
             Some(version @ Value::Number(_)) => Ok(version.to_string()),
-            _ => Err(format!("the answer to GET {path} has no version at {}", config.version_field)),
+            _ => Err(format!("the answer to GET {path} has no version at {}", config.pointer)),
         }
     }))
 }

@@ -3,6 +3,7 @@
 
 mod browser;
 mod coolify;
+pub(crate) mod docker;
 mod journal;
 mod ledger;
 mod mail;

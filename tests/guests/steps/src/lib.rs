@@ -95,6 +95,7 @@ impl Action for Steps {
                 Role::read("reader", "http", "a service to look at").optional(),
                 Role::write("code", "git", "a working copy").optional(),
                 Role::write("database", "sql", "a database").optional(),
+                Role::write("containers", "docker", "containers").optional(),
                 Role::write("program", "command", "a program").optional(),
                 Role::read("probe", "command", "a program to look through").optional(),
                 Role::write("people", "notify", "people").optional(),

@@ -36,6 +36,7 @@ struct Spelled {
     http: Option<Value>,
     git: Option<Value>,
     sql: Option<Value>,
+    docker: Option<Value>,
     command: Option<Value>,
     notify: Option<Value>,
     #[serde(default)]
@@ -51,11 +52,12 @@ impl TryFrom<Spelled> for Named {
     type Error = String;
 
     fn try_from(spelled: Spelled) -> Result<Self, String> {
-        let Spelled { role, http, git, sql, command, notify, repeat, assume, catch, undo } = spelled;
-        let calls = [("http", http), ("git", git), ("sql", sql), ("command", command), ("notify", notify)];
+        let Spelled { role, http, git, sql, docker, command, notify, repeat, assume, catch, undo } = spelled;
+        let calls =
+            [("http", http), ("git", git), ("sql", sql), ("docker", docker), ("command", command), ("notify", notify)];
         let mut given = calls.into_iter().filter_map(|(capability, call)| Some((capability, call?)));
         let (Some((capability, call)), None) = (given.next(), given.next()) else {
-            return Err("a call has exactly one of `http`, `git`, `sql`, `command`, `notify`".to_owned());
+            return Err("a call has exactly one of `http`, `git`, `sql`, `docker`, `command`, `notify`".to_owned());
         };
         Ok(Self { role, call: serde_json::json!({ capability: call }), repeat, assume, catch, undo })
     }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use ripcord_plugin::command::Program;
+use ripcord_plugin::docker::{self, Engine};
 use ripcord_plugin::git::{self, WorkingCopy};
 use ripcord_plugin::http::Service;
 use ripcord_plugin::notify::Channel;
 use ripcord_plugin::sql::{self, Database};
 use ripcord_plugin::{Call, Failure, Reply, Result, clock, command, http, log};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::operation::{Named, Operation};
 
@@ -139,7 +140,20 @@ struct SqlQuery {
     parameters: Vec<sql::Value>,
 }
 
+/// A look at containers, in the journal's form. The SDK's [`docker::Call`] has what is not only that.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum DockerRead {
+    List,
+    Inspect { container: String },
+    Logs { container: String, tail: u32, since: Option<i64> },
+    Stats { container: String },
+}
+
 fn send(named: &Named, call: Value) -> Result<Value> {
+    if let Ok(read) = DockerRead::deserialize(&call["docker"]) {
+        return docker_read(Engine::role(&named.role), read).map(|reply| json!({ "docker": reply }));
+    }
     if let Ok(query) = SqlQuery::deserialize(&call["sql"]["query"]) {
         let asked = Database::role(&named.role).query(query.statement);
         let rows = query.parameters.into_iter().fold(asked, sql::Query::parameter).send()?;
@@ -154,6 +168,7 @@ fn send(named: &Named, call: Value) -> Result<Value> {
         Call::Http(call) => Reply::Http(http(named, call)?),
         Call::Git(call) => Reply::Git(git_mutation(named, call)?),
         Call::Sql(call) => Reply::Sql(sql_mutation(named, call)?),
+        Call::Docker(call) => Reply::Docker(docker_call(named, call)?),
         Call::Command(call) => Reply::Command(command(named, call)?),
         Call::Notify(notice) => Reply::Notify(Channel::role(&named.role).send(&notice)?),
         call => return Err(Failure::permanent(format!("{call:?} is not known here"))),
@@ -255,6 +270,65 @@ fn sql_mutation(named: &Named, call: sql::Call) -> Result<sql::Reply> {
         execute = execute.assume(executed.clone());
     }
     execute.send().map(sql::Reply::Executed)
+}
+
+fn docker_read(engine: Engine, read: DockerRead) -> Result<Value> {
+    let shown = |container: &docker::Container| {
+        json!({
+            "name": container.name,
+            "service": container.service,
+            "image": container.image,
+            "state": container.state,
+            "health": format!("{:?}", container.health),
+            "restarts": container.restarts,
+            "exit-code": container.exit_code,
+            "started-at": container.started_at,
+            "labels": container.labels.iter().map(|label| (label.name.clone(), json!(label.value))).collect::<Map<_, _>>(),
+        })
+    };
+    Ok(match read {
+        DockerRead::List => {
+            json!({ "containers": engine.list(None)?.iter().map(shown).collect::<Vec<_>>() })
+        }
+        DockerRead::Inspect { container } => json!({ "container": shown(&engine.inspect(&container, None)?) }),
+        DockerRead::Logs { container, tail, since } => {
+            let logs = engine.logs(&container, tail, since)?;
+            let line =
+                |line: &docker::LogLine| json!({ "at": line.at, "is-stderr": line.is_stderr, "text": line.text });
+            json!({ "lines": logs.lines.iter().map(line).collect::<Vec<_>>(), "truncated": logs.truncated })
+        }
+        DockerRead::Stats { container } => {
+            let usage = engine.stats(&container)?;
+            json!({ "cpu-percent": usage.cpu_percent, "memory-bytes": usage.memory_bytes })
+        }
+    })
+}
+
+fn docker_call(named: &Named, call: docker::Call) -> Result<docker::Reply> {
+    let engine = Engine::role(&named.role);
+    let switch = match call {
+        docker::Call::Stop { containers, grace } => match grace {
+            Some(grace) => engine.stop(&containers).grace(grace),
+            None => engine.stop(&containers),
+        },
+        docker::Call::Start { containers } => engine.start(&containers),
+        docker::Call::Restart { containers, grace } => match grace {
+            Some(grace) => engine.restart(&containers).grace(grace),
+            None => engine.restart(&containers),
+        },
+        docker::Call::Exec { container, argv } => {
+            let mut exec = engine.exec(&container, &argv);
+            if let Some(Reply::Docker(docker::Reply::Output(output))) = &named.assume {
+                exec = exec.assume(output.clone());
+            }
+            return exec.send().map(docker::Reply::Output);
+        }
+    };
+    let mut switch = switch.repeat((&named.repeat).into());
+    if let Some(Reply::Docker(docker::Reply::Changed(changed))) = &named.assume {
+        switch = switch.assume(changed.clone());
+    }
+    switch.send().map(docker::Reply::Changed)
 }
 
 fn command(named: &Named, call: command::Call) -> Result<command::Output> {
