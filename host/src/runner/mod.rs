@@ -34,8 +34,8 @@ pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
 pub use preview::{
-    BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate,
-    PreviewedPlugin, PreviewedProbe, PreviewedStep, When, preview,
+    BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin,
+    PreviewedProbe, PreviewedStep, When, preview,
 };
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};
