@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::next::{Next, describe, later};
-use super::state::{Course, Execution, Gate, State};
+use super::state::{Course, Execution, Fate, Gate, State};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
     Answer, Behind, CheckOutcome, End, GateId, GateOpened, Purpose, RunOutcome, Then, TriggerShape, WatchShape,
@@ -199,7 +199,8 @@ impl State {
     /// A measurement that nobody waits for any more. What it may have changed is found out before the run
     /// ends, and holds nothing up now.
     fn cut_off(&self, id: ExecutionId, execution: &Execution) -> Next {
-        match execution.doubts().next() {
+        // What may be repeated is not: it would be in doubt again, over and over.
+        match execution.doubts().find(|(_, mutation)| mutation.fate == Fate::Open) {
             None => Next::Conclude(id, End::Abandoned),
             Some((ordinal, _)) => match self.settle(CallId { execution: id, ordinal }) {
                 Next::Halt(_) | Next::AwaitAnswer(_) => Next::Conclude(id, End::InDoubt),
