@@ -15,6 +15,9 @@ use crate::logs::Logs;
 
 const CONTAINERS: Engine = Engine::role("containers");
 
+/// How long after a container's first line the engine may note its start.
+const NOTED_WITHIN_MS: i64 = 1000;
+
 struct ContainerCheck;
 
 #[derive(Deserialize)]
@@ -124,7 +127,7 @@ fn observe(config: &Config) -> Result<Verdict> {
     let mut measurements = vec![("restarts", container.restarts as f64, "")];
     measurements.extend(ran.filter(|_| container.state == State::Running).map(|ran| ("running", ran, "s")));
     if let (Some(logs), Some(patterns)) = (&config.logs, &patterns) {
-        let seen = logs.look(CONTAINERS, name, container.started_at, now, patterns)?;
+        let seen = logs.look(CONTAINERS, name, began(&container), now, patterns)?;
         findings.extend(logs.judge(name, &seen));
         measurements.push(("denied-lines", seen.denied.len() as f64, ""));
         evidence.insert("logs".to_owned(), seen.evidence());
@@ -196,6 +199,13 @@ fn said(state: State) -> &'static str {
         State::Exited => "exited",
         State::Dead => "dead",
     }
+}
+
+/// Since when its log is that of its last start; none if all of it is. The engine notes a start a moment after
+/// the first lines, so the end before it is the better bound.
+fn began(container: &Container) -> Option<i64> {
+    let (started, ended) = (container.started_at?, container.finished_at?);
+    Some(if ended <= started { ended } else { started.saturating_sub(NOTED_WITHIN_MS) })
 }
 
 fn running() -> State {

@@ -61,12 +61,12 @@ impl Logs {
         &self,
         engine: Engine,
         container: &str,
-        started: Option<i64>,
+        began: Option<i64>,
         now: i64,
         patterns: &Patterns,
     ) -> Result<Seen> {
         let age = |since: Duration| i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        let since = self.since.map(|since| now.saturating_sub(age(since))).or(started);
+        let since = self.since.map(|since| now.saturating_sub(age(since))).or(began);
         let tail = engine.logs(container, self.lines, since)?;
         // The engine counts in seconds.
         let counts = |at: Option<i64>| at.zip(since).is_none_or(|(at, since)| at >= since);
