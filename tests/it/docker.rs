@@ -42,10 +42,17 @@ impl Fleet {
         self.world.allow(&format!("[docker.app]\nhost = {host:?}\n{}\n", self.whole(keys)));
     }
 
-    /// A step that makes these calls, each with what stands behind it.
+    /// A step that makes these calls, each with what stands behind it. A preview assumes that they succeed.
     fn plan(&self, calls: &[(&str, &str)]) {
         let call = |(call, rest): &(&str, &str)| {
-            format!("    {{ call = {{ role = \"containers\", docker = {call}{rest} }} }},\n")
+            let assumed = match call.split_whitespace().nth(1) {
+                Some("stop" | "start" | "restart") => ", assume = { docker = { changed = [] } }",
+                Some("exec") => {
+                    ", assume = { docker = { output = { ending = { exited = 0 }, stdout = \"\", stderr = \"\" } } }"
+                }
+                _ => "",
+            };
+            format!("    {{ call = {{ role = \"containers\", docker = {call}{assumed}{rest} }} }},\n")
         };
         let calls: String = calls.iter().map(call).collect();
         let body = format!(
@@ -57,7 +64,9 @@ impl Fleet {
 
     /// Runs the plan, and gives the replies of its calls.
     fn replies(&self) -> Vec<Value> {
-        self.world.ripcord(RUN).expect(0);
+        let ran = self.world.ripcord(RUN).run();
+        // Where all of them only look, the run ends as one that changed nothing.
+        assert!(matches!(ran.code(), Some(0 | 4)), "{ran}");
         let journal = self.world.journal();
         let receipt = journal.state(&journal.last()).receipt("fix").unwrap().clone();
         receipt["replies"].as_array().unwrap().clone()
@@ -132,7 +141,7 @@ fn a_plugin_sees_the_containers_in_scope_and_no_other() {
     let web = &replies[0]["docker"]["container"];
     assert_eq!(
         json!([web["name"], web["service"], web["state"], web["image"], web["health"], web["restarts"]]),
-        json!([fleet.containers.name("web"), "web", "running", IMAGE, "None", 0])
+        json!([fleet.containers.name("web"), "web", "running", IMAGE, "Health::None", 0])
     );
     let lines = replies[1]["docker"]["lines"].as_array().unwrap();
     let mut said: Vec<_> =
@@ -243,9 +252,8 @@ fn a_preview_says_what_runs_now_and_touches_nothing() {
     fleet.operate(
         "containers = [\"@*\"]\nwrite = [\"stop\", \"start\"]\nexec = [{ container = \"@app\", argv = [\"touch\", \"/tmp/x\"] }]",
     );
-    let changed = ", assume = { docker = { changed = [] } }";
     fleet.plan(&[
-        ("{ stop = { containers = [\"@app\", \"@off\"], grace = 3 } }", changed),
+        ("{ stop = { containers = [\"@app\", \"@off\"], grace = 3 } }", ""),
         ("{ exec = { container = \"@app\", argv = [\"touch\", \"/tmp/x\"] } }", ""),
     ]);
     let format = "{{.State.Status}} {{.State.StartedAt}} {{.ExecIDs}}";

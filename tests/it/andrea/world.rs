@@ -121,10 +121,8 @@ impl Andrea {
 
     fn run_container(&self, what: &str, arguments: &[&str]) {
         let name = self.container(what);
-        let label = format!("test={}", self.name);
-        docker::run(
-            &[&["--name", &name, "--label", &label, "--network", "host", "--stop-timeout", "2"], arguments].concat(),
-        );
+        let fixed = ["run", "--detach", "--name", &name, "--network", "host", "--stop-timeout", "2"];
+        docker::engine().docker(&[&fixed, arguments].concat());
     }
 
     /// Coolify knows the application, has deployed 1.4.2 once, and deploys by a script.
@@ -144,7 +142,7 @@ impl Andrea {
              -p {port} -U andrea andrea < migration.sql\nfi\n\
              docker --host {host} restart -t 2 {app} >/dev/null\n",
             code = self.code().display(),
-            host = docker::host(),
+            host = docker::engine().host(),
             db = self.container("db"),
             app = self.container("app"),
             psql = image::postgres_bin().join("psql").display(),
@@ -177,7 +175,7 @@ impl Andrea {
                 ("https://coolify.example.org/api/v1", self.coolify.url()),
                 ("https://andrea.example.org", self.url()),
                 ("path   = \"/srv/andrea\"", format!("path   = {:?}", self.code())),
-                ("[docker.andrea]", format!("[docker.andrea]\nhost = {:?}", docker::host())),
+                ("[docker.andrea]", format!("[docker.andrea]\nhost = {:?}", docker::engine().host())),
                 ("containers = [\"andrea-app\"]", format!("containers = [{:?}]", self.container("app"))),
                 ("db.example.org:5432", format!("127.0.0.1:{}", self.db_port)),
                 ("/srv/backups/andrea", self.path("backups").display().to_string()),
@@ -305,7 +303,9 @@ impl Andrea {
 
 impl Drop for Andrea {
     fn drop(&mut self) {
-        docker::remove(&[self.container("app"), self.container("db")]);
+        // A container that was never started is none to remove.
+        let (host, names) = (docker::engine().host(), [self.container("app"), self.container("db")]);
+        let _ = Command::new("docker").args(["--host", &host, "rm", "--force"]).args(names).output();
     }
 }
 
@@ -317,7 +317,7 @@ fn imported() {
     static IMPORTED: OnceLock<()> = OnceLock::new();
     IMPORTED.get_or_init(|| {
         let scratch = tempfile::tempdir().unwrap();
-        image::import(&docker::host(), scratch.path());
+        image::import(&docker::engine().host(), scratch.path());
     });
 }
 

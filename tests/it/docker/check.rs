@@ -15,7 +15,8 @@ impl Fleet {
         );
         self.world.plan("look", &self.whole(&body));
         let ran = self.world.ripcord(&["run", "look.toml", "--yes"]).run();
-        (ran.code(), ran.to_string())
+        // The step changes nothing, and what passes then says so.
+        (ran.code().map(|code| if code == 4 { 0 } else { code }), ran.to_string())
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use ripcord::journal::Settler;
 use ripcord_tests::fault::Window;
 
-use super::{CATCH, Fleet, RUN};
+use super::{Fleet, RUN};
 use crate::world::docker::Line;
 use crate::world::in_parallel;
 
@@ -85,21 +85,19 @@ fn a_run_that_is_killed_while_the_engine_works_finds_out_what_came_of_it() {
 
 #[test]
 fn an_engine_that_is_down_is_told_from_one_that_says_no() {
-    let fleet = Fleet::new(&["app"]);
-    let left = fleet.world.path("left.sock");
-    drop(UnixListener::bind(&left).unwrap());
-    for socket in [fleet.world.path("no.sock"), left] {
-        let host = format!("unix://{}", socket.display());
+    let calls = ["\"list\"".to_owned(), "{ stop = { containers = [\"@app\"] } }".to_owned(), exec(COUNT)];
+    let cases = calls.into_iter().flat_map(|call| [(call.clone(), "no.sock"), (call, "left.sock")]).collect();
+    in_parallel(cases, |(call, socket)| {
+        let fleet = Fleet::new(&[]);
+        // An engine that was killed leaves its socket behind.
+        drop(UnixListener::bind(fleet.world.path("left.sock")).unwrap());
+        let host = format!("unix://{}", fleet.world.path(socket).display());
         operate(&fleet, &host);
-        for call in ["\"list\"", "{ stop = { containers = [\"@app\"] } }", &exec(COUNT)] {
-            fleet.plan(&[(call, CATCH)]);
-            let replies = fleet.replies();
-            let said = replies[0]["failure"]["transient"].as_str().unwrap_or_else(|| panic!("{}", replies[0]));
-            assert!(said.contains(&format!("no Docker engine listens at {host}")), "{said}");
-            assert!(said.contains("nothing was sent"), "{said}");
-        }
-    }
-    assert_eq!((fleet.began("app"), counted(&fleet)), (1, 0));
+        let reply = fleet.reply(&call);
+        let said = reply["failure"]["transient"].as_str().unwrap_or_else(|| panic!("{reply}"));
+        assert!(said.contains(&format!("no Docker engine listens at {host}")), "{said}");
+        assert!(said.contains("nothing was sent"), "{said}");
+    });
 }
 
 #[test]
