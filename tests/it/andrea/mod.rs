@@ -32,14 +32,18 @@ fn a_good_coolify_takes_the_application_back_and_the_fallback_is_never_touched()
 /// Coolify answers 500 halfway, or hangs: code, database and containers are restored by hand, and all of it is verified.
 #[test]
 fn when_coolify_fails_halfway_code_database_and_containers_are_restored_by_hand() {
-    for behaviour in ["error", "hang"] {
+    for behaviour in ["error", "hang", "down"] {
         let andrea = Andrea::new("4.3.11");
         andrea.back_up();
         andrea.deploy_badly(&json!({ "version": "1.5.0", "fault": "empty-transcripts" }), DESTRUCTIVE);
         assert_eq!(andrea.psql("SELECT count(*) FROM calls WHERE transcript <> ''"), "0");
         // The application is read and frozen; then nothing goes any more.
-        andrea.coolify.fault("POST /applications/*", behaviour);
-        andrea.coolify.fault("POST /deploy*", behaviour);
+        if behaviour == "down" {
+            andrea.coolify.down();
+        }
+        for endpoint in ["POST /applications/*", "POST /deploy*"].iter().filter(|_| behaviour != "down") {
+            andrea.coolify.fault(endpoint, behaviour);
+        }
 
         let ran = andrea.roll_back().expect(0);
         let health = andrea.health().unwrap();

@@ -68,10 +68,6 @@ impl Coolify {
         self.server.lock().unwrap().tell("down");
     }
 
-    pub(crate) fn up(&self) {
-        self.server.lock().unwrap().tell("up");
-    }
-
     /// Has a lie told, or not.
     pub(crate) fn lie(&self, name: &str, on: bool) {
         self.order(&json!({ "lie": { "name": name, "on": on } }));

@@ -7,7 +7,6 @@ mod reached;
 mod values;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use ripcord::capability::sql::{Call, Connection, Reply, Rows, Value};
 use ripcord::capability::{At, CapabilityConnection, Driver, Opening};
 use ripcord::failure::Failure;
 use ripcord::id::{ExecutionId, RunId};
+use ripcord::process::Supervisors;
 use ripcord::secret::{SecretSource, Secrets};
 
 use crate::SUPERVISOR;
@@ -39,7 +39,7 @@ async fn open(table: &str) -> SqlDriver {
         secrets: Arc::new(Secrets::new(BTreeMap::from(sources), folder.path())),
         spool: folder.path().to_owned(),
         base: folder.path().to_owned(),
-        program: PathBuf::from(SUPERVISOR),
+        supervisors: Supervisors::new(SUPERVISOR),
     };
     connection.open(&opening).await.unwrap()
 }
