@@ -105,11 +105,18 @@ async fn who_can_do_more_than_read_is_asked_nothing() {
     let copy = format!("COPY (SELECT 1) TO PROGRAM 'touch {}'", path.display());
     for (user, says) in [
         ("postgres".to_owned(), "it is a superuser"),
-        ("owner".to_owned(), "it may write to public.calls"),
+        (role("author", "", "GRANT INSERT ON calls TO ROLE"), "it may write to public.calls"),
         (role("programs", "", "GRANT pg_execute_server_program TO ROLE"), "a member of pg_execute_server_program"),
         (role("files", "", "GRANT pg_write_server_files TO ROLE"), "a member of pg_write_server_files"),
         (role("ender", "", "GRANT pg_signal_backend TO ROLE"), "a member of pg_signal_backend"),
-        (role("heir", "NOINHERIT", "GRANT owner TO ROLE"), "it may write to public.calls"),
+        (
+            role(
+                "heir",
+                "NOINHERIT",
+                "CREATE USER ROLE_donor; GRANT INSERT ON calls TO ROLE_donor; GRANT ROLE_donor TO ROLE",
+            ),
+            "it may write to public.calls",
+        ),
         (role("climber", "NOINHERIT", "GRANT postgres TO ROLE"), "it is a member of postgres, a superuser"),
         (role("maker", "CREATEROLE", ""), "it is one who makes roles"),
         (role("standby", "REPLICATION", ""), "it is one who replicates"),
