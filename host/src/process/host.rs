@@ -19,21 +19,17 @@ use super::{Finished, ProcessError, Spec, Task};
 /// How long a supervisor may take to get ready: it takes some milliseconds.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Where supervisors come from: this executable, and, if one is likely to be needed, one that was
-/// started ahead. Copies share it.
+/// How many supervisors are started ahead at most: one for a build, and one for a deployment.
+const AHEAD_MAX: usize = 2;
+
+/// Where supervisors come from: this executable, and some that were started ahead. Copies share them.
+///
+/// The start of a supervisor takes some milliseconds, and whoever waits for a program waits for it. One
+/// that was started ahead and is not needed ends with the host.
 #[derive(Clone)]
 pub struct Supervisors {
     program: Arc<Path>,
-    ahead: Arc<Mutex<Ahead>>,
-}
-
-/// The start of a supervisor takes some milliseconds, and whoever waits for a program waits for it. So
-/// the first one is started when a run begins, and the next one while a program runs. The last of them
-/// is not needed: it ends with the host.
-#[derive(Default)]
-struct Ahead {
-    is_wanted: bool,
-    spare: Option<Supervisor>,
+    ahead: Arc<Mutex<Vec<Supervisor>>>,
 }
 
 /// A supervisor that does not know yet for what. It ends when its standard input does.
@@ -48,7 +44,6 @@ pub struct Held {
     supervisor: Supervisor,
     name: String,
     record: PathBuf,
-    supervisors: Supervisors,
 }
 
 impl Supervisors {
@@ -57,20 +52,19 @@ impl Supervisors {
         Self { program: Arc::from(program.as_ref()), ahead: Arc::default() }
     }
 
-    /// From now on keeps one ahead. It needs a runtime, and nothing depends on its success.
-    pub fn keep_one_ahead(&self) {
-        self.ahead().is_wanted = true;
-        self.refill();
+    /// Starts one ahead, unless enough are there, on a thread that has the time for it. Nothing depends
+    /// on its success.
+    pub fn start_ahead(&self) {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut ahead = this.ahead();
+            if ahead.len() < AHEAD_MAX {
+                ahead.extend(this.start());
+            }
+        });
     }
 
-    fn refill(&self) {
-        let mut ahead = self.ahead();
-        if ahead.is_wanted && ahead.spare.is_none() {
-            ahead.spare = self.start().ok();
-        }
-    }
-
-    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+    fn ahead(&self) -> MutexGuard<'_, Vec<Supervisor>> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,7 +103,7 @@ impl Supervisors {
         // One line: JSON has no newline outside of strings, and none inside them.
         let mut task = serde_json::to_vec(&task).map_err(io::Error::from).map_err(unsupervised)?;
         task.push(b'\n');
-        let spare = self.ahead().spare.take();
+        let spare = self.ahead().pop();
         let ready = match spare {
             Some(spare) => spare.take_on(&task).await.ok(),
             None => None,
@@ -123,7 +117,7 @@ impl Supervisors {
             },
         };
         let supervisor = ready.map_err(unsupervised)?;
-        Ok(Held { supervisor, name, record, supervisors: self.clone() })
+        Ok(Held { supervisor, name, record })
     }
 }
 
@@ -165,7 +159,6 @@ impl Held {
     pub async fn run(mut self) -> Result<Finished, ProcessError> {
         // A supervisor that can't be told to go is gone: its record says what that means.
         let _ = self.supervisor.input.write_all(GO.as_bytes()).await;
-        self.supervisors.refill();
         let mut line = String::new();
         if let Some(stdout) = self.supervisor.child.stdout.as_mut() {
             // The end of the stream says no less: there is nothing more to come.

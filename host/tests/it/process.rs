@@ -2,6 +2,7 @@
 //! program is killed.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,30 @@ async fn how_a_program_ended_and_what_it_printed_is_reported() {
         let finished = place.run(&place.shell(script)).await.unwrap();
         assert_eq!((finished.ending, text(&finished.stdout), text(&finished.stderr)), (ending, stdout, stderr));
         assert!(!finished.truncated);
+    }
+}
+
+#[tokio::test]
+async fn a_supervisor_that_was_started_ahead_is_used_and_one_that_has_died_is_not_missed() {
+    let place = Place::new();
+    let (program, starts) = (place.path("supervisor"), place.path("starts"));
+    let script = format!(
+        "#!/bin/sh\necho start >> {0}\n[ \"$(wc -l < {0})\" -eq 1 ] && exit 1\nexec {SUPERVISOR} \"$@\"\n",
+        starts.display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let supervisors = Supervisors::new(&program);
+    let started = || std::fs::read_to_string(&starts).map_or(0, |starts| starts.lines().count());
+    // The first to be started dies at once; the third waits.
+    for (ahead, then) in [(1, 2), (3, 3)] {
+        supervisors.start_ahead();
+        while started() < ahead {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let held = supervisors.prepare(&place.spool(), "test", &place.shell("echo well")).await.unwrap();
+        assert_eq!(text(&held.run().await.unwrap().stdout), "well\n");
+        assert_eq!(started(), then);
     }
 }
 

@@ -86,7 +86,7 @@ impl Driver for CommandDriver {
     }
 
     fn expect_calls(&self) {
-        self.supervisors.keep_one_ahead();
+        self.supervisors.start_ahead();
     }
 
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
