@@ -32,7 +32,7 @@ pub async fn good_states(journal: &dyn Journal, target: &str) -> Result<Vec<Good
             break;
         }
     }
-    known.sort_by(|one, other| other.at.cmp(&one.at));
+    known.sort_by_key(|good| std::cmp::Reverse(good.at));
     known.truncate(ENTRIES_MAX);
     Ok(known)
 }

@@ -68,9 +68,11 @@ pub(crate) fn import(host: &str, scratch: &Path) {
             fs::copy(&file, root.join("bin").join(file.file_name().unwrap())).unwrap();
         }
     }
-    let tar = Command::new("tar").arg("-C").arg(&root).args(["-c", "."]).stdout(Stdio::piped()).spawn().unwrap();
+    let archive = scratch.join("image.tar");
+    let packed = Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".").status().unwrap();
+    assert!(packed.success());
     let mut import = Command::new("docker");
-    import.args(["--host", host, "import", "-", IMAGE]).stdin(tar.stdout.unwrap()).stdout(Stdio::null());
+    import.args(["--host", host, "import"]).arg(&archive).arg(IMAGE).stdout(Stdio::null());
     assert!(import.status().unwrap().success(), "can't import the image into {host}");
     fs::remove_dir_all(root).unwrap();
 }

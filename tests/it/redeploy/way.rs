@@ -88,7 +88,8 @@ fn a_good_version_that_runs_is_left_alone() {
         git(scene);
         scene.deployment("again", BAD, "failed");
     };
-    let cases: [(&str, Kind, &dyn Fn(&Scene)); 4] = [
+    type Change<'a> = &'a dyn Fn(&Scene);
+    let cases: [(&str, Kind, Change<'_>); 4] = [
         ("4.3.10", Kind::Git, &to("to = \"1111111\", ")),
         ("4.2.0", Kind::Git, &bad_failed),
         ("4.1.2", Kind::Image, &image),

@@ -256,10 +256,11 @@ fn cancel(world: &mut World, told: &Told, version: Version, uuid: &str) -> Answe
     let was_going = deployment.status == "in_progress";
     deployment.status = "cancelled-by-user".to_owned();
     let (application, deploys) = (deployment.application.clone(), deployment.deploys.clone());
-    if was_going && told.tells(version, "cancelled-serves-both") {
-        if let Some(application) = world.applications.get_mut(&application) {
-            application.running = format!("{} {deploys}", application.running);
-        }
+    if was_going
+        && told.tells(version, "cancelled-serves-both")
+        && let Some(application) = world.applications.get_mut(&application)
+    {
+        application.running = format!("{} {deploys}", application.running);
     }
     if told.tells(version, "cancel-answers-500") {
         return Answer::message(500, "Failed to cancel deployment: Undefined variable $server");

@@ -31,11 +31,11 @@ pub(super) enum Login {
     /// Twilio's signature.
     Twilio {
         /// Twilio's auth token.
-        key: hmac::Key,
+        key: Box<hmac::Key>,
         /// Where requests go.
-        sent_to: BaseUrl,
+        sent_to: Box<BaseUrl>,
         /// What the application takes for its own URL.
-        public: BaseUrl,
+        public: Box<BaseUrl>,
     },
     /// Telnyx' signature.
     Telnyx(Ed25519KeyPair),
@@ -67,7 +67,11 @@ impl Login {
                 let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose_secret().as_bytes());
                 let sent_to = connection.url.clone();
                 let public = public_url.clone().unwrap_or_else(|| sent_to.clone());
-                return Ok(Some(Self::Twilio { key, sent_to, public }));
+                return Ok(Some(Self::Twilio {
+                    key: Box::new(key),
+                    sent_to: Box::new(sent_to),
+                    public: Box::new(public),
+                }));
             }
             Auth::Telnyx { private_key } => {
                 let secret = secrets.get(private_key).await?;

@@ -72,11 +72,11 @@ pub enum Reply {
     /// Of `backups`.
     Backups(Vec<backup::Backup>),
     /// Of `read-backup`.
-    Contents(backup::Contents),
+    Contents(Box<backup::Contents>),
     /// Of `databases`.
     Databases(Vec<backup::Database>),
     /// Of `dump`.
-    Backup(backup::Backup),
+    Backup(Box<backup::Backup>),
     /// Of `restore`.
     Restored(backup::Restored),
     /// Of `swap`.

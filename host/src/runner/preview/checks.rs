@@ -28,9 +28,8 @@ impl Previewer<'_> {
     /// asked.
     pub(super) async fn probing_triggers(&self) -> Result<Vec<PreviewedCheck>, RunError> {
         let mut probing = Vec::new();
-        for (watch, trigger) in
-            self.job.shape.watch.iter().flat_map(|watch| watch.triggers.iter().map(move |it| (watch, it)))
-        {
+        let Some(watch) = &self.job.shape.watch else { return Ok(probing) };
+        for trigger in &watch.triggers {
             if self.unit(&trigger.id)?.probe {
                 let (id, within_ms, every_ms) = (trigger.id.clone(), watch.window_ms, trigger.interval_ms);
                 probing.push(self.check(&CheckShape { id, within_ms, every_ms }, Depth::Listed).await?);

@@ -131,7 +131,7 @@ async fn change(driver: &SqlDriver, call: Call) -> Result<Reply, Failure> {
 async fn dump(driver: &SqlDriver, format: Format, version: Option<&str>) -> Result<Backup, Failure> {
     let call = Call::Dump(DumpOptions { format, version: version.map(str::to_owned) });
     match change(driver, call).await? {
-        Reply::Backup(backup) => Ok(backup),
+        Reply::Backup(backup) => Ok(*backup),
         other => panic!("{other:?}"),
     }
 }
@@ -163,7 +163,7 @@ async fn list(driver: &SqlDriver) -> Vec<Backup> {
 
 async fn read(driver: &SqlDriver, name: &str) -> Contents {
     match driver.read(&next_at(), &Call::ReadBackup { name: name.to_owned() }).await.unwrap() {
-        Reply::Contents(contents) => contents,
+        Reply::Contents(contents) => *contents,
         other => panic!("{other:?}"),
     }
 }

@@ -217,7 +217,7 @@ impl Backups {
                 bytes: entry.bytes,
             })
             .collect();
-        databases.sort_by(|a, b| b.at.cmp(&a.at));
+        databases.sort_by_key(|made| std::cmp::Reverse(made.at));
         Ok(databases)
     }
 }
@@ -258,7 +258,9 @@ impl Driver for Arc<Backups> {
     async fn read(&self, at: &At, call: &Call) -> Result<Reply, Failure> {
         match call {
             Call::Backups => self.list().await.map(Reply::Backups),
-            Call::ReadBackup { name } => self.contents(at, name).await.map(Reply::Contents),
+            Call::ReadBackup { name } => {
+                self.contents(at, name).await.map(|contents| Reply::Contents(Box::new(contents)))
+            }
             Call::Databases => self.databases().await.map(Reply::Databases),
             _ => Err(misled(call)),
         }

@@ -141,7 +141,7 @@ impl Prepared<Reply> for Dump {
             // A hidden file that can't be removed is written over by the next attempt.
             let _ = std::fs::remove_file(unfinished);
         }
-        dumped.map(Reply::Backup)
+        dumped.map(Box::new).map(Reply::Backup)
     }
 }
 
@@ -230,7 +230,7 @@ pub(super) async fn settle(backups: &Backups, at: &At, marker: &Json) -> Result<
     }
     let opened = folder.backup(name)?;
     Ok(match opened.record {
-        Some(record) if record.call == at.key() => Settlement::Happened(Reply::Backup(opened.backup)),
+        Some(record) if record.call == at.key() => Settlement::Happened(Reply::Backup(Box::new(opened.backup))),
         _ => Settlement::Unknown(format!(
             "{} is there, and is not the one that this call has made",
             folder.file(name).display()

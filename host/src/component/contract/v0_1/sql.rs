@@ -64,9 +64,9 @@ impl wit_sql::Host for Guest {
         name: String,
         assume: Option<wit_sql::BackupContents>,
     ) -> wasmtime::Result<Result<wit_sql::BackupContents, wit::Failure>> {
-        let assume = assume.map(backup::contents_into_host).transpose()?.map(sql::Reply::Contents);
+        let assume = assume.map(backup::contents_into_host).transpose()?.map(Box::new).map(sql::Reply::Contents);
         let take = |reply| match reply {
-            Reply::Sql(sql::Reply::Contents(contents)) => Some(contents.into()),
+            Reply::Sql(sql::Reply::Contents(contents)) => Some((*contents).into()),
             _ => None,
         };
         self.about_backups(role, sql::Call::ReadBackup { name }, Repeat::Once, assume, take).await
@@ -92,9 +92,9 @@ impl wit_sql::Host for Guest {
         repeat: wit::Repeat,
         assume: Option<wit_sql::Backup>,
     ) -> wasmtime::Result<Result<wit_sql::Backup, wit::Failure>> {
-        let assume = assume.map(backup::into_host).transpose()?.map(sql::Reply::Backup);
+        let assume = assume.map(backup::into_host).transpose()?.map(Box::new).map(sql::Reply::Backup);
         let take = |reply| match reply {
-            Reply::Sql(sql::Reply::Backup(backup)) => Some(backup.into()),
+            Reply::Sql(sql::Reply::Backup(backup)) => Some((*backup).into()),
             _ => None,
         };
         self.about_backups(role, sql::Call::Dump(options.into()), repeat.into(), assume, take).await
