@@ -9,6 +9,7 @@ const USAGE: &str = "\
 cargo xtask test [ARGUMENTS]   get ready and run all tests; ARGUMENTS go to `cargo test`
 cargo xtask demo [ARGUMENTS]   get ready and run `ripcord demo`
 cargo xtask bench [FILTER]     get ready, measure, and write BENCHMARKS.md (with FILTER: some figures, only printed)
+cargo xtask soak               get ready and kill Andrea's rollback and its undo in every window of every change
 cargo xtask ci                 what has to pass before a change goes in: .ci/run";
 
 fn main() -> ExitCode {
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         Some(("test", rest)) => test(rest),
         Some(("demo", rest)) => demo(rest),
         Some(("bench", rest)) => bench(rest),
+        Some(("soak", [])) => soak(),
         Some(("ci", [])) => run(&mut Command::new(root().join(".ci/run"))),
         _ => Err(USAGE.to_owned()),
     };
@@ -35,6 +37,12 @@ fn test(arguments: &[String]) -> Result<(), String> {
     // No `--package`: demo and tests build the workspace's default members with one set of features,
     // and wasmtime once.
     run(cargo().arg("test").args(arguments))
+}
+
+fn soak() -> Result<(), String> {
+    ready::wasm_target()?;
+    ready::packages()?;
+    run(cargo().args(["test", "--test", "it", "--", "andrea::killed", "--nocapture"]).env("RIPCORD_SOAK", "1"))
 }
 
 fn demo(arguments: &[String]) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //! a destructive migration, a Coolify that does its part or does not, and the way back.
 
 mod image;
+mod killed;
 mod world;
 
 use serde_json::json;
