@@ -3,6 +3,7 @@
 
 mod killed;
 mod lies;
+mod openapi;
 mod pure;
 mod scene;
 mod way;
