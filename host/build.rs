@@ -11,6 +11,7 @@ const PLUGINS: &[&str] = &[
     "plugins/container-check",
     "plugins/coolify-redeploy",
     "plugins/http-check",
+    "plugins/http-switch",
     "plugins/manual-restore",
     "plugins/notify-people",
     "plugins/sql-check",

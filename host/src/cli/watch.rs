@@ -5,10 +5,13 @@ use std::time::Duration;
 use super::args::WatchOptions;
 use super::context::{Context, Files};
 use super::exit::{Exit, Fault};
-use super::run;
+use super::{drift, run};
 use crate::journal::WatchShape;
 
 pub(super) async fn watch(context: &Context, options: WatchOptions) -> Result<Exit, Fault> {
+    if drift::is_a_run(&options) {
+        return drift::watch(context, options).await;
+    }
     let WatchOptions { window, run } = options;
     run::carry(context, run, Some(Watching { window })).await
 }

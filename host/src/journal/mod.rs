@@ -2,7 +2,9 @@
 //! be resumed and replayed after an upgrade.
 
 mod chain;
+mod drift;
 mod event;
+mod follow_up;
 mod gate;
 mod good_state;
 mod harm;
@@ -24,7 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Digest, RunId};
 
 pub use chain::Altered;
+pub use drift::{DriftBegan, DriftOutcome};
 pub use event::*;
+pub use follow_up::{FollowUpNoted, FollowUpOutcome, FollowUpRequested, FollowUpShape, FollowUpStep, Owner};
 pub use gate::{Answer, Behind, GateId, GateOpened};
 pub(crate) use good_state::GOOD_STATE;
 pub use good_state::GoodState;
