@@ -1,14 +1,12 @@
 //! What a container's log says.
 
-use std::time::Duration;
-
 use regex_lite::Regex;
 use ripcord_plugin::docker::Engine;
-use ripcord_plugin::{Failure, Result};
+use ripcord_plugin::{Failure, Result, Span};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Finding, duration};
+use crate::Finding;
 
 /// How much of a line stands in a message.
 const QUOTED_CHARS_MAX: usize = 200;
@@ -18,8 +16,7 @@ const QUOTED_CHARS_MAX: usize = 200;
 pub(crate) struct Logs {
     #[serde(default = "newest")]
     lines: u32,
-    #[serde(default, deserialize_with = "duration")]
-    since: Option<Duration>,
+    since: Option<Span>,
     #[serde(default)]
     deny: Vec<String>,
     #[serde(default)]
@@ -65,7 +62,7 @@ impl Logs {
         now: i64,
         patterns: &Patterns,
     ) -> Result<Seen> {
-        let age = |since: Duration| i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let age = |since: Span| i64::try_from(since.0.as_millis()).unwrap_or(i64::MAX);
         let since = self.since.map(|since| now.saturating_sub(age(since))).or(began);
         let tail = engine.logs(container, self.lines, since)?;
         // The engine counts in seconds.
