@@ -13,6 +13,7 @@ mod docs;
 mod follow;
 mod hostile;
 mod interrupt;
+mod manual_restore;
 mod messages;
 mod notices;
 mod plans;
