@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 
 const PLUGINS: &[&str] = &[
+    "plugins/admin-panel-off",
     "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
     "plugins/container-check",
     "plugins/coolify-redeploy",
+    "plugins/executor-readonly",
     "plugins/http-check",
     "plugins/manual-restore",
     "plugins/notify-people",

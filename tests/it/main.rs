@@ -11,6 +11,7 @@ mod database;
 mod docker;
 mod docs;
 mod follow;
+mod genia;
 mod hostile;
 mod interrupt;
 mod manual_restore;
