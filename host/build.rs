@@ -5,14 +5,17 @@ use std::fs;
 use std::path::Path;
 
 const PLUGINS: &[&str] = &[
+    "plugins/alert-check",
     "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
     "plugins/container-check",
     "plugins/coolify-redeploy",
     "plugins/http-check",
+    "plugins/log-check",
     "plugins/manual-restore",
     "plugins/notify-people",
+    "plugins/prometheus-check",
     "plugins/sql-check",
     "plugins/webhook-check",
 ];
