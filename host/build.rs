@@ -6,6 +6,7 @@ use std::path::Path;
 
 const PLUGINS: &[&str] = &[
     "plugins/admin-panel-off",
+    "plugins/alert-check",
     "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
@@ -13,8 +14,10 @@ const PLUGINS: &[&str] = &[
     "plugins/coolify-redeploy",
     "plugins/executor-readonly",
     "plugins/http-check",
+    "plugins/log-check",
     "plugins/manual-restore",
     "plugins/notify-people",
+    "plugins/prometheus-check",
     "plugins/sql-check",
     "plugins/webhook-check",
 ];

@@ -52,8 +52,8 @@ impl Check for ContainerCheck {
             version: env!("CARGO_PKG_VERSION"),
             title: "Container check",
             description: "Looks at a container. `container` (name, state, health, restarts, started, running_seconds, \
-                          image, image_id, exit_code, out_of_memory), `logs` (lines, denied, missing, truncated) and \
-                          `usage` (cpu_percent, memory_bytes) are evidence for the plan's `expect`.",
+                          image, image_id, exit_code, out_of_memory), `logs` (lines, denied, missing, per_minute, \
+                          percent, truncated) and `usage` (cpu_percent, memory_bytes) are evidence for the plan's `expect`.",
             parameters: include_str!("parameters.json"),
             roles: vec![Role::read("containers", "docker", "to look at the container")],
             can_undo: false,
@@ -74,7 +74,7 @@ enum Finding {
 
 fn observe(config: &Config) -> Result<Verdict> {
     let name = &config.container;
-    let patterns = config.logs.as_ref().map(Logs::patterns).transpose()?;
+    let patterns = config.logs.as_ref().map(|logs| logs.expected().patterns("logs.")).transpose()?;
     let first = CONTAINERS.inspect(name, None)?;
     let is_watched = config.state == State::Running && first.state == State::Running;
     let (container, mut findings) = match config.window {
@@ -118,10 +118,10 @@ fn observe(config: &Config) -> Result<Verdict> {
     let mut measurements = vec![("restarts", container.restarts as f64, "")];
     measurements.extend(ran.filter(|_| container.state == State::Running).map(|ran| ("running", ran, "s")));
     if let (Some(logs), Some(patterns)) = (&config.logs, &patterns) {
-        let seen = logs.look(CONTAINERS, name, began(&container), now, patterns)?;
-        findings.extend(logs.judge(name, &seen));
+        let (seen, truncated) = logs.look(CONTAINERS, name, began(&container), now, patterns)?;
+        findings.extend(patterns.wrong(&format!("the log of {name}"), &seen).into_iter().map(Finding::Wrong));
         measurements.push(("denied-lines", seen.denied.len() as f64, ""));
-        evidence.insert("logs".to_owned(), seen.evidence());
+        evidence.insert("logs".to_owned(), seen.evidence(truncated));
     }
     let has_limit = config.cpu_percent_max.is_some() || config.memory_bytes_max.is_some();
     if has_limit && container.state == State::Running {

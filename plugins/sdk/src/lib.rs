@@ -88,6 +88,7 @@ pub mod docker;
 pub mod expect;
 pub mod git;
 pub mod http;
+pub mod lines;
 pub mod log;
 pub mod notify;
 pub mod sql;
