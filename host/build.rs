@@ -5,15 +5,20 @@ use std::fs;
 use std::path::Path;
 
 const PLUGINS: &[&str] = &[
+    "plugins/admin-panel-off",
+    "plugins/alert-check",
     "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
     "plugins/container-check",
     "plugins/coolify-redeploy",
+    "plugins/executor-readonly",
     "plugins/http-check",
     "plugins/http-switch",
+    "plugins/log-check",
     "plugins/manual-restore",
     "plugins/notify-people",
+    "plugins/prometheus-check",
     "plugins/sql-check",
     "plugins/webhook-check",
 ];

@@ -4,11 +4,9 @@
 mod logs;
 mod restarts;
 
-use std::time::Duration;
-
 use ripcord_plugin::docker::{Container, Engine, Health, State, Usage};
-use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Verdict, clock, export_check};
-use serde::{Deserialize, Deserializer};
+use ripcord_plugin::{Check, Context, Manifest, Result, Role, Span, Verdict, clock, export_check};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::logs::Logs;
@@ -30,10 +28,8 @@ struct Config {
     health: Wanted,
     #[serde(default)]
     restarts: u64,
-    #[serde(default, deserialize_with = "duration")]
-    window: Option<Duration>,
-    #[serde(default, deserialize_with = "duration")]
-    settled: Option<Duration>,
+    window: Option<Span>,
+    settled: Option<Span>,
     logs: Option<Logs>,
     cpu_percent_max: Option<f64>,
     memory_bytes_max: Option<u64>,
@@ -56,8 +52,8 @@ impl Check for ContainerCheck {
             version: env!("CARGO_PKG_VERSION"),
             title: "Container check",
             description: "Looks at a container. `container` (name, state, health, restarts, started, running_seconds, \
-                          image, image_id, exit_code, out_of_memory), `logs` (lines, denied, missing, truncated) and \
-                          `usage` (cpu_percent, memory_bytes) are evidence for the plan's `expect`.",
+                          image, image_id, exit_code, out_of_memory), `logs` (lines, denied, missing, per_minute, \
+                          percent, truncated) and `usage` (cpu_percent, memory_bytes) are evidence for the plan's `expect`.",
             parameters: include_str!("parameters.json"),
             roles: vec![Role::read("containers", "docker", "to look at the container")],
             can_undo: false,
@@ -65,12 +61,7 @@ impl Check for ContainerCheck {
     }
 
     fn check(_: &Context, config: Config) -> Result<Verdict> {
-        match observe(&config) {
-            // A file has to be changed before this can be observed at all.
-            Err(denied @ Failure::Denied(_)) => Err(denied),
-            Err(failure) => Ok(Verdict::inconclusive(failure.message())),
-            verdict => verdict,
-        }
+        observe(&config)
     }
 }
 
@@ -83,12 +74,12 @@ enum Finding {
 
 fn observe(config: &Config) -> Result<Verdict> {
     let name = &config.container;
-    let patterns = config.logs.as_ref().map(Logs::patterns).transpose()?;
+    let patterns = config.logs.as_ref().map(|logs| logs.expected().patterns("logs.")).transpose()?;
     let first = CONTAINERS.inspect(name, None)?;
     let is_watched = config.state == State::Running && first.state == State::Running;
     let (container, mut findings) = match config.window {
         Some(window) if is_watched => {
-            clock::sleep(window);
+            clock::sleep(window.0);
             let second = CONTAINERS.inspect(name, None)?;
             let findings: Vec<_> = restarts::within(&first, &second, window, config.restarts).into_iter().collect();
             (second, findings)
@@ -127,10 +118,10 @@ fn observe(config: &Config) -> Result<Verdict> {
     let mut measurements = vec![("restarts", container.restarts as f64, "")];
     measurements.extend(ran.filter(|_| container.state == State::Running).map(|ran| ("running", ran, "s")));
     if let (Some(logs), Some(patterns)) = (&config.logs, &patterns) {
-        let seen = logs.look(CONTAINERS, name, began(&container), now, patterns)?;
-        findings.extend(logs.judge(name, &seen));
+        let (seen, truncated) = logs.look(CONTAINERS, name, began(&container), now, patterns)?;
+        findings.extend(patterns.wrong(&format!("the log of {name}"), &seen).into_iter().map(Finding::Wrong));
         measurements.push(("denied-lines", seen.denied.len() as f64, ""));
-        evidence.insert("logs".to_owned(), seen.evidence());
+        evidence.insert("logs".to_owned(), seen.evidence(truncated));
     }
     let has_limit = config.cpu_percent_max.is_some() || config.memory_bytes_max.is_some();
     if has_limit && container.state == State::Running {
@@ -215,14 +206,6 @@ fn running() -> State {
 fn milliseconds_now() -> i64 {
     let now = clock::now();
     now.seconds.saturating_mul(1000).saturating_add(i64::from(now.nanoseconds / 1_000_000))
-}
-
-/// A text like `1m 30s`.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map(Some)
-        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no duration like 10s: {error}")))
 }
 
 export_check!(ContainerCheck);

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ripcord_plugin::expect::Span;
 use ripcord_plugin::{
-    Action, Call, Context, Effects, Failure, Manifest, Pending, Reconciliation, Reply, Result, Role, clock,
+    Action, Call, Context, Effects, Failure, Manifest, Pending, Reconciliation, Reply, Result, Role, Span, clock,
     export_action, http, log,
 };
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,7 @@
 //! Containers of a Docker engine that the operator has named.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -37,6 +39,19 @@ impl<'a> Engine<'a> {
         wit::logs(self.role, container, tail, since)
     }
 
+    /// The newest `tail` lines that are not older than `since`, and the period that they are from; both times
+    /// are milliseconds since 1970. (The engine itself counts in seconds.)
+    pub fn log_since(&self, container: &str, tail: u32, since: Option<i64>, now: i64) -> Result<LogPeriod> {
+        let LogTail { lines, truncated } = self.logs(container, tail, since)?;
+        let is_cut = truncated || lines.len() >= tail as usize;
+        // Where there were more lines than these, nothing is known of the time before them.
+        let first = lines.first().and_then(|line| line.at).filter(|_| is_cut).max(since).or(since);
+        let period = first.map(|first| u64::try_from(now.saturating_sub(first)).unwrap_or(0));
+        let counts = |at: Option<i64>| at.zip(since).is_none_or(|(at, since)| at >= since);
+        let lines = lines.into_iter().filter(|line| counts(line.at)).map(|line| line.text).collect();
+        Ok(LogPeriod { lines, period: period.map(Duration::from_millis), truncated })
+    }
+
     /// What a container uses now. Takes one to two seconds.
     pub fn stats(&self, container: &str) -> Result<Usage> {
         wit::stats(self.role, container)
@@ -67,6 +82,17 @@ impl<'a> Engine<'a> {
         let containers = containers.iter().map(|name| name.as_ref().to_owned()).collect();
         Switch { role: self.role, kind, containers, grace: None, repeat: Repeat::Once, assume: None }
     }
+}
+
+/// What a container has logged in a period that ends now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPeriod {
+    /// Oldest first.
+    pub lines: Vec<String>,
+    /// How long it is, if that is known.
+    pub period: Option<Duration>,
+    /// Older lines are missing: they were over the connection's limit.
+    pub truncated: bool,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -80,6 +80,7 @@ mod failure;
 mod journaled;
 mod manifest;
 mod payload;
+mod span;
 
 pub mod clock;
 pub mod command;
@@ -87,6 +88,7 @@ pub mod docker;
 pub mod expect;
 pub mod git;
 pub mod http;
+pub mod lines;
 pub mod log;
 pub mod notify;
 pub mod sql;
@@ -99,6 +101,7 @@ pub use failure::{Failure, Problem, Result};
 pub use journaled::{Call, Reply};
 pub use manifest::{Access, GoodState, Manifest, Role};
 pub use payload::Payload;
+pub use span::Span;
 
 #[doc(hidden)]
 pub mod exported {
