@@ -1,6 +1,7 @@
 //! The journal: the append-only, hash-chained record of each run, and the bytes that a run needs to
 //! be resumed and replayed after an upgrade.
 
+mod alert;
 mod chain;
 mod event;
 mod gate;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, RunId};
 
+pub use alert::{Alert, AlertKey, AlertStatus, AlertsReceived};
 pub use chain::Altered;
 pub use event::*;
 pub use gate::{Answer, Behind, GateId, GateOpened};
@@ -34,7 +36,7 @@ pub use limits::Limits;
 pub use lock::{LockError, RunLock};
 pub use shape::{CheckShape, OnFailure, Shape, StepShape};
 pub use sqlite::SqliteJournal;
-pub use watch::{Then, TriggerShape, WATCH, WatchShape};
+pub use watch::{AlertShape, Then, TriggerShape, WATCH, WatchShape};
 
 /// An event in its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

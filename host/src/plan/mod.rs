@@ -39,7 +39,7 @@ pub(crate) use raw::Head as PlanFile;
 pub use template::{RenderError, RunFacts, Scope, StepFacts, render};
 pub use validate::validate;
 use watch::WINDOW;
-pub use watch::{Trigger, Watch, WindowError};
+pub use watch::{AlertTrigger, Trigger, Watch, WindowError};
 
 /// Makes ready what every plan is read with, which takes some milliseconds once. Who needs it in the
 /// meantime waits for it; nobody has to have called this.
@@ -77,6 +77,8 @@ pub struct Plan {
     pub watch: Watch,
     /// What is watched after a deploy, to find out whether there is something to roll back.
     pub triggers: Vec<Trigger>,
+    /// What is waited for after a deploy, because somebody else measures it.
+    pub alerts: Vec<AlertTrigger>,
     document: Document,
 }
 
@@ -258,7 +260,7 @@ impl Plan {
     /// Where it names the plugin of a step, a check or a trigger.
     pub(crate) fn place_of_plugin(&self, id: &str) -> Place {
         let step = || Some(("step", self.steps.iter().position(|step| step.id == id)?));
-        let trigger = || Some(("trigger", self.triggers.iter().position(|trigger| trigger.id == id)?));
+        let trigger = || Some(("trigger", self.triggers.iter().find(|trigger| trigger.id == id)?.index));
         let check = || ("verify", self.verify.iter().position(|check| check.id == id).unwrap_or_default());
         let (list, index) = step().or_else(trigger).unwrap_or_else(check);
         self.document.value(&segments![list, index, "use"])

@@ -67,8 +67,14 @@ impl Plan {
         let verify = reader.each(&table, "verify", Reader::check);
         let watch = head.as_mut().and_then(|head| head.watch.take());
         let watch = reader.watch(watch, &table);
-        let triggers =
-            reader.each(&table, "trigger", |reader, index, value| reader.trigger(index, value, watch.window));
+        let mut alerts = Vec::new();
+        let triggers = reader.each(&table, "trigger", |reader, index, value| {
+            if value.get_ref().get("alert").is_some() {
+                alerts.extend(reader.alert_trigger(index, value));
+                return None;
+            }
+            reader.trigger(index, value, watch.window)
+        });
 
         let wrong = reader.wrong;
         let Some(head) = head.filter(|_| wrong.is_empty()) else {
@@ -88,6 +94,7 @@ impl Plan {
             verify,
             watch,
             triggers,
+            alerts,
             document,
         })
     }
@@ -96,7 +103,7 @@ impl Plan {
 /// The table by which one sees that a file without any step is the operator's.
 fn operators_table(table: &DeTable<'_>) -> Option<&'static str> {
     let capabilities = Capability::ALL.iter().map(|capability| capability.name());
-    let mut tables = capabilities.chain(["secrets", "limits"]).filter(|name| table.contains_key(*name));
+    let mut tables = capabilities.chain(["secrets", "limits", "alertmanager"]).filter(|name| table.contains_key(*name));
     tables.next().filter(|_| !table.contains_key("step") && !table.contains_key("name"))
 }
 
