@@ -1,5 +1,6 @@
 //! ripcord: the host that carries out rollbacks. `docs/design.md` says how it hangs together.
 
+pub mod alertmanager;
 pub mod capability;
 pub mod cli;
 pub mod component;

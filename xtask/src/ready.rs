@@ -31,11 +31,25 @@ const NEEDED: &[Needed] = &[
     Needed { probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"], package: POSTGRESQL },
     // Its client, its engine, and what the tests' one image is made of: a program that needs no library.
     Needed { probe: &["sh", "-c", "dockerd --version && docker --version"], package: "docker.io" },
+    Needed { probe: &["prometheus", "--version"], package: "prometheus" },
+    Needed { probe: &["prometheus-alertmanager", "--version"], package: "prometheus-alertmanager" },
     Needed { probe: &["sh", "-c", "/bin/busybox true && ! ldd /bin/busybox"], package: "busybox-static" },
 ];
 
 /// Its package would make a cluster of databases and start it, unless told not to.
 const POSTGRESQL: &str = "postgresql";
+
+/// The packages of Prometheus and its Alertmanager start services and have them started with the machine: no
+/// service is started while packages are installed, and those two stay masked. What was there is left alone.
+const DONT_START: &str = "if [ ! -e /usr/sbin/policy-rc.d ]; then \
+    printf '#!/bin/sh\\n# of the tests of ripcord\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d; fi; \
+    mkdir -p /etc/systemd/system && for unit in prometheus prometheus-alertmanager; do \
+    [ -e /lib/systemd/system/$unit.service ] || [ -e /etc/systemd/system/$unit.service ] || \
+    ln -s /dev/null /etc/systemd/system/$unit.service; done";
+
+/// Takes back what [`DONT_START`] has done for the time of the installation.
+const MAY_START: &str =
+    "if grep -q 'of the tests of ripcord' /usr/sbin/policy-rc.d 2>/dev/null; then rm /usr/sbin/policy-rc.d; fi";
 
 /// What the benchmarks need besides.
 const MEASURING: &[Needed] = &[
@@ -88,11 +102,14 @@ fn install(needed: &[Needed]) -> Result<(), String> {
         let write = format!("mkdir -p {folder} && echo create_main_cluster=false > {folder}/ripcord-tests.conf");
         as_root(&["sh", "-c", &write])?;
     }
+    as_root(&["sh", "-c", DONT_START])?;
     let install = [&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat();
     // The lists of packages may be older than the packages.
-    apt(&install)
+    let installed = apt(&install)
         .or_else(|_| apt(&["update"]).and_then(|()| apt(&install)))
-        .map_err(|problem| format!("{problem}\n{by_hand}"))
+        .map_err(|problem| format!("{problem}\n{by_hand}"));
+    as_root(&["sh", "-c", MAY_START])?;
+    installed
 }
 
 /// What goes before a command of root's: nothing for root, `sudo` where it asks for no password.

@@ -1,5 +1,6 @@
 //! The arguments.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,6 +93,8 @@ pub(super) enum Command {
     /// A watch is a run: `ripcord show RUN` shows it, Ctrl-C pauses it, `ripcord resume RUN` goes on
     /// watching for what is left of the window. It holds its target. To roll back without waiting for a
     /// trigger:  ripcord approve RUN watch.  To end the watching:  ripcord approve RUN watch --no
+    ///
+    /// A trigger with `alert` waits for an alert that an Alertmanager or Grafana sends to --alertmanager ADDRESS.
     ///
     /// Exits with 4 if the window is over and nothing has tripped, with 3 if something could not be
     /// measured or nobody is here to answer, and else as `run` does.
@@ -245,6 +248,9 @@ pub(super) struct WatchOptions {
     /// For how long, from now on, instead of the time that the plan says: 10m
     #[arg(long, value_name = "TIME", value_parser = window)]
     pub window: Option<Duration>,
+    /// Also receive the webhooks of an Alertmanager or Grafana here, at http://ADDRESS/alerts: 127.0.0.1:9095
+    #[arg(long, value_name = "ADDRESS")]
+    pub alertmanager: Option<SocketAddr>,
     #[command(flatten)]
     pub run: RunOptions,
 }

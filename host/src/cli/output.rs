@@ -1,6 +1,7 @@
 //! What goes to stdout (data) and to stderr (for people).
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,7 +84,8 @@ pub(super) fn warnings(warnings: &[Diagnostic]) {
 pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
     let plugins = |id: &str| checked.manifest(id).map(|manifest| format!("{} {}", manifest.name, manifest.version));
     let steps: Vec<_> = plan.steps.iter().map(|step| (step.id.as_str(), plugins(&step.id))).collect();
-    let triggers: Vec<_> = plan.triggers.iter().map(|it| (it.id.as_str(), plugins(&it.id))).collect();
+    let alerts = plan.alerts.iter().map(|it| (it.id.as_str(), Some("an alert".to_owned())));
+    let triggers: Vec<_> = plan.triggers.iter().map(|it| (it.id.as_str(), plugins(&it.id))).chain(alerts).collect();
     let checks: Vec<_> = plan.verify.iter().map(|check| (check.id.as_str(), plugins(&check.id))).collect();
     let by_people = || Some("people".to_owned());
     let follow_ups = plan.follow_ups.iter().map(|item| (item.id.as_str(), plugins(&item.id).or_else(by_people)));
@@ -153,6 +155,12 @@ pub(super) fn began_to_watch(run: &RunId, watch: &WatchShape) {
     let window = humantime::format_duration(Duration::from_millis(watch.window_ms));
     err(&format!("\nrun {run} watches for {window}; if anything stops it:  ripcord resume {run}"));
     err(&format!("to roll back without waiting for a trigger:  ripcord approve {run} watch    (--no ends it)\n"));
+    watch.listen.iter().for_each(|address| receives(*address));
+}
+
+/// Where alerts may be sent now.
+pub(super) fn receives(address: SocketAddr) {
+    err(&format!("alerts are received at http://{address}/alerts\n"));
 }
 
 /// What `watch RUN` looks at, and for how long.

@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::args::{ByOptions, PlanOptions, PreviewOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
 use super::exit::{Exit, Fault, broken_off, held, held_by_a_follow_up, held_by_a_watch};
@@ -13,7 +15,8 @@ use super::output;
 use super::progress::Progress;
 use super::report::noted;
 use super::terminal::{self, Terminal};
-use super::watch::Watching;
+use super::watch::{Watching, listen};
+use crate::alertmanager::Listening;
 use crate::component::Components;
 use crate::id::RunId;
 use crate::journal::{
@@ -21,6 +24,7 @@ use crate::journal::{
 };
 use crate::ledger::good_states;
 use crate::machine::{After, Execution, State};
+use crate::operator::Operator;
 use crate::pipeline::Depth;
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
@@ -83,24 +87,31 @@ pub(super) async fn run(context: &Context, options: RunOptions) -> Result<Exit, 
 
 /// Begins a run and carries it; first it watches what is given here.
 pub(super) async fn carry(context: &Context, options: RunOptions, watch: Option<Watching>) -> Result<Exit, Fault> {
-    let Begun { components, journal, job, record, terminal, interrupts, lock: _lock } =
+    let Begun { carried, terminal, interrupts, lock: _lock } =
         begin(context, options, watch).await.map_err(Fault::before_the_run)?;
-    match &job.shape.watch {
-        None => output::began(record.run()),
-        Some(watch) => output::began_to_watch(record.run(), watch),
+    match &carried.job.shape.watch {
+        None => output::began(carried.record.run()),
+        Some(watch) => output::began_to_watch(carried.record.run(), watch),
     }
-    drive(context, components, journal, job, record, terminal, interrupts).await
+    drive(context, carried, terminal, interrupts).await
 }
 
 /// A run that has begun, in this process's hands.
 struct Begun {
+    carried: Carried,
+    terminal: Terminal,
+    interrupts: Interrupts,
+    lock: RunLock,
+}
+
+/// All that it takes to carry a run.
+struct Carried {
     components: Components,
     journal: Arc<dyn Journal>,
     job: Job,
     record: Record,
-    terminal: Terminal,
-    interrupts: Interrupts,
-    lock: RunLock,
+    /// Where alerts are received, if they are.
+    listening: Option<Listening>,
 }
 
 async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) -> Result<Begun, Fault> {
@@ -114,6 +125,10 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     job.shape.watch = watch;
     job.good_states = good_states(journal.as_ref(), &job.target).await?;
     refuse_if_held(&state, journal.as_ref(), &job).await?;
+    let listening = listen(&job, &files.operator).await?;
+    if let (Some(watch), Some(listening)) = (&mut job.shape.watch, &listening) {
+        watch.listen = Some(listening.address());
+    }
 
     let interrupts = Interrupts::listen();
     // Where nobody is asked, nobody waits for what only they would want to know.
@@ -130,7 +145,8 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     let noted = noted(options.incident, by.clone());
     let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
     let terminal = Terminal::new(by, options.yes);
-    Ok(Begun { components, journal, job, record, terminal, interrupts, lock })
+    let carried = Carried { components, journal, job, record, listening };
+    Ok(Begun { carried, terminal, interrupts, lock })
 }
 
 /// Goes on with a run.
@@ -156,6 +172,12 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
             return Ok(Exit::from(&stand));
         }
         taken.hold().await?;
+    }
+    if taken.record.state().is_watching() {
+        let again = format!("ripcord resume {}", taken.record.run());
+        let listening = listen(&taken.job, &taken.operator).await;
+        taken.listening = listening.map_err(|fault| fault.leaves(taken.record.run(), &again))?;
+        taken.listening.iter().for_each(|listening| output::receives(listening.address()));
     }
     let interrupts = taken.attach().await?;
     if taken.record.state().ended.is_some() {
@@ -280,8 +302,10 @@ pub(super) struct Taken {
     journal: Arc<dyn Journal>,
     pub(super) record: Record,
     pub(super) job: Job,
+    operator: Operator,
     pub(super) by: String,
     lock: RunLock,
+    listening: Option<Listening>,
 }
 
 /// What came of wanting to take a run over.
@@ -362,7 +386,7 @@ async fn take_over(
     job.good_states = started.good_states.clone();
     let record = Record::open(Arc::clone(&journal), run).await?;
     let by = context.by(&super::args::By { by: None });
-    Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, by, lock })))
+    Ok(Taking::Taken(Box::new(Taken { components, journal, record, job, operator, by, lock, listening: None })))
 }
 
 /// Whether a run has to do with its triggers still. One that has gone on to its steps must not fail
@@ -412,21 +436,15 @@ impl Taken {
     }
 
     pub(super) async fn drive(self, context: &Context, yes: bool, interrupts: Interrupts) -> Result<Exit, Fault> {
-        let Self { components, journal, record, job, by, lock: _lock } = self;
-        drive(context, components, journal, job, record, Terminal::new(by, yes), interrupts).await
+        let Self { components, journal, record, job, by, lock: _lock, listening, .. } = self;
+        let carried = Carried { components, journal, job, record, listening };
+        drive(context, carried, Terminal::new(by, yes), interrupts).await
     }
 }
 
 /// Takes a run as far as it goes, shows it, and says where it stands.
-async fn drive(
-    context: &Context,
-    components: Components,
-    journal: Arc<dyn Journal>,
-    job: Job,
-    mut record: Record,
-    terminal: Terminal,
-    interrupts: Interrupts,
-) -> Result<Exit, Fault> {
+async fn drive(context: &Context, carried: Carried, terminal: Terminal, interrupts: Interrupts) -> Result<Exit, Fault> {
+    let Carried { components, journal, job, mut record, listening } = carried;
     let run = record.run().clone();
     let (state, events, _) = look(journal.as_ref(), &run).await?;
     let after = state.after.clone();
@@ -438,8 +456,15 @@ async fn drive(
         exported.iter().for_each(|export| export.event(recorded));
     }));
     let terminal = Arc::new(terminal.with(run.clone(), progress.clone()));
-    let runner = Runner::new(components, Arc::new(job), record, terminal, Arc::clone(&context.seams));
-    let (stand, wish) = carried(&runner, &run, &interrupts).await;
+    let mut runner = Runner::new(components, Arc::new(job), record, terminal, Arc::clone(&context.seams));
+    // Dropped, the set closes the door.
+    let mut door = JoinSet::new();
+    if let Some(listening) = listening {
+        let (notifications, serving) = listening.serve();
+        runner.receive(notifications);
+        door.spawn(serving);
+    }
+    let (stand, wish) = until_it_stands(&runner, &run, &interrupts).await;
     progress.finish();
     drop(runner);
     if let Some(export) = export {
@@ -466,7 +491,7 @@ async fn drive(
 }
 
 /// Carries a run as far as it goes, or as far as somebody lets it go.
-async fn carried(runner: &Runner, run: &RunId, interrupts: &Interrupts) -> (Result<Stand, RunError>, Wish) {
+async fn until_it_stands(runner: &Runner, run: &RunId, interrupts: &Interrupts) -> (Result<Stand, RunError>, Wish) {
     let mut wishes = interrupts.wishes();
     let mut driven = pin!(runner.drive());
     loop {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Answer, DriftBegan, DriftOutcome, FollowUpNoted, FollowUpOutcome, FollowUpRequested, GateId, GateOpened, GoodState,
-    IncidentNoted, Limits, Shape,
+    AlertsReceived, Answer, DriftBegan, DriftOutcome, FollowUpNoted, FollowUpOutcome, FollowUpRequested, GateId,
+    GateOpened, GoodState, IncidentNoted, Limits, Shape,
 };
 use crate::capability::{Call, Capability, Repeat, Reply};
 use crate::failure::Failure;
@@ -149,13 +149,16 @@ pub enum Event {
         /// Why, in one sentence.
         summary: String,
     },
-    /// A trigger has failed more often than it may. What it stands for is noted as a symptom in the same
-    /// moment.
+    /// Alerts came that somebody else has measured.
+    AlertsReceived(AlertsReceived),
+    /// A trigger has failed more often than it may, or the alert that it waits for fires. What it stands for is
+    /// noted as a symptom in the same moment.
     Tripped {
         /// Which.
         trigger: String,
-        /// The measurement that was one too many.
-        execution: ExecutionId,
+        /// By what.
+        #[serde(flatten)]
+        cause: Cause,
     },
     /// The run waits for an answer that only a person has.
     Halted {
@@ -334,6 +337,17 @@ impl Purpose {
             Self::Check(_) | Self::Drift(_) => "check",
         }
     }
+}
+
+/// What has tripped a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// The measurement that was one too many.
+    #[serde(rename = "execution")]
+    Measurement(ExecutionId),
+    /// An alert: which of all that were received, from 0.
+    #[serde(rename = "alert")]
+    Alert(usize),
 }
 
 /// A call with its way to the target.

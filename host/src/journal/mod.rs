@@ -1,6 +1,7 @@
 //! The journal: the append-only, hash-chained record of each run, and the bytes that a run needs to
 //! be resumed and replayed after an upgrade.
 
+mod alert;
 mod chain;
 mod drift;
 mod event;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, RunId};
 
+pub use alert::{Alert, AlertKey, AlertStatus, AlertsReceived};
 pub use chain::Altered;
 pub use drift::{DriftBegan, DriftOutcome};
 pub use event::*;
@@ -38,7 +40,7 @@ pub use limits::Limits;
 pub use lock::{LockError, RunLock};
 pub use shape::{CheckShape, OnFailure, Shape, StepShape};
 pub use sqlite::SqliteJournal;
-pub use watch::{Then, TriggerShape, WATCH, WatchShape};
+pub use watch::{AlertShape, Then, TriggerShape, WATCH, WatchShape};
 
 /// An event in its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

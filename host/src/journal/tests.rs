@@ -156,7 +156,7 @@ fn samples() -> Vec<Event> {
     events.push(Event::Logged { execution, level: Level::Warn, message: "line".into() });
     events.extend(ends.map(|end| Event::ExecutionEnded { execution, end }));
     events.push(Event::Judged { execution, outcome: CheckOutcome::Inconclusive, summary: "no data".into() });
-    events.push(Event::Tripped { trigger: "crash-loop".into(), execution });
+    events.push(Event::Tripped { trigger: "crash-loop".into(), cause: Cause::Measurement(execution) });
     events.push(Event::Halted { question: Question::DidItHappen { call, seen: "nothing".into() } });
     events.push(Event::AbortRequested { by: "Andrea".into() });
     events.push(Event::UndoRequested { by: "Andrea".into() });
@@ -211,8 +211,14 @@ fn run_started() -> RunStarted {
         inconclusive_limit: 2,
         consecutive_error_limit: 4,
     };
-    let watch =
-        WatchShape { window_ms: 1_800_000, then: Then::Ask, expires_ms: Some(600_000), triggers: vec![trigger] };
+    let watch = WatchShape {
+        window_ms: 1_800_000,
+        then: Then::Ask,
+        expires_ms: Some(600_000),
+        triggers: vec![trigger],
+        alerts: vec![],
+        listen: None,
+    };
     let step = |id: &str| StepShape {
         id: id.into(),
         fallback: None,

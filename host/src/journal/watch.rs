@@ -1,5 +1,8 @@
 //! What a run that watches keeps of its plan.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +29,14 @@ pub struct WatchShape {
     /// After how long no answer counts as no; never if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
-    /// In file order.
+    /// Those that are measured, in file order.
     pub triggers: Vec<TriggerShape>,
+    /// Those that wait for an alert, in file order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertShape>,
+    /// Where alerts are received, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What happens when a trigger trips.
@@ -39,6 +48,21 @@ pub enum Then {
     Ask,
     /// The steps are carried out.
     Run,
+}
+
+/// A trigger that waits for an alert of an Alertmanager's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AlertShape {
+    /// Its name in the plan.
+    pub id: String,
+    /// The condition that it stands for, in the people's words.
+    pub title: String,
+    /// How bad it is if it trips, in the people's words; as bad as the alert says if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// Regular expressions that the whole values of these labels have to match.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A trigger. The limits are strict: one more than the limit is too many.

@@ -135,7 +135,11 @@ impl State {
                     known.ok_or_else(|| Impossible(format!("execution {execution} is judged but never began")))?;
                 known.judged = Some((*outcome, summary.clone()));
             }
-            Event::Tripped { trigger, execution } => self.tripped = Some((trigger.clone(), *execution)),
+            Event::AlertsReceived(received) => {
+                self.alerts.extend(received.alerts.iter().cloned());
+                self.alerts_repeated += received.repeated;
+            }
+            Event::Tripped { trigger, cause } => self.tripped = Some((trigger.clone(), *cause)),
             Event::Halted { question: crate::journal::Question::DidItHappen { call, .. } } => {
                 if self.awaited(*call)?.is_in_doubt() {
                     self.halted_on = Some(*call);

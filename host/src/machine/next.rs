@@ -8,8 +8,8 @@ use super::follow_up::After;
 use super::state::{Course, Execution, Fate, Mutation, State};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Answer, Behind, CheckOutcome, CheckShape, DriftOutcome, End, Event, FollowUpOutcome, GateId, GateOpened, OnFailure,
-    Purpose, Question, RunOutcome, StepShape,
+    Answer, Behind, Cause, CheckOutcome, CheckShape, DriftOutcome, End, Event, FollowUpOutcome, GateId, GateOpened,
+    OnFailure, Purpose, Question, RunOutcome, StepShape,
 };
 
 /// What to do next.
@@ -23,8 +23,8 @@ pub enum Next {
     Begin(Purpose),
     /// Begin an execution of a check, but not before then.
     BeginAfter(Timestamp, Purpose),
-    /// Record that a trigger has tripped, with the measurement that was one too many.
-    Trip(String, ExecutionId),
+    /// Record that a trigger has tripped, and by what.
+    Trip(String, Cause),
     /// Go on with an execution: replay what is known, then live.
     Go(ExecutionId),
     /// Find out what became of a mutation.

@@ -10,8 +10,8 @@ use super::follow_up::{After, FollowUp};
 use crate::capability::{Repeat, Reply};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Answer, Approval, Behind, CheckOutcome, CheckShape, End, GateId, GateOpened, Outcome, Purpose, Request, RunOutcome,
-    Shape, StepShape,
+    Alert, Answer, Approval, Behind, Cause, CheckOutcome, CheckShape, End, GateId, GateOpened, Outcome, Purpose,
+    Request, RunOutcome, Shape, StepShape,
 };
 
 /// All that is known of a run. Built by [`State::apply`] alone.
@@ -33,8 +33,12 @@ pub struct State {
     pub halted_on: Option<CallId>,
     /// Verification counts from here on.
     pub(super) verify_from: ExecutionId,
-    /// The trigger that has tripped, and the measurement that was one too many.
-    pub tripped: Option<(String, ExecutionId)>,
+    /// The trigger that has tripped, and by what.
+    pub tripped: Option<(String, Cause)>,
+    /// The alerts that were received, in order.
+    pub alerts: Vec<Alert>,
+    /// How many more were received that were known already.
+    pub alerts_repeated: u64,
     /// The known state it ended in, and why.
     pub ended: Option<(RunOutcome, String)>,
     /// When it last did.

@@ -10,7 +10,8 @@ use super::next::{Next, describe, later};
 use super::state::{Course, Execution, Fate, Gate, State};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Answer, Behind, CheckOutcome, End, GateId, GateOpened, Purpose, RunOutcome, Then, TriggerShape, WatchShape,
+    Alert, AlertShape, AlertStatus, Answer, Behind, Cause, CheckOutcome, End, GateId, GateOpened, Purpose, RunOutcome,
+    Then, TriggerShape, WatchShape,
 };
 
 /// What the measurements of a trigger have come to.
@@ -126,6 +127,45 @@ impl State {
         self.shape.watch.as_ref()?.triggers.iter().find(|trigger| trigger.id == id)
     }
 
+    /// A trigger that waits for an alert, by its name.
+    pub fn alert_trigger(&self, id: &str) -> Option<&AlertShape> {
+        self.shape.watch.as_ref()?.alerts.iter().find(|trigger| trigger.id == id)
+    }
+
+    /// The condition that a trigger of either kind stands for, and how bad it is as the plan says.
+    pub fn condition(&self, id: &str) -> Option<(&str, Option<&str>)> {
+        let measured = self.trigger(id).map(|shape| (shape.title.as_str(), shape.severity.as_deref()));
+        measured.or_else(|| self.alert_trigger(id).map(|shape| (shape.title.as_str(), shape.severity.as_deref())))
+    }
+
+    /// The first alert that fired and that a trigger waits for, with that trigger.
+    fn alerted(&self, watch: &WatchShape) -> Option<(String, Cause)> {
+        let mut firing = self.alerts.iter().enumerate().filter(|(_, alert)| alert.status == AlertStatus::Firing);
+        let waits = |alert: &Alert| watch.alerts.iter().find(|shape| alert.triggers.contains(&shape.id));
+        firing.find_map(|(index, alert)| Some((waits(alert)?.id.clone(), Cause::Alert(index))))
+    }
+
+    /// The first alert that fired and that this trigger waits for.
+    pub fn alert_for(&self, trigger: &str) -> Option<&Alert> {
+        let waits = |alert: &&Alert| alert.triggers.iter().any(|id| id == trigger);
+        self.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).find(waits)
+    }
+
+    /// The alert that has tripped a trigger, if it was one.
+    pub fn alert_of(&self, cause: Cause) -> Option<&Alert> {
+        match cause {
+            Cause::Alert(index) => self.alerts.get(index),
+            Cause::Measurement(_) => None,
+        }
+    }
+
+    /// Whether an alert has come for which the watching is to end.
+    pub fn is_alerted(&self) -> bool {
+        self.is_watching()
+            && self.tripped.is_none()
+            && self.shape.watch.as_ref().is_some_and(|watch| self.alerted(watch).is_some())
+    }
+
     /// What the measurements of a trigger have come to.
     pub fn tally(&self, trigger: &str) -> Tally {
         let mut tally = Tally::default();
@@ -166,7 +206,7 @@ impl State {
     /// What the watching asks for; nothing if the steps' turn has come.
     pub(super) fn watch(&self, watch: &WatchShape) -> Option<Next> {
         let gate = self.gate(&GateId::watch());
-        let is_decided = self.leads_on(watch) || gate.is_some_and(|gate| gate.answer.is_some());
+        let is_decided = self.leads_on(watch) || gate.is_some_and(|gate| gate.answer.is_some()) || self.is_alerted();
         if let Some((id, execution)) = self.find_running(|purpose| self.is_measurement(purpose)) {
             return Some(if is_decided || self.has_lost_its_host(id, execution) {
                 self.cut_off(id, execution)
@@ -211,13 +251,18 @@ impl State {
 
     /// The trigger that has tripped, or else whose turn is next, or else the end.
     fn measure(&self, watch: &WatchShape) -> Next {
+        if let Some((trigger, cause)) = self.alerted(watch) {
+            return Next::Trip(trigger, cause);
+        }
         let began = self.began.unwrap_or(Timestamp::UNIX_EPOCH);
         let mut due: Option<(Timestamp, &TriggerShape)> = None;
         let mut given_up = Vec::new();
         for trigger in &watch.triggers {
             let tally = self.tally(&trigger.id);
             match (tally.standing(trigger), tally.last_failed) {
-                (Standing::Tripped, Some(execution)) => return Next::Trip(trigger.id.clone(), execution),
+                (Standing::Tripped, Some(execution)) => {
+                    return Next::Trip(trigger.id.clone(), Cause::Measurement(execution));
+                }
                 (Standing::GivenUp(why), _) => given_up.push(format!("{} ({}): {why}", trigger.id, trigger.title)),
                 (Standing::Enough | Standing::Tripped, _) => {}
                 (Standing::Measure, _) => {
@@ -236,7 +281,8 @@ impl State {
         let now = self.last_at.unwrap_or(began);
         match due {
             Some((at, trigger)) if at.max(now) < until => Next::BeginAfter(at, Purpose::Check(trigger.id.clone())),
-            due => self.watched(watch, due.map(|_| until), &given_up),
+            // An alert may come until then.
+            due => self.watched(watch, (due.is_some() || !watch.alerts.is_empty()).then_some(until), &given_up),
         }
     }
 
@@ -266,14 +312,14 @@ impl State {
 
     /// Who or what said no to the steps.
     fn declined(&self, answer: Answer, by: &str) -> String {
-        let tripped = self.tripped.as_ref().and_then(|(id, _)| self.trigger(id));
+        let tripped = self.tripped.as_ref().and_then(|(id, _)| Some((id, self.condition(id)?.0)));
         match (tripped, answer) {
             (None, Answer::Yes | Answer::No) => format!("{by} ended the watching before a trigger tripped"),
             (None, Answer::Expired) => "nobody answered in time".to_owned(),
-            (Some(TriggerShape { id, title, .. }), Answer::Expired) => {
+            (Some((id, title)), Answer::Expired) => {
                 format!("trigger {id} tripped ({title}), and nobody said in time that the steps are to be taken")
             }
-            (Some(TriggerShape { id, title, .. }), _) => {
+            (Some((id, title)), _) => {
                 format!("trigger {id} tripped ({title}), and {by} refused to go on")
             }
         }

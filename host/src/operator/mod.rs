@@ -1,6 +1,7 @@
 //! The operator's file, `ripcord.toml`: what there is to work on, what may be done to it at most,
 //! where the secrets come from, and how much a guest may use.
 
+mod alertmanager;
 mod find;
 mod mask;
 mod schema;
@@ -22,6 +23,7 @@ use crate::id::Digest;
 use crate::journal::Limits;
 use crate::secret::SecretSource;
 
+pub use alertmanager::AlertmanagerRules;
 pub use find::find;
 pub(crate) use schema::OperatorFile;
 
@@ -38,6 +40,8 @@ pub struct Operator {
     pub order: Vec<(Capability, String)>,
     /// Where the secrets come from.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Who may send alerts to a watch.
+    pub alertmanager: Option<AlertmanagerRules>,
     /// What a guest may use.
     pub limits: Limits,
     /// The digest of the file's text.
@@ -66,10 +70,15 @@ impl Operator {
         let (mut secrets, mut named) = (BTreeMap::new(), BTreeSet::new());
         let mut limits = Limits::default();
         let mut references = Vec::new();
+        let mut alertmanager = None;
 
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "limits" => limits = reader.limits(value).unwrap_or_default(),
+                "alertmanager" => {
+                    secret_references(&value, &mut references);
+                    alertmanager = document.read(value, &mut reader.wrong);
+                }
                 "secrets" => {
                     named = names_in(&value);
                     secrets = reader.secrets(value);
@@ -81,7 +90,7 @@ impl Operator {
                 }
                 unknown => {
                     let known: Vec<_> = Capability::ALL.iter().map(|known| known.name()).collect();
-                    let known = [known.as_slice(), &["secrets", "limits"]].concat();
+                    let known = [known.as_slice(), &["secrets", "limits", "alertmanager"]].concat();
                     let diagnostic = Diagnostic::error(format!("unknown table `{unknown}`"));
                     reader.wrong.push(diagnostic.at(document.place(key.span())).help(instead_of(unknown, &known)));
                 }
@@ -109,7 +118,17 @@ impl Operator {
             _ => PathBuf::from("."),
         };
         let base = base.canonicalize().unwrap_or(base);
-        Ok(Self { path, base, connections, order, secrets, limits, text: Digest::of(text.as_bytes()), rules })
+        Ok(Self {
+            path,
+            base,
+            connections,
+            order,
+            secrets,
+            alertmanager,
+            limits,
+            text: Digest::of(text.as_bytes()),
+            rules,
+        })
     }
 
     /// The digest of everything that decides what a connection points to and what may be done to

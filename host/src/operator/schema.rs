@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
+use super::AlertmanagerRules;
 use crate::capability::Connections;
 use crate::journal::Limits;
 use crate::secret::SecretSource;
@@ -22,6 +23,7 @@ impl JsonSchema for OperatorFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = Connections::json_schema(generator);
         let secrets = generator.subschema_for::<BTreeMap<String, SecretSource>>();
+        let alertmanager = generator.subschema_for::<AlertmanagerRules>();
         let limits = generator.subschema_for::<Limits>();
         schema.insert("title".to_owned(), json!("ripcord.toml"));
         let description = "ripcord's file for the operator: what there is to work on, what may be done to it at most, \
@@ -36,6 +38,8 @@ impl JsonSchema for OperatorFile {
                 schema.insert("description".to_owned(), json!(words));
                 schema.to_value()
             };
+            let words = "Who may send alerts to  ripcord watch --alertmanager.";
+            tables.insert("alertmanager".to_owned(), described(alertmanager, words));
             tables.insert("secrets".to_owned(), described(secrets, "Where the secrets come from, by name."));
             tables.insert("limits".to_owned(), described(limits, "What a plugin may use."));
         }

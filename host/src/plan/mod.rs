@@ -41,7 +41,7 @@ pub(crate) use raw::Head as PlanFile;
 pub use template::{RenderError, RunFacts, Scope, StepFacts, render};
 pub use validate::validate;
 use watch::WINDOW;
-pub use watch::{Trigger, Watch, WindowError};
+pub use watch::{AlertTrigger, Trigger, Watch, WindowError};
 
 /// Makes ready what every plan is read with, which takes some milliseconds once. Who needs it in the
 /// meantime waits for it; nobody has to have called this.
@@ -83,6 +83,8 @@ pub struct Plan {
     pub follow_ups: Vec<FollowUp>,
     /// How it is watched whether what was verified stays so, if the plan says.
     pub drift: Option<Drift>,
+    /// What is waited for after a deploy, because somebody else measures it.
+    pub alerts: Vec<AlertTrigger>,
     document: Document,
 }
 
@@ -271,7 +273,7 @@ impl Plan {
     /// Where it names the plugin of a step, a check, a trigger or a follow-up.
     pub(crate) fn place_of_plugin(&self, id: &str) -> Place {
         let step = || Some(("step", self.steps.iter().position(|step| step.id == id)?));
-        let trigger = || Some(("trigger", self.triggers.iter().position(|trigger| trigger.id == id)?));
+        let trigger = || Some(("trigger", self.triggers.iter().find(|trigger| trigger.id == id)?.index));
         let check = || ("verify", self.verify.iter().position(|check| check.id == id).unwrap_or_default());
         let item = || Some(("follow-up", self.follow_ups.iter().position(|item| item.id == id)?));
         let (list, index) = step().or_else(trigger).or_else(item).unwrap_or_else(check);

@@ -68,8 +68,14 @@ impl Plan {
         let verify = reader.each(&table, "verify", Reader::check);
         let watch = head.as_mut().and_then(|head| head.watch.take());
         let watch = reader.watch(watch, &table);
-        let triggers =
-            reader.each(&table, "trigger", |reader, index, value| reader.trigger(index, value, watch.window));
+        let mut alerts = Vec::new();
+        let triggers = reader.each(&table, "trigger", |reader, index, value| {
+            if value.get_ref().get("alert").is_some() {
+                alerts.extend(reader.alert_trigger(index, value));
+                return None;
+            }
+            reader.trigger(index, value, watch.window)
+        });
 
         let drift = head.as_mut().and_then(|head| head.drift.take());
         let drift = reader.drift(drift);
@@ -96,6 +102,7 @@ impl Plan {
             triggers,
             follow_ups,
             drift,
+            alerts,
             document,
         })
     }
@@ -104,7 +111,7 @@ impl Plan {
 /// The table by which one sees that a file without any step is the operator's.
 fn operators_table(table: &DeTable<'_>) -> Option<&'static str> {
     let capabilities = Capability::ALL.iter().map(|capability| capability.name());
-    let mut tables = capabilities.chain(["secrets", "limits"]).filter(|name| table.contains_key(*name));
+    let mut tables = capabilities.chain(["secrets", "limits", "alertmanager"]).filter(|name| table.contains_key(*name));
     tables.next().filter(|_| !table.contains_key("step") && !table.contains_key("name"))
 }
 

@@ -48,10 +48,10 @@ pub fn validate(
             }
         }
     }
-    for (index, trigger) in plan.triggers.iter().enumerate() {
+    for trigger in &plan.triggers {
         if let Some(manifest) = plugins.get(&trigger.id) {
             let part = Part {
-                at: segments!["trigger", index].to_vec(),
+                at: segments!["trigger", trigger.index].to_vec(),
                 uses: &trigger.uses,
                 bind: &trigger.bind,
                 with: &trigger.with,

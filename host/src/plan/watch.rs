@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Condition, Plan, Uses, milliseconds};
-use crate::journal::{Then, TriggerShape, WatchShape};
+use super::{Condition, Pattern, Plan, Uses, milliseconds};
+use crate::journal::{AlertShape, Then, TriggerShape, WatchShape};
 
 /// What the window may be.
 pub(super) const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
@@ -62,6 +62,21 @@ pub struct Trigger {
     pub consecutive_error_limit: u32,
     /// How long one measurement may take. 1 minute if not said.
     pub timeout: Duration,
+    /// Which of the file's triggers it is, of either kind, from 0.
+    pub(super) index: usize,
+}
+
+/// A trigger that waits for an alert of an Alertmanager's.
+#[derive(Debug, Clone)]
+pub struct AlertTrigger {
+    /// Its name, unique among steps, checks and triggers.
+    pub id: String,
+    /// The condition that it stands for, in the people's words.
+    pub title: String,
+    /// How bad it is if it trips, in the people's words; as the alert says if not said.
+    pub severity: Option<String>,
+    /// What the labels of the alert have to be.
+    pub labels: BTreeMap<String, Pattern>,
 }
 
 /// Why triggers can't be watched for so long.
@@ -110,11 +125,19 @@ impl Plan {
             inconclusive_limit: trigger.inconclusive_limit,
             consecutive_error_limit: trigger.consecutive_error_limit,
         };
+        let alert = |trigger: &AlertTrigger| AlertShape {
+            id: trigger.id.clone(),
+            title: trigger.title.clone(),
+            severity: trigger.severity.clone(),
+            labels: trigger.labels.iter().map(|(name, value)| (name.clone(), value.as_str().to_owned())).collect(),
+        };
         Ok(WatchShape {
             window_ms: milliseconds(window),
             then: self.watch.then,
             expires_ms: self.watch.expires.map(milliseconds),
             triggers: self.triggers.iter().map(trigger).collect(),
+            alerts: self.alerts.iter().map(alert).collect(),
+            listen: None,
         })
     }
 }

@@ -156,6 +156,15 @@ pub enum UnitState {
         /// Why.
         why: String,
     },
+    /// The alert that a trigger waits for has not come yet.
+    Awaited,
+    /// The alert that a trigger waits for has not come.
+    NotAlerted,
+    /// The alert that a trigger waits for has come.
+    Alerted {
+        /// What it says.
+        summary: String,
+    },
     /// A trigger has failed more often than it may.
     Tripped {
         /// What the last measurement that failed found.
@@ -205,7 +214,9 @@ impl UnitState {
             | Self::NotChecked
             | Self::ToBeChecked
             | Self::ToBeMeasured
-            | Self::NotMeasured => Mark::Waiting,
+            | Self::NotMeasured
+            | Self::Awaited
+            | Self::NotAlerted => Mark::Waiting,
             Self::TakingBackFailed { .. }
             | Self::InDoubt { .. }
             | Self::FailedAndStays { .. }
@@ -218,6 +229,7 @@ impl UnitState {
             | Self::Measured { .. }
             | Self::NotMeasurable { .. }
             | Self::GivenUp { .. }
+            | Self::Alerted { .. }
             | Self::Tripped { .. } => Mark::Bad,
         }
     }
@@ -262,8 +274,9 @@ impl Mark {
 /// What is watched, then the steps, then the checks, in file order.
 pub(crate) fn units(shape: &Shape) -> impl Iterator<Item = &str> {
     let triggers = shape.watch.iter().flat_map(|watch| &watch.triggers).map(|trigger| trigger.id.as_str());
+    let alerts = shape.watch.iter().flat_map(|watch| &watch.alerts).map(|trigger| trigger.id.as_str());
     let steps = shape.steps.iter().map(|step| step.id.as_str());
-    triggers.chain(steps).chain(shape.verify.iter().map(|check| check.id.as_str()))
+    triggers.chain(alerts).chain(steps).chain(shape.verify.iter().map(|check| check.id.as_str()))
 }
 
 /// How a step, a check or a trigger stands.
@@ -271,7 +284,16 @@ pub(crate) fn stand(state: &State, unit: &str) -> UnitState {
     match (state.step(unit), state.trigger(unit)) {
         (Some(_), _) => step(state, unit),
         (None, Some(of)) => trigger(state, of),
+        (None, None) if state.alert_trigger(unit).is_some() => alert(state, unit),
         (None, None) => check(state, unit),
+    }
+}
+
+fn alert(state: &State, trigger: &str) -> UnitState {
+    match state.alert_for(trigger) {
+        Some(alert) => UnitState::Alerted { summary: alert.words() },
+        None if state.is_watching() => UnitState::Awaited,
+        None => UnitState::NotAlerted,
     }
 }
 

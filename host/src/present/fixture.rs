@@ -285,7 +285,14 @@ pub(crate) fn watched() -> Vec<Recorded> {
         trigger("errors", "Fallo masivo de publicación", Some("SEV 1")),
         trigger("latency", "Latencia inaceptable", None),
     ];
-    let watch = WatchShape { window_ms: 1_800_000, then: Then::Ask, expires_ms: Some(600_000), triggers };
+    let watch = WatchShape {
+        window_ms: 1_800_000,
+        then: Then::Ask,
+        expires_ms: Some(600_000),
+        triggers,
+        alerts: vec![],
+        listen: None,
+    };
     let mut start = RunStarted { language: Language::Es, ..started() };
     start.shape = Shape { watch: Some(watch), steps: vec![start.shape.steps.remove(0)], ..Shape::default() };
     let mut tape = Tape::default();
@@ -320,7 +327,7 @@ pub(crate) fn watched() -> Vec<Recorded> {
     measure(&mut tape, 30_000, "errors", Ok(CheckOutcome::Fail));
     measure(&mut tape, 5, "latency", slow);
     measure(&mut tape, 30_000, "errors", Ok(CheckOutcome::Fail));
-    tape.after(1, Event::Tripped { trigger: "errors".into(), execution: ExecutionId(5) });
+    tape.after(1, Event::Tripped { trigger: "errors".into(), cause: Cause::Measurement(ExecutionId(5)) });
     let since = Some(at(30_060));
     let symptoms = vec![format!("Fallo masivo de publicación: GET /health answered {EVIL}")];
     let severity = Some("SEV 1".into());

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::capability::Call;
 use crate::id::{CallId, ExecutionId, RunId};
-use crate::journal::{End, Event, Level, Purpose, Question, Recorded};
+use crate::journal::{Alert, End, Event, Level, Purpose, Question, Recorded};
 use crate::machine::{Fate, Made, Mutation, State, describe};
 
 use super::board::{stand, units};
@@ -162,10 +162,14 @@ impl Narrator {
             Event::Judged { execution, outcome, summary } => {
                 (self.name(*execution), format!("{}: {summary}", words::check(*outcome)))
             }
-            Event::Tripped { trigger, .. } => {
-                let shape = self.state.trigger(trigger)?;
-                let severity = shape.severity.as_ref().map(|severity| format!(" (severity {severity})"));
-                (trigger.clone(), format!("TRIPPED: {}{}", shape.title, severity.unwrap_or_default()))
+            Event::AlertsReceived(received) => (run(), format!("alerts: {}", words::alerts(received))),
+            Event::Tripped { trigger, cause } => {
+                let (title, severity) = self.state.condition(trigger)?;
+                let alert = self.state.alert_of(*cause);
+                let severity = severity.or(alert.and_then(Alert::severity));
+                let severity = severity.map(|severity| format!(" (severity {severity})")).unwrap_or_default();
+                let alert = alert.map(|alert| format!(": {}", alert.words())).unwrap_or_default();
+                (trigger.clone(), format!("TRIPPED: {title}{severity}{alert}"))
             }
             Event::Halted { question: Question::DidItHappen { call, .. } } => {
                 let asked = self.asked(call);

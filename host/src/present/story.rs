@@ -92,6 +92,7 @@ impl<'a> Story<'a> {
             | Event::Intended { .. }
             | Event::ExecutionEnded { .. }
             | Event::Judged { .. }
+            | Event::AlertsReceived(_)
             | Event::Tripped { .. }
             | Event::Halted { .. }
             | Event::AbortRequested { .. }

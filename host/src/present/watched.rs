@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::journal::{Then, TriggerShape, WatchShape};
+use crate::journal::{AlertShape, Then, TriggerShape, WatchShape};
 
 use super::Style;
 use super::page::{Page, Span};
@@ -19,9 +19,16 @@ pub fn watched(watch: &WatchShape, style: &Style) -> String {
         }
     };
     page.labelled(0, Span::Title("Watches first"), &format!(", for {}: {then}", of(watch.window_ms)));
-    let columns = watch.triggers.iter().map(|trigger| width(&trigger.id)).max().unwrap_or(0);
+    let ids = watch.triggers.iter().map(|trigger| &trigger.id).chain(watch.alerts.iter().map(|trigger| &trigger.id));
+    let columns = ids.map(|id| width(id)).max().unwrap_or(0);
     for trigger in &watch.triggers {
         page.labelled(2, Span::Plain(&format!("{}  ", pad(&trigger.id, columns))), &words(trigger));
+    }
+    for AlertShape { id, title, severity, labels } in &watch.alerts {
+        let severity = severity.as_ref().map(|severity| format!(" (severity {severity})")).unwrap_or_default();
+        let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        let words = format!("{title}{severity}; trips at an alert with {}", labels.join(", "));
+        page.labelled(2, Span::Plain(&format!("{}  ", pad(id, columns))), &words);
     }
     page.finish()
 }

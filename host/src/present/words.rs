@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::{Call, Payload, Reply, command, docker, git, http, notify, sql};
 use crate::journal::{
-    Answer, Behind, CheckOutcome, DriftOutcome, FollowUpNoted, FollowUpOutcome, IncidentNoted, Outcome, Request,
-    Settler, Verdict,
+    Alert, AlertStatus, AlertsReceived, Answer, Behind, CheckOutcome, DriftOutcome, FollowUpNoted, FollowUpOutcome,
+    IncidentNoted, Outcome, Request, Settler, Verdict,
 };
 use crate::language::Language;
 use crate::process::Ending;
@@ -427,6 +427,26 @@ pub(crate) fn settler(settler: &Settler) -> String {
 /// What a check found.
 pub(crate) fn check(outcome: CheckOutcome) -> String {
     Language::En.say("check", &outcome)
+}
+
+/// How many alerts are named at once.
+const ALERTS_NAMED_MAX: usize = 5;
+
+/// Which alerts came.
+pub(crate) fn alerts(received: &AlertsReceived) -> String {
+    let AlertsReceived { alerts, repeated, left_out } = received;
+    let named = |alert: &Alert| {
+        let status = match alert.status {
+            AlertStatus::Firing => "firing",
+            AlertStatus::Resolved => "resolved",
+        };
+        format!("{} {status}", alert.name())
+    };
+    let mut said: Vec<String> = alerts.iter().take(ALERTS_NAMED_MAX).map(named).collect();
+    let more = alerts.len().saturating_sub(ALERTS_NAMED_MAX);
+    let counts = [(more as u64, "more"), (*repeated, "repeated"), (*left_out, "left out")];
+    said.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    said.join(", ")
 }
 
 /// What somebody said about the incident.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::model::*;
 use crate::id::{Digest, ExecutionId};
@@ -54,7 +55,7 @@ impl Report {
             decisions: decisions(state, events),
             hosts: story.hosts.iter().map(|(at, host)| carried(*at, host)).collect(),
             watch: watch(state, events),
-            triggers: triggers(state).map(|trigger| watched(trigger, unit(&trigger.id))).collect(),
+            triggers: triggers(state, unit),
             steps: state.shape.steps.iter().map(|step| unit(&step.id)).collect(),
             checks: state.shape.verify.iter().map(|check| unit(&check.id)).collect(),
             waits: waits(state, events),
@@ -81,12 +82,25 @@ fn follow_ups(state: &State, events: &[Recorded], now: Timestamp) -> Vec<FollowU
     items.map(|item| FollowUp { executions: calls::of_follow_up(state, events, &item.id), item }).collect()
 }
 
-fn triggers(state: &State) -> impl Iterator<Item = &journal::TriggerShape> {
-    state.shape.watch.iter().flat_map(|watch| &watch.triggers)
-}
-
-fn watched(trigger: &journal::TriggerShape, unit: Unit) -> Trigger {
-    Trigger { title: trigger.title.clone(), severity: trigger.severity.clone(), unit }
+fn triggers(state: &State, unit: impl Fn(&str) -> Unit) -> Vec<Trigger> {
+    let Some(watch) = &state.shape.watch else { return Vec::new() };
+    let measured = watch.triggers.iter().map(|shape| (&shape.id, &shape.title, shape.severity.as_ref(), None));
+    let waited = watch.alerts.iter().map(|shape| {
+        let alert = state.alert_for(&shape.id);
+        let evidence = alert.map(|alert| Evidence {
+            outcome: journal::CheckOutcome::Fail,
+            summary: alert.words(),
+            seen: json!({ "alert": alert }),
+        });
+        let severity = shape.severity.as_ref().or(alert.and_then(|alert| alert.labels.get("severity")));
+        (&shape.id, &shape.title, severity, evidence)
+    });
+    let watched = |(id, title, severity, evidence): (&String, &String, Option<&String>, Option<Evidence>)| {
+        let mut unit = unit(id);
+        unit.evidence = evidence.or(unit.evidence);
+        Trigger { title: title.clone(), severity: severity.cloned(), unit }
+    };
+    measured.chain(waited).map(watched).collect()
 }
 
 fn watch(state: &State, events: &[Recorded]) -> Option<Watch> {
@@ -94,7 +108,7 @@ fn watch(state: &State, events: &[Recorded]) -> Option<Watch> {
     let tripped = events.iter().find_map(|recorded| match &recorded.event {
         Event::Tripped { trigger, .. } => Some(Tripped {
             trigger: trigger.clone(),
-            title: state.trigger(trigger).map(|shape| shape.title.clone()).unwrap_or_default(),
+            title: state.condition(trigger).map(|(title, _)| title.to_owned()).unwrap_or_default(),
             at: recorded.at,
         }),
         _ => None,

@@ -633,6 +633,11 @@ pub enum Happening {
         /// What went wrong.
         why: String,
     },
+    /// Alerts came.
+    Alerted {
+        /// Which.
+        said: String,
+    },
     /// A trigger failed more often than it may.
     Tripped {
         /// The condition that it stands for.

@@ -66,8 +66,9 @@ fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize
         Event::Judged { execution, outcome, summary } => {
             (of(*execution), None, Happening::Judged { check: *outcome, summary: summary.clone() })
         }
+        Event::AlertsReceived(received) => (None, None, Happening::Alerted { said: words::alerts(received) }),
         Event::Tripped { trigger, .. } => {
-            let title = state.trigger(trigger).map(|shape| shape.title.clone()).unwrap_or_default();
+            let title = state.condition(trigger).map(|(title, _)| title.to_owned()).unwrap_or_default();
             (Some(trigger.clone()), None, Happening::Tripped { title })
         }
         Event::Halted { question: Question::DidItHappen { call, .. } } => {

@@ -1,6 +1,7 @@
 //! The live run: carries out what the state machine says, and records what came of it.
 
 mod agreement;
+mod alerts;
 mod assemble;
 mod begin;
 mod execute;
@@ -18,9 +19,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::alertmanager::Notification;
 use crate::component::Components;
 use crate::id::{CallId, RunId};
 use crate::journal::{Behind, End, Event, GateId, Question, Request, RunOutcome};
@@ -55,6 +57,7 @@ pub struct Runner {
     paused: Arc<AtomicBool>,
     /// An execution goes on: an open mutation is one that was sent, and not one that is looked at.
     goes: AtomicBool,
+    notifications: Mutex<Option<mpsc::Receiver<Notification>>>,
 }
 
 /// Where a run has got to when the runner lets go of it.
@@ -127,7 +130,13 @@ impl Runner {
             interrupt: watch::Sender::new(false),
             paused: Arc::default(),
             goes: AtomicBool::new(false),
+            notifications: Mutex::default(),
         }
+    }
+
+    /// From now on takes in these alerts as well.
+    pub fn receive(&mut self, notifications: mpsc::Receiver<Notification>) {
+        *self.notifications.get_mut() = Some(notifications);
     }
 
     /// What pauses this run.
@@ -145,6 +154,10 @@ impl Runner {
         // Dropped, the set ends its task: nobody writes for this host when it has let go of the run.
         let mut watcher = JoinSet::new();
         watcher.spawn(watch_people(Arc::clone(&self.record), self.interrupt.clone()));
+        if let Some(notifications) = self.notifications.lock().await.take() {
+            let (record, scrubber) = (Arc::clone(&self.record), self.job.scrubber.clone());
+            watcher.spawn(alerts::take_alerts(record, scrubber, self.interrupt.clone(), notifications));
+        }
         self.drive_watched().await
     }
 
@@ -216,7 +229,7 @@ impl Runner {
             Next::Settle(call) => self.settle(call).await?,
             Next::Conclude(execution, end) => self.commit(Event::ExecutionEnded { execution, end }).await?,
             Next::Halt(question) => self.commit(Event::Halted { question }).await?,
-            Next::Trip(trigger, execution) => self.trip(trigger, execution).await?,
+            Next::Trip(trigger, cause) => self.trip(trigger, cause).await?,
             Next::AwaitAnswer(call) => return self.await_answer(call).await,
             Next::End(outcome, why) => self.record.lock().await.end(Event::RunEnded { outcome, why }).await?,
             Next::EndAfter(at, outcome, why) => {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{RunError, Runner};
-use crate::id::ExecutionId;
-use crate::journal::{Behind, CheckShape, Event, GateId, GateOpened, IncidentNoted, Purpose, TriggerShape, WatchShape};
+use crate::journal::{
+    Alert, Behind, Cause, CheckShape, Event, GateId, GateOpened, IncidentNoted, Purpose, TriggerShape, WatchShape,
+};
 use crate::machine::State;
 
 /// Who notes what a trigger has seen.
@@ -47,12 +48,12 @@ impl Runner {
     }
 
     /// Records that a trigger has tripped. What it stands for is the incident's first symptom, and the
-    /// first measurement that failed its beginning, unless somebody has said otherwise.
-    pub(super) async fn trip(&self, trigger: String, execution: ExecutionId) -> Result<(), RunError> {
+    /// first measurement that failed, or the alert's, its beginning, unless somebody has said otherwise.
+    pub(super) async fn trip(&self, trigger: String, cause: Cause) -> Result<(), RunError> {
         let mut record = self.record.lock().await;
         let said = record.incident().await?;
-        let noted = symptom(record.state(), &trigger, execution, &said);
-        record.note(Event::Tripped { trigger, execution })?;
+        let noted = symptom(record.state(), &trigger, cause, &said);
+        record.note(Event::Tripped { trigger, cause })?;
         Ok(record.commit(Event::IncidentNoted(noted)).await?)
     }
 
@@ -73,41 +74,57 @@ impl Runner {
 }
 
 /// What a trigger has seen, and of its severity and beginning what nobody has said.
-fn symptom(state: &State, trigger: &str, execution: ExecutionId, said: &IncidentNoted) -> IncidentNoted {
-    let shape = state.trigger(trigger);
-    let title = shape.map_or(trigger, |shape| shape.title.as_str());
-    let symptom = match summary(state, execution) {
+fn symptom(state: &State, trigger: &str, cause: Cause, said: &IncidentNoted) -> IncidentNoted {
+    let title = state.condition(trigger).map_or(trigger, |(title, _)| title);
+    let symptom = match summary(state, cause).as_str() {
         "" => title.to_owned(),
         summary => format!("{title}: {summary}"),
     };
-    let began =
-        state.tally(trigger).first_failed.and_then(|first| state.executions.get(&first)).map(|first| first.began);
+    let began = match cause {
+        Cause::Measurement(_) => {
+            let first = state.tally(trigger).first_failed;
+            first.and_then(|first| state.executions.get(&first)).map(|first| first.began)
+        }
+        Cause::Alert(_) => state.alert_of(cause).map(|alert| alert.starts_at),
+    };
     IncidentNoted {
         by: BY.to_owned(),
         symptoms: vec![symptom],
-        severity: shape.and_then(|shape| shape.severity.clone()).filter(|_| said.severity.is_none()),
+        severity: severity(state, trigger, cause).map(str::to_owned).filter(|_| said.severity.is_none()),
         since: began.filter(|_| said.since.is_none()),
         ..IncidentNoted::default()
     }
 }
 
 fn question(state: &State, target: &str) -> String {
-    let Some((trigger, execution)) = &state.tripped else { return format!("Roll back {target}?") };
-    let tally = state.tally(trigger);
-    let shape = state.trigger(trigger);
-    let title = shape.map_or(trigger.as_str(), |shape| shape.title.as_str());
-    let severity = shape.and_then(|shape| shape.severity.as_ref());
-    let severity = severity.map(|severity| format!("severity {severity}; ")).unwrap_or_default();
-    let summary = summary(state, *execution);
-    format!(
-        "{title}: {summary} ({severity}{} of {} measurements failed). Roll back {target}?",
-        tally.failed,
-        tally.measured()
-    )
+    let Some((trigger, cause)) = &state.tripped else { return format!("Roll back {target}?") };
+    let title = state.condition(trigger).map_or(trigger.as_str(), |(title, _)| title);
+    let severity = severity(state, trigger, *cause).map(|severity| format!("severity {severity}"));
+    let measured = match cause {
+        Cause::Measurement(_) => {
+            let tally = state.tally(trigger);
+            Some(format!("{} of {} measurements failed", tally.failed, tally.measured()))
+        }
+        Cause::Alert(_) => None,
+    };
+    let more: Vec<_> = severity.into_iter().chain(measured).collect();
+    let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join("; ")) };
+    format!("{title}: {}{more}. Roll back {target}?", summary(state, *cause))
 }
 
-/// What a measurement found.
-fn summary(state: &State, execution: ExecutionId) -> &str {
-    let judged = state.executions.get(&execution).and_then(|execution| execution.judged.as_ref());
-    judged.map_or("", |(_, summary)| summary)
+/// How bad it is, as the plan says, or else the alert.
+fn severity<'a>(state: &'a State, trigger: &str, cause: Cause) -> Option<&'a str> {
+    let planned = state.condition(trigger).and_then(|(_, severity)| severity);
+    planned.or_else(|| state.alert_of(cause).and_then(Alert::severity))
+}
+
+/// What a measurement found, or an alert says.
+fn summary(state: &State, cause: Cause) -> String {
+    match cause {
+        Cause::Measurement(execution) => {
+            let judged = state.executions.get(&execution).and_then(|execution| execution.judged.as_ref());
+            judged.map(|(_, summary)| summary.clone()).unwrap_or_default()
+        }
+        Cause::Alert(_) => state.alert_of(cause).map(Alert::words).unwrap_or_default(),
+    }
 }

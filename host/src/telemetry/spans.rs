@@ -124,6 +124,10 @@ impl Spans {
                     [text("ripcord.gate", &gate.to_string()), text("ripcord.answer", &answer)],
                 );
             }
+            Event::AlertsReceived(received) => {
+                let said = crate::present::words::alerts(received);
+                self.tell_root(at, "alerts received", [text("ripcord.alerts", &said)]);
+            }
             Event::Tripped { trigger, .. } => {
                 self.tell_root(at, "trigger tripped", [text("ripcord.trigger", trigger)]);
             }

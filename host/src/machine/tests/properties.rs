@@ -52,7 +52,7 @@ fn watches() -> impl Strategy<Value = WatchShape> {
             trigger.id = format!("t{index}");
         }
         let then = if runs { Then::Run } else { Then::Ask };
-        WatchShape { window_ms: window * 10_000, then, expires_ms: None, triggers }
+        WatchShape { window_ms: window * 10_000, then, expires_ms: None, triggers, alerts: vec![], listen: None }
     })
 }
 

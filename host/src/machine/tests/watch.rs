@@ -26,7 +26,14 @@ fn trigger() -> TriggerShape {
 }
 
 fn watch(triggers: &[TriggerShape]) -> WatchShape {
-    WatchShape { window_ms: 1_800_000, then: Then::Ask, expires_ms: None, triggers: triggers.to_vec() }
+    WatchShape {
+        window_ms: 1_800_000,
+        then: Then::Ask,
+        expires_ms: None,
+        triggers: triggers.to_vec(),
+        alerts: vec![],
+        listen: None,
+    }
 }
 
 fn watching(watch: WatchShape) -> State {
@@ -70,7 +77,7 @@ fn due(seconds: u64) -> Next {
 }
 
 fn trips(execution: u32) -> Next {
-    Next::Trip(ID.into(), ExecutionId(execution))
+    Next::Trip(ID.into(), Cause::Measurement(ExecutionId(execution)))
 }
 
 fn outcome(next: &Next) -> Option<RunOutcome> {
@@ -204,7 +211,7 @@ fn a_measurement_that_was_cut_off_is_made_anew() {
 }
 
 fn tripped() -> Vec<Event> {
-    vec![Event::Tripped { trigger: ID.into(), execution: ExecutionId(1) }]
+    vec![Event::Tripped { trigger: ID.into(), cause: Cause::Measurement(ExecutionId(1)) }]
 }
 
 fn gate(trigger: &str) -> Event {

@@ -175,8 +175,8 @@ impl World {
                 let verdict = if self.pick(3) == 1 { Verdict::Unknowable } else { self.truth(call) };
                 self.commit(settled(call, person(), verdict))
             }
-            Next::Trip(trigger, execution) => {
-                self.note(Event::Tripped { trigger, execution })?;
+            Next::Trip(trigger, cause) => {
+                self.note(Event::Tripped { trigger, cause })?;
                 self.commit(Event::IncidentNoted(IncidentNoted { by: "ripcord".into(), ..Default::default() }))
             }
             Next::EndAfter(at, outcome, why) => {

@@ -10,8 +10,8 @@ use super::{EVERY, EXPIRES, Reader, TIMEOUT, below};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Segment, segments};
 use crate::journal::{Then, WATCH};
-use crate::plan::raw::{RawTrigger, RawWatch};
-use crate::plan::{Trigger, WINDOW, Watch};
+use crate::plan::raw::{RawAlertTrigger, RawTrigger, RawWatch};
+use crate::plan::{AlertTrigger, Trigger, WINDOW, Watch};
 
 /// What the time before a first measurement may be.
 const INITIAL_DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
@@ -47,10 +47,7 @@ impl Reader<'_> {
         let raw: RawTrigger = self.document.read(value.clone(), &mut self.wrong)?;
 
         self.id(&at, &raw.id);
-        if raw.title.trim().is_empty() {
-            let help = "write the condition that it stands for, in the words of the people who have to decide";
-            self.note(&below(&at, ["title"]), "`title` is empty".to_owned(), help.to_owned());
-        }
+        self.title(&at, &raw.title);
         self.in_range(&below(&at, ["interval"]), raw.interval, EVERY);
         self.in_range(&below(&at, ["initial-delay"]), raw.initial_delay, INITIAL_DELAY);
         self.in_range(&below(&at, ["timeout"]), raw.timeout, TIMEOUT);
@@ -73,7 +70,28 @@ impl Reader<'_> {
             inconclusive_limit: raw.inconclusive_limit,
             consecutive_error_limit: raw.consecutive_error_limit.unwrap_or(CONSECUTIVE_ERROR_LIMIT),
             timeout: raw.timeout.unwrap_or(MEASUREMENT),
+            index,
         })
+    }
+
+    pub(super) fn alert_trigger(&mut self, index: usize, value: &Spanned<DeValue<'_>>) -> Option<AlertTrigger> {
+        let at = segments!["trigger", index];
+        let raw: RawAlertTrigger = self.document.read(value.clone(), &mut self.wrong)?;
+        self.id(&at, &raw.id);
+        self.title(&at, &raw.title);
+        if raw.alert.is_empty() {
+            let help = "write which one:  alert = { alertname = \"HighErrorRate\" }".to_owned();
+            self.note(&below(&at, ["alert"]), "any alert at all would trip it".to_owned(), help);
+        }
+        let RawAlertTrigger { id, title, severity, alert } = raw;
+        Some(AlertTrigger { id, title: title.trim().to_owned(), severity, labels: alert })
+    }
+
+    fn title(&mut self, at: &[Segment], title: &str) {
+        if title.trim().is_empty() {
+            let help = "write the condition that it stands for, in the words of the people who have to decide";
+            self.note(&below(at, ["title"]), "`title` is empty".to_owned(), help.to_owned());
+        }
     }
 
     fn can_be_measured(&mut self, at: &[Segment], raw: &RawTrigger, window: Duration) {
