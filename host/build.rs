@@ -14,6 +14,7 @@ const PLUGINS: &[&str] = &[
     "plugins/coolify-redeploy",
     "plugins/executor-readonly",
     "plugins/http-check",
+    "plugins/http-switch",
     "plugins/log-check",
     "plugins/manual-restore",
     "plugins/notify-people",

@@ -17,7 +17,7 @@ use ripcord::journal::{HostAttached, IncidentNoted, Journal, Level, Outcome, Run
 use ripcord::operator::Operator;
 use ripcord::pipeline::{Caller, Depth, Stop};
 use ripcord::plan::Plan;
-use ripcord::runner::{self, Job, Nobody, PreviewReport, Runner, Seams, Sources, Stand};
+use ripcord::runner::{self, Job, Nobody, Opens, PreviewReport, Runner, Seams, Sources, Stand};
 use tokio::sync::{Barrier, mpsc};
 
 use crate::fixture;
@@ -128,6 +128,7 @@ impl Host {
             params: &[("n".to_owned(), number.to_string())],
             operator: &self.operator,
             with_triggers: false,
+            opens: Opens::Run,
             kept: None::<&BTreeMap<_, _>>,
         };
         let opening = runner::opening(&self.operator, &self.folder.join("spool"), Path::new("/nowhere"));

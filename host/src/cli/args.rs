@@ -81,6 +81,9 @@ pub(super) enum Command {
     Run(RunOptions),
     /// After a deploy: watch the plan's triggers, and roll back when one trips and somebody says yes
     ///
+    /// With a RUN that was verified (or `last`) instead of a PLAN it looks whether what was verified stays so,
+    /// see below.
+    ///
     /// Previews and asks like `run`, and then measures the plan's `[[trigger]]`s, each as often as it says,
     /// until the window is over. A trigger trips when more of its measurements fail than its
     /// `failure-limit`. Then a person is asked, or the steps are taken at once, as `[watch]` in the plan
@@ -95,7 +98,26 @@ pub(super) enum Command {
     ///
     /// Exits with 4 if the window is over and nothing has tripped, with 3 if something could not be
     /// measured or nobody is here to answer, and else as `run` does.
+    ///
+    /// `ripcord watch RUN` makes the run's checks (`[[verify]]`) over and over, for as long as the plan's
+    /// `[drift]` says or --window. It only reads; probes are left out unless `[drift]` says `probe = true`.
+    /// If a check does not hold any more (a restart, a push, another deploy has undone the rollback), it says
+    /// which, what it saw then and what now, and since when, and exits with 3; with 0 if all held to the end.
+    /// It holds nothing: other runs can begin meanwhile. Ctrl-C pauses it, `ripcord watch RUN` goes on.
     Watch(WatchOptions),
+    /// List what stays to be done after a run, have ripcord do it, or note that it is done
+    ///
+    /// Without ITEM it lists the plan's `[[follow-up]]`s: how each stands, who sees to it, until when.
+    ///
+    /// With an ITEM that ripcord can do (it has `use` in the plan), previews it, asks, and carries it out:
+    /// to switch a connector on again, to leave read-only mode. It belongs to the run: its journal, its
+    /// report; the target is held meanwhile. After a crash `ripcord resume RUN` goes on with it, and
+    /// `ripcord abort RUN` stops it.
+    ///
+    /// --done notes that people have done it, whichever kind it is; --note adds a note.
+    ///
+    /// Exits with 0 if it is done, with 4 if somebody said no, and with 3 if it failed.
+    FollowUp(FollowUpOptions),
     /// Go on after a crash, a pause or an answer
     Resume(RunName),
     /// Stop a run and take back what it did
@@ -221,8 +243,9 @@ pub(super) struct RunOptions {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("plan", |plan| plan.value_name("PLAN|RUN").help("The plan's file; or a run that was verified")))]
 pub(super) struct WatchOptions {
-    /// For how long, from now on, instead of the plan's own window: 10m
+    /// For how long, from now on, instead of the time that the plan says: 10m
     #[arg(long, value_name = "TIME", value_parser = window)]
     pub window: Option<Duration>,
     /// Also receive the webhooks of an Alertmanager or Grafana here, at http://ADDRESS/alerts: 127.0.0.1:9095
@@ -300,6 +323,28 @@ pub(super) struct UndoOptions {
     /// Don't ask
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub by: By,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FollowUpOptions {
+    #[command(flatten)]
+    pub run: RunName,
+    /// Which; without it all are listed
+    pub item: Option<String>,
+    /// Agree to whatever the preview lists, and to its gate
+    #[arg(long, requires = "item", conflicts_with_all = ["approved", "done", "note"])]
+    pub yes: bool,
+    /// Agree to exactly the preview of this name, as it was shown
+    #[arg(long, value_name = "sha256:…", requires = "item", conflicts_with_all = ["done", "note"])]
+    pub approved: Option<Digest>,
+    /// Note that it is done: by people
+    #[arg(long, requires = "item")]
+    pub done: bool,
+    /// Note something about it
+    #[arg(long, value_name = "TEXT", value_parser = said, requires = "item")]
+    pub note: Option<String>,
     #[command(flatten)]
     pub by: By,
 }

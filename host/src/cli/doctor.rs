@@ -7,7 +7,7 @@ use super::context::{Context, program};
 use super::examined::Examined;
 use super::exit::{Exit, Fault};
 use crate::doctor::{STATE, examine, examine_state};
-use crate::runner::{self, Sources, opening};
+use crate::runner::{self, Opens, Sources, opening};
 
 /// How long one connection may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -36,6 +36,7 @@ pub(super) async fn doctor(context: &Context, options: DoctorOptions) -> Result<
                 params: &[],
                 operator: &files.operator,
                 with_triggers: true,
+                opens: Opens::Run,
                 kept: None,
             };
             let bound = runner::check(&components, sources).await?.connections();

@@ -209,6 +209,14 @@ pub(super) fn held_by_a_watch(resource: &str, holder: &RunId, known: &State) -> 
         .hint(format!("if no process carries it any more, let the answer be taken in:  ripcord resume {holder}"))
 }
 
+/// As [`held`], by a run that has ended, and of which a follow-up is carried out.
+pub(super) fn held_by_a_follow_up(resource: &str, holder: &RunId) -> Fault {
+    let what = crate::present::words::resource(resource);
+    Fault::wrong(format!("{what} is held by run {holder}, of which a follow-up is carried out"))
+        .hint(format!("see what it is doing:  ripcord show {holder}"))
+        .hint(format!("go on with it:  ripcord resume {holder}    or stop it:  ripcord abort {holder}"))
+}
+
 impl From<RecordError> for Fault {
     fn from(error: RecordError) -> Self {
         match error {

@@ -38,7 +38,7 @@ pub(super) async fn follow(
     // The first look asks at once: nothing may happen any more.
     let mut quiet = QUIET_LOOKS;
     loop {
-        if let Some((outcome, why)) = state.ended.clone() {
+        if let (Some((outcome, why)), None) = (state.ended.clone(), &state.after) {
             progress.finish();
             let stand = Stand::Ended(outcome, why);
             output::stand(context, run, &stand, &state);

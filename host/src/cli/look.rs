@@ -33,7 +33,7 @@ async fn line(state_dir: &StateDir, journal: &dyn Journal, run: &RunId) -> Resul
     // Before the events are read: a run that ends in between is then seen to have ended.
     let is_held = RunLock::is_held(state_dir, run)?;
     Ok(match look(journal, run).await {
-        Ok((state, events, _)) => RunLine::of(run, &state, &events, is_held),
+        Ok((state, events, _)) => RunLine::of(run, &state, &events, is_held, jiff::Timestamp::now()),
         Err(error) => RunLine::damaged(run, &error.to_string()),
     })
 }

@@ -5,9 +5,11 @@ mod args;
 mod context;
 mod demo;
 mod doctor;
+mod drift;
 mod examined;
 mod exit;
 mod follow;
+mod follow_up;
 mod init;
 mod inspect;
 mod interrupt;
@@ -84,6 +86,7 @@ async fn carry_out(arguments: Arguments, seams: Arc<dyn Seams>, log: Log) -> Res
         Command::Preview(options) => run::preview(&context, &options).await,
         Command::Run(options) => run::run(&context, options).await,
         Command::Watch(options) => watch::watch(&context, options).await,
+        Command::FollowUp(options) => follow_up::follow_up(&context, options).await,
         Command::Resume(run) => run::resume(&context, &run).await,
         Command::Abort(options) => run::abort(&context, options).await,
         Command::Undo(options) => run::undo(&context, options).await,

@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::{Fault, What};
+use super::follow_up::items;
 use super::interrupt::Cause;
 use super::screen::{err, out};
 use crate::diagnostic::Diagnostic;
 use crate::id::{CallId, Digest, RunId};
 use crate::init::Starter;
 use crate::journal::{GateOpened, Head, Purpose, Question, Recorded, RunOutcome, WatchShape};
-use crate::machine::{Mutation, State};
+use crate::machine::{After, Drift, Mutation, State};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::present::left::left_to_do;
@@ -86,6 +87,9 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
     let alerts = plan.alerts.iter().map(|it| (it.id.as_str(), Some("an alert".to_owned())));
     let triggers: Vec<_> = plan.triggers.iter().map(|it| (it.id.as_str(), plugins(&it.id))).chain(alerts).collect();
     let checks: Vec<_> = plan.verify.iter().map(|check| (check.id.as_str(), plugins(&check.id))).collect();
+    let by_people = || Some("people".to_owned());
+    let follow_ups = plan.follow_ups.iter().map(|item| (item.id.as_str(), plugins(&item.id).or_else(by_people)));
+    let follow_ups: Vec<_> = follow_ups.collect();
     if context.global.json {
         return object(&json!({
             "version": 1,
@@ -94,6 +98,7 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
             "steps": steps,
             "checks": checks,
             "triggers": triggers,
+            "follow-ups": follow_ups,
         }));
     }
     let list = |units: &[(&str, Option<String>)]| {
@@ -101,11 +106,12 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
         units.iter().map(name).collect::<Vec<_>>().join(", ")
     };
     out(&format!(
-        "plan {} is sound: steps {}; checks {}{}",
+        "plan {} is sound: steps {}; checks {}{}{}",
         plan.name,
         list(&steps),
         if checks.is_empty() { "none".to_owned() } else { list(&checks) },
-        if triggers.is_empty() { String::new() } else { format!("; triggers {}", list(&triggers)) }
+        if triggers.is_empty() { String::new() } else { format!("; triggers {}", list(&triggers)) },
+        if follow_ups.is_empty() { String::new() } else { format!("; follow-ups {}", list(&follow_ups)) }
     ));
 }
 
@@ -155,6 +161,85 @@ pub(super) fn began_to_watch(run: &RunId, watch: &WatchShape) {
 /// Where alerts may be sent now.
 pub(super) fn receives(address: SocketAddr) {
     err(&format!("alerts are received at http://{address}/alerts\n"));
+}
+
+/// What `watch RUN` looks at, and for how long.
+pub(super) fn began_to_drift(run: &RunId, drift: &Drift) {
+    let until = present::date_time(drift.wanted.until, &stderr_style().zone);
+    let checks = drift.wanted.checks.join(", ");
+    let every = humantime::format_duration(Duration::from_millis(drift.wanted.interval_ms));
+    err(&format!("\nwhat run {run} has verified is looked at every {every}, until {until}: {checks}"));
+    err(&format!("nothing is changed or held; Ctrl-C pauses it, and  ripcord watch {run}  goes on\n"));
+}
+
+/// What a watch has come to, and what to do.
+pub(super) fn drift_ended(context: &Context, run: &RunId, state: &State) {
+    let Some(drift) = present::DriftWatch::of(state) else { return };
+    let (word, why) = match &drift.standing {
+        present::DriftState::Open => ("open", String::new()),
+        present::DriftState::Held { why } => ("held", why.clone()),
+        present::DriftState::Drifted { check } => ("drifted", format!("check {check} does not hold any more")),
+        present::DriftState::Unknown { why } => ("unknown", why.clone()),
+    };
+    if !context.global.json {
+        out(&format!("run {run}: {word}"));
+    }
+    err(&format!("\n{word}: {}", clean(&why)));
+    for line in drift.lines(&stderr_style().zone) {
+        err(&format!("  {}", clean(&line)));
+    }
+    match &drift.standing {
+        present::DriftState::Drifted { .. } => {
+            err(
+                "hint: something has undone the rollback: a restart, a push, another deploy. Find out what; until then it",
+            );
+            err("hint: comes again. To roll back once more, run the plan again");
+            err(&format!("hint: the incident report has it now:  ripcord report {run}"));
+        }
+        present::DriftState::Unknown { .. } => {
+            err("hint: look yourself whether what was verified is still so");
+            err(&format!("hint: or put right what can't be looked at, and watch again:  ripcord watch {run}"));
+        }
+        present::DriftState::Held { .. } | present::DriftState::Open => {}
+    }
+}
+
+/// What stays to be done after a run.
+pub(super) fn follow_ups(context: &Context, run: &RunId, state: &State) {
+    let items = items(state);
+    if context.global.json {
+        let object_of = |item: &present::FollowUp| object(&json!({ "version": 1, "run": run, "follow-up": item }));
+        return items.iter().for_each(object_of);
+    }
+    if items.is_empty() {
+        return out(&format!("run {run}: its plan leaves nothing to be done afterwards"));
+    }
+    out(&present::follow_ups(run, &items, &stdout_style()));
+}
+
+/// What came of carrying a follow-up out.
+pub(super) fn follow_up_ended(context: &Context, run: &RunId, item: &str, state: &State) {
+    let Some(known) = items(state).into_iter().find(|known| known.id == item) else { return };
+    let (word, why, next) = match &known.standing {
+        present::ItemState::Done { .. } => ("done", "it is done".to_owned(), None),
+        present::ItemState::Failed { why, .. } => {
+            let again = format!("put that right; then  ripcord follow-up {run} {item}    goes on where it got stuck");
+            ("failed", why.clone(), Some(again))
+        }
+        present::ItemState::Refused { why, .. } => {
+            ("refused", why.clone(), Some(format!("it stays open:  ripcord follow-up {run} {item}")))
+        }
+        _ => ("open", String::new(), None),
+    };
+    if !context.global.json {
+        out(&format!("run {run}: follow-up {item}: {word}"));
+    }
+    err(&format!("\n{word}: {}", clean(&why)));
+    next.iter().for_each(|next| err(&format!("hint: {next}")));
+    let open = items(state).iter().filter(|item| item.is_open).count();
+    if open > 0 && next.is_none() {
+        err(&format!("hint: what is open still:  ripcord follow-up {run}"));
+    }
 }
 
 /// What a run that is to pause waits for, and how not to wait.
@@ -249,7 +334,12 @@ pub(super) fn unknown(state: &State) -> Vec<(CallId, String)> {
 fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
     match stand {
         Stand::Ended(RunOutcome::Verified | RunOutcome::Undone, _) => {
-            vec![format!("the incident report:  ripcord report {run}")]
+            let mut next = vec![format!("the incident report:  ripcord report {run}")];
+            let open = items(state).iter().filter(|item| item.is_open).map(|item| item.id.clone()).collect::<Vec<_>>();
+            if !open.is_empty() {
+                next.push(format!("what stays to be done ({}):  ripcord follow-up {run}", open.join(", ")));
+            }
+            next
         }
         Stand::Ended(RunOutcome::Unchanged, _) => Vec::new(),
         Stand::Ended(RunOutcome::Halted, _) => {
@@ -280,6 +370,10 @@ fn what_next(run: &RunId, stand: &Stand, state: &State) -> Vec<String> {
             format!("answer with  ripcord approve {run} {gate}    (or --no)"),
             format!("then  ripcord resume {run}"),
         ],
+        Stand::Paused if state.after == Some(After::Drift) => vec![format!("go on with  ripcord watch {run}")],
+        Stand::Paused if state.after.is_some() => {
+            vec![format!("go on with  ripcord resume {run}    or stop it with  ripcord abort {run}")]
+        }
         Stand::Paused => vec![format!("go on with  ripcord resume {run}    or take it back with  ripcord abort {run}")],
     }
 }
@@ -295,7 +389,7 @@ pub(super) fn run(context: &Context, run: &RunId, state: &State, events: &[Recor
     if context.global.json {
         events.iter().for_each(|recorded| object(&present::event_json(run, recorded)));
     } else {
-        out(&present::run(state, events, head, &stdout_style()));
+        out(&present::run(state, events, head, jiff::Timestamp::now(), &stdout_style()));
     }
 }
 

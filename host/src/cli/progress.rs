@@ -42,7 +42,8 @@ struct Telling {
 impl Progress {
     /// For a run that this process carries; what has happened before is told in JSON only.
     pub(super) fn carrying(context: &Context, run: &RunId, state: &State, events: &[Recorded]) -> Self {
-        let is_live = std::io::stderr().is_terminal();
+        // The list is of the run's own steps and checks.
+        let is_live = std::io::stderr().is_terminal() && state.after.is_none();
         let progress = Self::new(context, run, state, is_live, Some(screen::err));
         progress.shown.catch_up(events);
         let shown = Arc::downgrade(&progress.shown);
@@ -60,7 +61,7 @@ impl Progress {
     /// For a run that another process carries: it is data, so plain lines go to stdout, and all of them
     /// are told.
     pub(super) fn following(context: &Context, run: &RunId, state: &State, events: &[Recorded]) -> Self {
-        let is_live = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+        let is_live = std::io::stdout().is_terminal() && std::io::stderr().is_terminal() && state.after.is_none();
         // With objects on stdout there is nothing else to be told.
         let line = (!context.global.json).then_some(screen::out as fn(&str));
         let progress = Self::new(context, run, state, is_live, line);

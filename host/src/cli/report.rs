@@ -18,7 +18,7 @@ pub(super) async fn report(context: &Context, options: ReportOptions) -> Result<
         append_as_person(journal.as_ref(), &run, Event::IncidentNoted(noted)).await?;
     }
     let (state, events, head) = look(journal.as_ref(), &run).await?;
-    let report = Report::of(&state, &events, head, options.language);
+    let report = Report::of(&state, &events, head, options.language, jiff::Timestamp::now());
     output::report(context, &report, format, options.output.as_deref())?;
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::args::{ByOptions, PlanOptions, PreviewOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
-use super::exit::{Exit, Fault, broken_off, held, held_by_a_watch};
+use super::exit::{Exit, Fault, broken_off, held, held_by_a_follow_up, held_by_a_watch};
 use super::interrupt::{Interrupts, Wish};
 use super::output;
 use super::progress::Progress;
@@ -23,13 +23,13 @@ use crate::journal::{
     BeginError, Blob, Event, Journal, LockError, Purpose, Recorded, RunLock, RunOutcome, RunStarted, Then,
 };
 use crate::ledger::good_states;
-use crate::machine::{Execution, State};
+use crate::machine::{After, Execution, State};
 use crate::operator::Operator;
 use crate::pipeline::Depth;
 use crate::plan::{Plan, resolve_params};
 use crate::present::clean;
 use crate::record::{Record, look};
-use crate::runner::{self, Agreement, Job, PreviewReport, RunError, Runner, Sources, Stand};
+use crate::runner::{self, Agreement, Job, Opens, PreviewReport, RunError, Runner, Sources, Stand};
 use crate::state::StateDir;
 use crate::telemetry::Export;
 
@@ -151,7 +151,19 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
 
 /// Goes on with a run.
 pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fault> {
-    let mut taken = take(context, name, "resume").await?.taken()?;
+    let mut taken = take(context, name, "resume", For::GoingOn).await?.taken()?;
+    match &taken.record.state().after {
+        Some(After::FollowUp(_)) => {
+            taken.hold().await?;
+            let interrupts = taken.attach().await?;
+            return taken.drive(context, false, interrupts).await;
+        }
+        Some(After::Drift) => {
+            let interrupts = taken.attach().await?;
+            return taken.drive(context, false, interrupts).await;
+        }
+        None => {}
+    }
     if let Some((outcome, why)) = taken.record.state().ended.clone() {
         if outcome != RunOutcome::Halted || !taken.record.state().can_verify_again() {
             let stand = Stand::Ended(outcome, why);
@@ -178,16 +190,18 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
 pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit, Fault> {
     let by = context.by(&options.by);
     let event = Event::AbortRequested { by };
-    let mut taken = match take(context, &options.run, "abort").await? {
+    let mut taken = match take(context, &options.run, "abort", For::GoingOn).await? {
         Taking::Taken(taken) => taken,
-        Taking::Carried { run, pid, journal } => {
+        Taking::Carried { run, pid, after: Some(After::Drift), .. } => return Err(watched(&run, &pid)),
+        Taking::Carried { run, pid, journal, .. } => {
             append_as_person(journal.as_ref(), &run, event).await?;
             output::note(&format!("run {run} is carried by process {pid}, which takes it back now"));
             output::note(&format!("follow it:  ripcord show {run} --follow"));
             return Ok(Exit::Done);
         }
     };
-    if let Some((outcome, _)) = &taken.record.state().ended {
+    if let (Some((outcome, _)), None | Some(After::Drift)) = (&taken.record.state().ended, &taken.record.state().after)
+    {
         let run = taken.record.run();
         return Err(Fault::wrong(format!("run {run} has ended ({outcome}); there is nothing to stop")).hint(
             if taken.record.state().has_effects() {
@@ -205,7 +219,7 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
 /// Takes back what a finished run did.
 pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit, Fault> {
     let by = context.by(&options.by);
-    let mut taken = take(context, &options.run, "undo").await?.taken()?;
+    let mut taken = take(context, &options.run, "undo", For::Undoing).await?.taken()?;
     let run = taken.record.run().clone();
     let state = taken.record.state();
     match &state.ended {
@@ -239,6 +253,13 @@ pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit
     taken.drive(context, options.yes, interrupts).await
 }
 
+/// Another process looks whether what the run has verified stays so, and has nothing else to do with it.
+fn watched(run: &RunId, pid: &str) -> Fault {
+    Fault::wrong(format!("process {pid} looks whether what run {run} has verified stays so"))
+        .hint(format!("end that first, with Ctrl-C where it runs, or with  kill -INT {pid}"))
+        .hint(format!("it goes on later with  ripcord watch {run}"))
+}
+
 fn question(run: &RunId, state: &State) -> String {
     let unknowable: Vec<_> = state.unknowable_undos().map(|mutation| mutation.request.call.summary()).collect();
     let warning = if unknowable.is_empty() {
@@ -249,34 +270,63 @@ fn question(run: &RunId, state: &State) -> String {
     format!("{warning}Take back what run {run} did?")
 }
 
+/// What a run is taken over for.
+#[derive(Clone, Copy)]
+pub(super) enum For<'a> {
+    /// To go on with whatever is under way.
+    GoingOn,
+    /// To take it back.
+    Undoing,
+    /// To carry this follow-up out.
+    FollowUp(&'a str),
+    /// To look whether what was verified is still so.
+    Drift,
+}
+
+impl<'a> For<'a> {
+    /// What has to be open for that.
+    fn opens(self, known: &'a State) -> Opens<'a> {
+        match (self, &known.after) {
+            (Self::FollowUp(item), _) => Opens::FollowUp(item),
+            (Self::GoingOn, Some(After::FollowUp(item))) => Opens::FollowUp(item),
+            (Self::Drift, _) | (Self::GoingOn, Some(After::Drift)) => Opens::Checks,
+            (Self::Undoing, Some(After::FollowUp(item))) => Opens::RunAnd(item),
+            (Self::Undoing, _) | (Self::GoingOn, None) => Opens::Run,
+        }
+    }
+}
+
 /// A run that this process has taken over.
-struct Taken {
-    components: Components,
+pub(super) struct Taken {
+    pub(super) components: Components,
     journal: Arc<dyn Journal>,
-    record: Record,
-    job: Job,
+    pub(super) record: Record,
+    pub(super) job: Job,
     operator: Operator,
-    by: String,
+    pub(super) by: String,
     lock: RunLock,
     listening: Option<Listening>,
 }
 
 /// What came of wanting to take a run over.
-enum Taking {
+pub(super) enum Taking {
     Taken(Box<Taken>),
     /// Another process carries it.
     Carried {
         run: RunId,
         pid: String,
         journal: Arc<dyn Journal>,
+        /// What it does with a run that has ended.
+        after: Option<After>,
     },
 }
 
 impl Taking {
     /// The run, if nobody else carries it.
-    fn taken(self) -> Result<Box<Taken>, Fault> {
+    pub(super) fn taken(self) -> Result<Box<Taken>, Fault> {
         match self {
             Self::Taken(taken) => Ok(taken),
+            Self::Carried { run, pid, after: Some(After::Drift), .. } => Err(watched(&run, &pid)),
             Self::Carried { run, pid, .. } => {
                 Err(Fault::wrong(format!("run {run} is carried by process {pid} right now"))
                     .hint(format!("follow it:  ripcord show {run} --follow"))
@@ -288,12 +338,12 @@ impl Taking {
 
 /// Takes a run over: its lock, its plan and plugins as they were, the operator's file as it is today.
 /// `command` is what somebody asks again for once what is in the way was put right.
-async fn take(context: &Context, name: &RunName, command: &str) -> Result<Taking, Fault> {
+pub(super) async fn take(context: &Context, name: &RunName, command: &str, wanted: For<'_>) -> Result<Taking, Fault> {
     let state = context.state()?;
     let journal = context.journal(&state)?;
     let run = context.run_id(journal.as_ref(), name).await?;
     let again = format!("ripcord {command} {run}");
-    take_over(context, &state, journal, &run).await.map_err(|fault| fault.leaves(&run, &again))
+    take_over(context, &state, journal, &run, wanted).await.map_err(|fault| fault.leaves(&run, &again))
 }
 
 async fn take_over(
@@ -301,12 +351,14 @@ async fn take_over(
     state: &StateDir,
     journal: Arc<dyn Journal>,
     run: &RunId,
+    wanted: For<'_>,
 ) -> Result<Taking, Fault> {
     let lock = match RunLock::acquire(state, run) {
         Ok(lock) => lock,
         Err(LockError::Locked { run, by }) => {
             let pid = by.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-            return Ok(Taking::Carried { run, pid, journal });
+            let (known, _, _) = look(journal.as_ref(), &run).await?;
+            return Ok(Taking::Carried { run, pid, journal, after: known.after });
         }
         Err(error) => return Err(error.into()),
     };
@@ -324,6 +376,7 @@ async fn take_over(
         params: &params,
         operator: &operator,
         with_triggers: watches(&known),
+        opens: wanted.opens(&known),
         kept: Some(&kept),
     };
     let mut job = context.job(&components, state, sources).await?;
@@ -363,7 +416,7 @@ pub(super) async fn kept(journal: &dyn Journal, run: &RunId) -> Result<(RunStart
 impl Taken {
     /// Records that this process carries the run from here on. Until then nothing of it has changed, and
     /// Ctrl-C simply ends the process.
-    async fn attach(&mut self) -> Result<Interrupts, Fault> {
+    pub(super) async fn attach(&mut self) -> Result<Interrupts, Fault> {
         let interrupts = Interrupts::listen();
         self.record.commit(Event::HostAttached(host(&self.lock))).await?;
         if let Some(pid) = self.lock.taken_over_from() {
@@ -374,7 +427,7 @@ impl Taken {
     }
 
     /// A run that had ended has let go of its target.
-    async fn hold(&self) -> Result<(), Fault> {
+    pub(super) async fn hold(&self) -> Result<(), Fault> {
         match self.journal.hold(self.record.run(), &self.job.holds()).await {
             Ok(()) => Ok(()),
             Err(BeginError::Held { resource, holder }) => Err(held(&resource, holder.as_str())),
@@ -382,7 +435,7 @@ impl Taken {
         }
     }
 
-    async fn drive(self, context: &Context, yes: bool, interrupts: Interrupts) -> Result<Exit, Fault> {
+    pub(super) async fn drive(self, context: &Context, yes: bool, interrupts: Interrupts) -> Result<Exit, Fault> {
         let Self { components, journal, record, job, by, lock: _lock, listening, .. } = self;
         let carried = Carried { components, journal, job, record, listening };
         drive(context, carried, Terminal::new(by, yes), interrupts).await
@@ -394,6 +447,7 @@ async fn drive(context: &Context, carried: Carried, terminal: Terminal, interrup
     let Carried { components, journal, job, mut record, listening } = carried;
     let run = record.run().clone();
     let (state, events, _) = look(journal.as_ref(), &run).await?;
+    let after = state.after.clone();
     let progress = Progress::carrying(context, &run, &state, &events);
     let export = export(&run, &job, &events).map(Arc::new);
     let (shown, exported) = (progress.clone(), export.clone());
@@ -422,6 +476,13 @@ async fn drive(context: &Context, carried: Carried, terminal: Terminal, interrup
         Err(error) => return Err(broken_off(run.as_str(), error, known.ok().map(|(state, ..)| state).as_ref())),
     };
     let (state, _, _) = known?;
+    match (&stand, &after) {
+        (Stand::Ended(..), Some(After::FollowUp(item))) => {
+            return Ok(super::follow_up::ended(context, &run, item, &state));
+        }
+        (Stand::Ended(..), Some(After::Drift)) => return Ok(super::drift::ended(context, &run, &state)),
+        _ => {}
+    }
     match (&stand, wish) {
         (Stand::Paused, Wish::Pause(cause)) => output::paused(context, &run, cause, &state),
         _ => output::stand(context, &run, &stand, &state),
@@ -481,9 +542,11 @@ async fn refuse_if_held(state: &StateDir, journal: &dyn Journal, job: &Job) -> R
     for resource in job.holds() {
         let Some(holder) = journal.holder(&resource).await? else { continue };
         let (known, _, _) = look(journal, &holder).await?;
+        let is_carried_out = matches!(known.after, Some(After::FollowUp(_)));
         match (&known.ended, RunLock::acquire(state, &holder)) {
             // It was cut off between its end and letting go.
-            (Some(_), Ok(_lock)) => journal.release(&holder).await?,
+            (Some(_), Ok(_lock)) if !is_carried_out => journal.release(&holder).await?,
+            (Some(_), _) if is_carried_out => return Err(held_by_a_follow_up(&resource, &holder)),
             _ if known.is_watching() => return Err(held_by_a_watch(&resource, &holder, &known)),
             _ => return Err(held(&resource, holder.as_str())),
         }
@@ -546,6 +609,7 @@ fn sources<'a>(files: &'a Files, options: &'a PlanOptions, with_triggers: bool) 
         params: &options.params,
         operator: &files.operator,
         with_triggers,
+        opens: Opens::Run,
         kept: None,
     }
 }

@@ -91,7 +91,7 @@ impl Terminal {
 #[async_trait]
 impl People for Terminal {
     async fn gate(&self, gate: &GateOpened) -> Option<(Answer, String)> {
-        if self.yes && matches!(gate.before, Behind::Step(_)) {
+        if self.yes && matches!(gate.before, Behind::Step(_) | Behind::FollowUp(_)) {
             return Some((Answer::Yes, self.by.clone()));
         }
         let (run, _) = self.showing.as_ref()?;

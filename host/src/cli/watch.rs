@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::args::WatchOptions;
 use super::context::{Context, Files};
 use super::exit::{Exit, Fault};
-use super::run;
+use super::{drift, run};
 use crate::alertmanager::Listening;
 use crate::journal::WatchShape;
 use crate::operator::Operator;
@@ -16,6 +16,9 @@ use crate::runner::Job;
 use crate::secret::Secrets;
 
 pub(super) async fn watch(context: &Context, options: WatchOptions) -> Result<Exit, Fault> {
+    if drift::is_a_run(&options) {
+        return drift::watch(context, options).await;
+    }
     let WatchOptions { window, alertmanager, run } = options;
     run::carry(context, run, Some(Watching { window, alertmanager })).await
 }

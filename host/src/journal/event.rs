@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AlertsReceived, Answer, GateId, GateOpened, GoodState, IncidentNoted, Limits, Shape};
+use super::{
+    AlertsReceived, Answer, DriftBegan, DriftOutcome, FollowUpNoted, FollowUpOutcome, FollowUpRequested, GateId,
+    GateOpened, GoodState, IncidentNoted, Limits, Shape,
+};
 use crate::capability::{Call, Capability, Repeat, Reply};
 use crate::failure::Failure;
 use crate::id::{CallId, Digest, ExecutionId, RunId};
@@ -180,6 +183,29 @@ pub enum Event {
     /// A person, or ripcord at a trigger that has tripped, said something about the incident. It changes
     /// nothing in the run.
     IncidentNoted(IncidentNoted),
+    /// A follow-up of a run that has ended is carried out.
+    FollowUpRequested(FollowUpRequested),
+    /// It is not carried out any more.
+    FollowUpEnded {
+        /// Which.
+        item: String,
+        /// What came of it.
+        outcome: FollowUpOutcome,
+        /// Why, in one sentence.
+        why: String,
+    },
+    /// A person said something of a follow-up.
+    FollowUpNoted(FollowUpNoted),
+    /// A run that was verified is watched, to see whether that stays true.
+    DriftBegan(DriftBegan),
+    /// It is not watched any more.
+    DriftEnded {
+        /// What came of it.
+        #[serde(flatten)]
+        found: DriftOutcome,
+        /// Why, in one sentence.
+        why: String,
+    },
     /// The run is in a known state.
     RunEnded {
         /// Which.
@@ -200,6 +226,7 @@ impl Event {
                 | Self::UndoRequested { .. }
                 | Self::VerificationRequested { .. }
                 | Self::IncidentNoted(_)
+                | Self::FollowUpNoted(_)
         )
     }
 }
@@ -294,16 +321,20 @@ pub enum Purpose {
     Reconcile(CallId),
     /// The check's `check`.
     Check(String),
+    /// The follow-up's `apply`.
+    FollowUp(String),
+    /// The check's `check`, after the verification: whether it is still so.
+    Drift(String),
 }
 
 impl Purpose {
     /// The name of the export.
     pub fn export(&self) -> &'static str {
         match self {
-            Self::Apply(_) => "apply",
+            Self::Apply(_) | Self::FollowUp(_) => "apply",
             Self::Undo(_) => "undo",
             Self::Reconcile(_) => "reconcile",
-            Self::Check(_) => "check",
+            Self::Check(_) | Self::Drift(_) => "check",
         }
     }
 }

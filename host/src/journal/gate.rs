@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::CallId;
 
-/// A gate's name: the step's, `call-3.0` for a call that the preview did not list, or `watch`.
+/// A gate's name: the step's or the follow-up's, `call-3.0` for a call that the preview did not list, or `watch`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GateId(pub String);
@@ -37,6 +37,8 @@ pub struct GateOpened {
 pub enum Behind {
     /// A step that the plan guards.
     Step(String),
+    /// A follow-up that the plan guards.
+    FollowUp(String),
     /// A mutation that the preview did not list.
     Call(CallId),
     /// The steps of a plan whose triggers are watched.

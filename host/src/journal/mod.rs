@@ -3,7 +3,9 @@
 
 mod alert;
 mod chain;
+mod drift;
 mod event;
+mod follow_up;
 mod gate;
 mod good_state;
 mod harm;
@@ -26,7 +28,9 @@ use crate::id::{Digest, RunId};
 
 pub use alert::{Alert, AlertKey, AlertStatus, AlertsReceived};
 pub use chain::Altered;
+pub use drift::{DriftBegan, DriftOutcome};
 pub use event::*;
+pub use follow_up::{FollowUpNoted, FollowUpOutcome, FollowUpRequested, FollowUpShape, FollowUpStep, Owner};
 pub use gate::{Answer, Behind, GateId, GateOpened};
 pub(crate) use good_state::GOOD_STATE;
 pub use good_state::GoodState;

@@ -1,9 +1,11 @@
 //! A plan's skeleton, as a run keeps it.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::WatchShape;
+use super::{FollowUpShape, WatchShape};
 
 /// The skeleton of a plan: all that decides what comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,6 +18,12 @@ pub struct Shape {
     /// What is watched before the first step; only in runs that `watch` has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<WatchShape>,
+    /// What stays to be done afterwards, in file order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub follow_ups: Vec<FollowUpShape>,
+    /// How long one execution of each step and each check may take. What it decides, the host decides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub timeouts_ms: BTreeMap<String, u64>,
 }
 
 /// A step, as far as it decides what comes next.

@@ -158,6 +158,16 @@ fn samples() -> Vec<Event> {
     events.push(Event::Judged { execution, outcome: CheckOutcome::Inconclusive, summary: "no data".into() });
     events.push(Event::Tripped { trigger: "crash-loop".into(), cause: Cause::Measurement(execution) });
     events.push(Event::Halted { question: Question::DidItHappen { call, seen: "nothing".into() } });
+    let alert = Alert {
+        status: AlertStatus::Firing,
+        group: "{}:{alertname=\"Down\"}".into(),
+        fingerprint: "f00".into(),
+        starts_at: at,
+        labels: [("alertname".into(), "Down".into())].into(),
+        annotations: [("summary".into(), "it is down".into())].into(),
+        triggers: vec!["crash-loop".into()],
+    };
+    events.push(Event::AlertsReceived(AlertsReceived { alerts: vec![alert], repeated: 2, left_out: 1 }));
     events.push(Event::AbortRequested { by: "Andrea".into() });
     events.push(Event::UndoRequested { by: "Andrea".into() });
     events.push(Event::VerificationRequested { by: "Andrea".into() });
@@ -171,6 +181,31 @@ fn samples() -> Vec<Event> {
     }));
     events.push(Event::IncidentNoted(IncidentNoted { by: "Andrea".into(), ..IncidentNoted::default() }));
     events.push(Event::RunEnded { outcome: RunOutcome::Verified, why: "all checks passed".into() });
+    let approval = Approval { by: "Andrea".into(), binding: "b".into(), listed: Vec::new() };
+    events.push(Event::FollowUpRequested(FollowUpRequested { item: "reopen".into(), approval }));
+    let outcomes = [FollowUpOutcome::Done, FollowUpOutcome::Failed, FollowUpOutcome::Refused];
+    events.extend(outcomes.map(|outcome| Event::FollowUpEnded { item: "reopen".into(), outcome, why: "so".into() }));
+    let noted = |done, note: Option<&str>| FollowUpNoted {
+        item: "cause".into(),
+        by: "Ana".into(),
+        done,
+        note: note.map(str::to_owned),
+    };
+    events.push(Event::FollowUpNoted(noted(true, Some("a migration"))));
+    events.push(Event::FollowUpNoted(noted(false, None)));
+    events.push(Event::DriftBegan(DriftBegan {
+        by: "Ana".into(),
+        until: at,
+        interval_ms: 300_000,
+        failure_limit: 1,
+        checks: vec!["health".into()],
+    }));
+    let found = [
+        DriftOutcome::Held,
+        DriftOutcome::Drifted { check: "health".into(), first_failed: execution },
+        DriftOutcome::Unknown { checks: vec!["health".into()] },
+    ];
+    events.extend(found.map(|found| Event::DriftEnded { found, why: "so".into() }));
     events
 }
 
@@ -220,6 +255,23 @@ fn run_started() -> RunStarted {
             steps: vec![step("redeploy"), guarded],
             verify: vec![CheckShape { id: "health".into(), within_ms: 1, every_ms: 2 }],
             watch: Some(watch),
+            follow_ups: vec![
+                FollowUpShape {
+                    id: "cause".into(),
+                    what: "Find the cause".into(),
+                    owner: Some(Owner { role: Some("analysis".into()), name: Some("Ana".into()) }),
+                    due_ms: Some(259_200_000),
+                    step: None,
+                },
+                FollowUpShape {
+                    id: "reopen".into(),
+                    what: "Switch it on again".into(),
+                    owner: None,
+                    due_ms: None,
+                    step: Some(FollowUpStep { gate: true, ends: vec!["health".into()] }),
+                },
+            ],
+            timeouts_ms: BTreeMap::from([("redeploy".into(), 60_000)]),
         },
         limits: Limits::default(),
         approval: Approval { by: "Andrea".into(), binding: "b".into(), listed: vec![listed] },

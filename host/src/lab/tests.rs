@@ -6,7 +6,7 @@ use super::*;
 use crate::component::Components;
 use crate::operator::Operator;
 use crate::plan::{Plan, RunFacts, Scope, render, resolve_params};
-use crate::runner::{Sources, check};
+use crate::runner::{Opens, Sources, check};
 
 async fn lab() -> (tempfile::TempDir, Lab) {
     let folder = tempfile::tempdir().unwrap();
@@ -111,6 +111,7 @@ async fn the_files_fit_each_other_and_the_bundled_plugins() {
         params: params_given,
         operator: &operator,
         with_triggers: false,
+        opens: Opens::Run,
         kept: None,
     };
     let checked = check(&components, sources).await.unwrap_or_else(|wrong| panic!("{wrong}"));

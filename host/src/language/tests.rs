@@ -53,8 +53,8 @@ fn kinds<T: serde::de::DeserializeOwned>(of: Value) -> BTreeSet<String> {
 
 #[test]
 fn whatever_can_be_said_has_words() {
-    use crate::present::{AtTry, Before, Came, Found, FoundBy, Left, Said, UnitState};
-    use crate::report::{CallResult, Decided, Happening, Noted, Outcome, WaitedFor};
+    use crate::present::{AtTry, Before, Came, DriftState, Found, FoundBy, ItemState, Left, Said, UnitState};
+    use crate::report::{CallResult, Decided, Happening, Lesson, Noted, Outcome, WaitedFor};
     let tagged = json!({ "kind": "?" });
     let groups = [
         ("stand", kinds::<UnitState>(tagged.clone())),
@@ -66,6 +66,9 @@ fn whatever_can_be_said_has_words() {
         ("found-by", kinds::<FoundBy>(tagged.clone())),
         ("result", kinds::<Came>(tagged.clone())),
         ("call", kinds::<CallResult>(tagged.clone())),
+        ("follow-up", kinds::<ItemState>(tagged.clone())),
+        ("drift", kinds::<DriftState>(tagged.clone())),
+        ("lesson", kinds::<Lesson>(tagged.clone())),
         ("decision", kinds::<Decided>(tagged.clone())),
         ("happened", kinds::<Happening>(tagged.clone())),
         ("noted", kinds::<Noted>(tagged.clone())),

@@ -75,7 +75,7 @@ fn started(run: &RunId, target: &str) -> RunStarted {
         shape: Shape {
             steps: vec![step("one"), step("two")],
             verify: vec![CheckShape { id: "health".into(), within_ms: 0, every_ms: 0 }],
-            watch: None,
+            ..Shape::default()
         },
         limits: Limits::default(),
         approval: Approval::default(),

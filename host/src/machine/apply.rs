@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::follow_up::After;
 use super::state::{Course, Execution, Fate, Gate, Made, Mutation, State};
 use super::watch::not_waited_for;
 use crate::id::{CallId, ExecutionId};
@@ -124,7 +125,7 @@ impl State {
                 let execution = self.running(*execution)?;
                 execution.end = Some(end.clone());
                 execution.ended = Some(at);
-                if matches!(execution.purpose, Purpose::Check(_)) {
+                if execution.is_check() {
                     execution.give_doubts_up();
                 }
             }
@@ -144,14 +145,16 @@ impl State {
                     self.halted_on = Some(*call);
                 }
             }
-            Event::AbortRequested { .. } => {
+            Event::AbortRequested { by } => {
                 if self.ended.is_none() {
                     self.course = Course::Back;
                 }
+                self.stop_follow_up(by);
             }
             Event::UndoRequested { .. } => {
                 if self.ended.take_if(|(outcome, _)| *outcome != RunOutcome::Undone).is_some() {
                     self.course = Course::Back;
+                    self.after = None;
                     self.try_undos_again();
                 }
             }
@@ -160,28 +163,40 @@ impl State {
                     self.verify_from = self.next_execution();
                 }
             }
-            Event::RunEnded { outcome, why } => self.ended = Some((*outcome, why.clone())),
+            Event::RunEnded { outcome, why } => {
+                self.ended = Some((*outcome, why.clone()));
+                self.ended_at = Some(at);
+            }
+            Event::FollowUpRequested(request) => self.request_follow_up(request)?,
+            Event::FollowUpEnded { item, outcome, why } => self.end_follow_up(at, item, *outcome, why)?,
+            Event::FollowUpNoted(noted) => self.note_follow_up(at, noted),
+            Event::DriftBegan(wanted) => self.begin_drift(at, wanted)?,
+            Event::DriftEnded { found, why } => self.end_drift(at, found, why)?,
         }
         Ok(())
     }
 
-    /// An undo that went wrong goes on where it got stuck: what it has taken back stays so. What was
-    /// agreed to or refused before a call that is made anew says nothing of that one, which may be
-    /// another.
+    /// An undo that went wrong goes on where it got stuck: what it has taken back stays so.
     fn try_undos_again(&mut self) {
         let went_wrong = |execution: &Execution| {
             matches!(execution.purpose, Purpose::Undo(_)) && !matches!(execution.end, None | Some(End::Returned(_)))
         };
         let again: Vec<_> =
             self.executions.iter().filter(|(_, execution)| went_wrong(execution)).map(|(&id, _)| id).collect();
-        for id in &again {
+        self.try_again(&again);
+    }
+
+    /// Opens executions again. What was agreed to or refused before a call that is made anew says nothing
+    /// of that one, which may be another.
+    pub(super) fn try_again(&mut self, again: &[ExecutionId]) {
+        for id in again {
             self.executions.get_mut(id).into_iter().for_each(Execution::try_again);
         }
         self.gates.retain(|gate| match gate.opened.before {
             Behind::Call(call) if again.contains(&call.execution) => {
                 self.executions.get(&call.execution).is_some_and(|known| (call.ordinal as usize) < known.calls.len())
             }
-            Behind::Call(_) | Behind::Step(_) | Behind::Watch { .. } => true,
+            Behind::Call(_) | Behind::Step(_) | Behind::FollowUp(_) | Behind::Watch { .. } => true,
         });
     }
 
@@ -189,6 +204,7 @@ impl State {
     fn is_at_a_gate(&self) -> bool {
         self.gates.iter().filter(|gate| gate.answer.is_none()).any(|gate| match &gate.opened.before {
             Behind::Step(_) | Behind::Watch { .. } => self.course == Course::Forward,
+            Behind::FollowUp(item) => self.after == Some(After::FollowUp(item.clone())),
             Behind::Call(call) => self.goes_on(call.execution),
         })
     }
@@ -257,8 +273,8 @@ impl State {
     }
 
     /// Time counts between two events of a host that holds the run, and not while it waits at a gate:
-    /// not the time in which no host was there, nor the time that a person takes. While it watches, it
-    /// counts for what is executed, and not for the run.
+    /// not the time in which no host was there, nor the time that a person takes. While it watches, and
+    /// when it has ended, it counts for what is executed, and not for the run.
     fn count_time(&mut self, at: Timestamp, event: &Event) {
         let waiting = self.is_at_a_gate();
         // A person's event says nothing of whether a host is there; the host's own next one does.
@@ -269,7 +285,7 @@ impl State {
         let since = self.last_at.replace(at);
         let (Some(since), false, false) = (since, waiting, attached) else { return };
         let passed = u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0);
-        if !self.is_watching() {
+        if !self.is_watching() && self.ended.is_none() {
             self.held_ms += passed;
         }
         for execution in self.executions.values_mut().filter(|execution| execution.end.is_none()) {

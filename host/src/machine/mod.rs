@@ -4,6 +4,8 @@
 //! live run, the preview of a resumption and the property tests all drive this one machine.
 
 mod apply;
+mod drift;
+mod follow_up;
 mod next;
 mod state;
 mod watch;
@@ -12,6 +14,8 @@ mod watch;
 mod tests;
 
 pub use apply::Impossible;
+pub use drift::{Drift, Seen};
+pub use follow_up::{After, FollowUp, FollowUpState};
 pub use next::{Next, describe};
 pub use state::{Course, Execution, Fate, Gate, Made, Mutation, State};
 pub use watch::{Attempt, Standing, Tally};

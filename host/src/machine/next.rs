@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::follow_up::After;
 use super::state::{Course, Execution, Fate, Mutation, State};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
-    Answer, Behind, Cause, CheckOutcome, CheckShape, End, Event, GateId, GateOpened, OnFailure, Purpose, Question,
-    RunOutcome, StepShape,
+    Answer, Behind, Cause, CheckOutcome, CheckShape, DriftOutcome, End, Event, FollowUpOutcome, GateId, GateOpened,
+    OnFailure, Purpose, Question, RunOutcome, StepShape,
 };
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Open the gate before a step, or before the steps of a plan whose trigger has tripped.
+    /// Open the gate before a step or a follow-up, or before the steps of a plan whose trigger has tripped.
     OpenGate(Behind),
     /// Wait until a gate is answered.
     AwaitGate(GateId),
@@ -38,6 +39,17 @@ pub enum Next {
     End(RunOutcome, String),
     /// Record the known state, but not before then.
     EndAfter(Timestamp, RunOutcome, String),
+    /// Record what came of carrying a follow-up out.
+    EndFollowUp(String, FollowUpOutcome, String),
+    /// Record what came of watching a run that was verified.
+    EndDrift {
+        /// Not before then.
+        until: Option<Timestamp>,
+        /// What came of it.
+        found: DriftOutcome,
+        /// Why.
+        why: String,
+    },
     /// Nothing: the run has ended.
     Nothing,
 }
@@ -45,13 +57,21 @@ pub enum Next {
 impl State {
     /// What to do next. Carrying it out appends at least one event, so that a run gets to its end.
     pub fn next(&self) -> Next {
-        if self.ended.is_some() {
+        if self.ended.is_some() && self.after.is_none() {
             return Next::Nothing;
         }
         // A reconciliation only reads. One that a crash has left is given up, and its doubt looked
         // at afresh.
         if let Some((id, _)) = self.find_running(|purpose| matches!(purpose, Purpose::Reconcile(_))) {
             return Next::Conclude(id, End::Abandoned);
+        }
+        if let Some(next) = self.left_measurement() {
+            return next;
+        }
+        match &self.after {
+            Some(After::FollowUp(item)) => return self.follow_up_next(item),
+            Some(After::Drift) => return self.drift_next(),
+            None => {}
         }
         match self.course {
             Course::Forward => self.forward(),
@@ -67,8 +87,14 @@ impl State {
             Event::RunEnded { outcome, .. } => {
                 matches!(self.next(), Next::End(wanted, _) | Next::EndAfter(_, wanted, _) if wanted == *outcome)
             }
-            Event::GateOpened(GateOpened { before: before @ Behind::Watch { .. }, .. }) => {
+            Event::GateOpened(GateOpened { before: before @ (Behind::Watch { .. } | Behind::FollowUp(_)), .. }) => {
                 matches!(self.next(), Next::OpenGate(wanted) if wanted == *before)
+            }
+            Event::FollowUpEnded { item, outcome, .. } => {
+                matches!(self.next(), Next::EndFollowUp(wanted, so, _) if wanted == *item && so == *outcome)
+            }
+            Event::DriftEnded { found, .. } => {
+                matches!(self.next(), Next::EndDrift { found: wanted, .. } if wanted == *found)
             }
             Event::Tripped { trigger, .. } => matches!(self.next(), Next::Trip(wanted, _) if wanted == *trigger),
             Event::Halted { question } => matches!(self.next(), Next::Halt(wanted) if wanted == *question),

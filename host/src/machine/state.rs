@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::drift::Drift;
+use super::follow_up::{After, FollowUp};
 use crate::capability::{Repeat, Reply};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
@@ -39,6 +41,14 @@ pub struct State {
     pub alerts_repeated: u64,
     /// The known state it ended in, and why.
     pub ended: Option<(RunOutcome, String)>,
+    /// When it last did.
+    pub ended_at: Option<Timestamp>,
+    /// What a host does with it since then, and has not ended.
+    pub after: Option<After>,
+    /// What is known of its follow-ups, by name.
+    pub(super) follow_ups: BTreeMap<String, FollowUp>,
+    /// The last watch of it since it was verified.
+    pub drift: Option<Drift>,
     pub(super) began: Option<Timestamp>,
     /// Since when its host has carried it.
     pub(super) attached: Option<Timestamp>,
@@ -242,18 +252,14 @@ impl State {
         let undos = self.executions.values().filter(|execution| {
             matches!(execution.purpose, Purpose::Undo(_)) && !matches!(execution.end, Some(End::Returned(_)))
         });
-        undos
-            .flat_map(|undo| {
-                let from = undo.known_again();
-                undo.mutations().filter(move |(ordinal, _)| *ordinal as usize >= from).map(|(_, mutation)| mutation)
-            })
-            .filter(|known| known.fate == Fate::Unknowable)
+        undos.flat_map(Execution::unknowable_again)
     }
 
     /// Whether a call may be sent again under the same address: whether its execution goes on.
     pub fn goes_on(&self, execution: ExecutionId) -> bool {
         self.executions.get(&execution).is_some_and(|execution| {
-            execution.end.is_none() && (self.course == Course::Forward || matches!(execution.purpose, Purpose::Undo(_)))
+            let is_forward = self.course == Course::Forward && !self.is_stopped();
+            execution.end.is_none() && (is_forward || matches!(execution.purpose, Purpose::Undo(_)))
         })
     }
 
@@ -266,7 +272,7 @@ impl State {
     /// Whether an execution is one of a check: what its calls do to the target is no part of the
     /// rollback.
     pub fn is_check(&self, execution: ExecutionId) -> bool {
-        self.executions.get(&execution).is_some_and(|known| matches!(known.purpose, Purpose::Check(_)))
+        self.executions.get(&execution).is_some_and(Execution::is_check)
     }
 
     /// Whether a step has done anything to the target that was not taken back.
@@ -325,10 +331,22 @@ impl Execution {
         self.effects().next().is_some()
     }
 
+    /// Whether it is one of a check.
+    pub(super) fn is_check(&self) -> bool {
+        matches!(self.purpose, Purpose::Check(_) | Purpose::Drift(_))
+    }
+
+    /// Of what is made anew if it is opened again, what nobody knows about.
+    pub(super) fn unknowable_again(&self) -> impl Iterator<Item = &Mutation> {
+        let from = self.known_again();
+        let again = self.mutations().filter(move |(ordinal, _)| *ordinal as usize >= from);
+        again.map(|(_, mutation)| mutation).filter(|known| known.fate == Fate::Unknowable)
+    }
+
     /// How many of its calls stay known if it is opened again: all up to the last mutation that has not
     /// failed. A failure before that one is something that it has gone on after, and will again: nothing
     /// that was done is ever done a second time for it.
-    fn known_again(&self) -> usize {
+    pub(super) fn known_again(&self) -> usize {
         let stays = |made: &Made| matches!(made, Made::Mutation(_)) && !made.has_failed();
         self.calls.iter().rposition(stays).map_or(0, |last| last + 1)
     }

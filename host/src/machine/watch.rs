@@ -231,14 +231,14 @@ impl State {
 
     /// What a measurement saw before its host was gone and what is to be seen now are two things: it is
     /// made anew, unless a person is asked about one of its calls.
-    fn has_lost_its_host(&self, id: ExecutionId, execution: &Execution) -> bool {
+    pub(super) fn has_lost_its_host(&self, id: ExecutionId, execution: &Execution) -> bool {
         let is_gated = |gate: &Gate| matches!(gate.opened.before, Behind::Call(call) if call.execution == id);
         self.attached.is_some_and(|attached| execution.began < attached) && !self.gates.iter().any(is_gated)
     }
 
     /// A measurement that nobody waits for any more. What it may have changed is found out before the run
     /// ends, and holds nothing up now.
-    fn cut_off(&self, id: ExecutionId, execution: &Execution) -> Next {
+    pub(super) fn cut_off(&self, id: ExecutionId, execution: &Execution) -> Next {
         // What may be repeated is not: it would be in doubt again, over and over.
         match execution.doubts().find(|(_, mutation)| mutation.fate == Fate::Open) {
             None => Next::Conclude(id, End::Abandoned),

@@ -194,7 +194,7 @@ impl Pipeline {
     async fn ask_if_unlisted(&self, record: &Mutex<Record>, id: CallId, request: &Request) -> Result<(), Stop> {
         let mut record = record.lock().await;
         let state = record.state();
-        if state.approval.listed.iter().any(|listed| listed.covers(request)) {
+        if state.approval_of(id.execution).listed.iter().any(|listed| listed.covers(request)) {
             return Ok(());
         }
         match state.gate_before(id) {

@@ -68,10 +68,10 @@ impl Policy {
         probe: bool,
     ) -> Self {
         let observes_only = match purpose {
-            Purpose::Apply(_) | Purpose::Undo(_) => None,
+            Purpose::Apply(_) | Purpose::FollowUp(_) | Purpose::Undo(_) => None,
             Purpose::Reconcile(_) => Some("a reconciliation"),
-            Purpose::Check(_) if probe => None,
-            Purpose::Check(_) => Some("a check that is no probe"),
+            Purpose::Check(_) | Purpose::Drift(_) if probe => None,
+            Purpose::Check(_) | Purpose::Drift(_) => Some("a check that is no probe"),
         };
         Self { imports, roles, observes_only }
     }

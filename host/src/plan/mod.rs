@@ -5,6 +5,7 @@
 
 mod condition;
 mod config;
+mod follow_up;
 mod outline;
 mod params;
 mod parse;
@@ -34,6 +35,7 @@ use crate::schema::DurationText;
 
 pub use condition::{Condition, ConditionError};
 pub use config::check_config;
+pub use follow_up::{Drift, DriftError, FollowUp, FollowUpAction};
 pub use params::resolve_params;
 pub(crate) use raw::Head as PlanFile;
 pub use template::{RenderError, RunFacts, Scope, StepFacts, render};
@@ -79,6 +81,10 @@ pub struct Plan {
     pub triggers: Vec<Trigger>,
     /// What is waited for after a deploy, because somebody else measures it.
     pub alerts: Vec<AlertTrigger>,
+    /// What stays to be done afterwards.
+    pub follow_ups: Vec<FollowUp>,
+    /// How it is watched whether what was verified stays so, if the plan says.
+    pub drift: Option<Drift>,
     document: Document,
 }
 
@@ -233,8 +239,8 @@ pub struct Check {
 }
 
 impl Plan {
-    /// What the state machine needs to know, without what is watched before. `can_undo` tells of a step, by its id, whether its
-    /// plugin can take back what it did.
+    /// What the state machine needs to know, without what is watched before and what stays to be done
+    /// afterwards. `can_undo` tells of a step, by its id, whether its plugin can take back what it did.
     pub fn shape(&self, can_undo: impl Fn(&str) -> bool) -> Shape {
         let step = |step: &Step| StepShape {
             id: step.id.clone(),
@@ -248,8 +254,15 @@ impl Plan {
             within_ms: check.within.map_or(0, milliseconds),
             every_ms: milliseconds(check.every),
         };
-        let steps = self.steps.iter().map(step).collect();
-        Shape { steps, verify: self.verify.iter().map(check).collect(), watch: None }
+        let timeouts = self.steps.iter().map(|step| (&step.id, step.timeout));
+        let timeouts = timeouts.chain(self.verify.iter().map(|check| (&check.id, check.timeout)));
+        let timeouts = timeouts.map(|(id, timeout)| (id.clone(), milliseconds(timeout.unwrap_or(self.timeout))));
+        Shape {
+            steps: self.steps.iter().map(step).collect(),
+            verify: self.verify.iter().map(check).collect(),
+            timeouts_ms: timeouts.collect(),
+            ..Shape::default()
+        }
     }
 
     /// The step with this id.
@@ -257,12 +270,13 @@ impl Plan {
         self.steps.iter().find(|step| step.id == id)
     }
 
-    /// Where it names the plugin of a step, a check or a trigger.
+    /// Where it names the plugin of a step, a check, a trigger or a follow-up.
     pub(crate) fn place_of_plugin(&self, id: &str) -> Place {
         let step = || Some(("step", self.steps.iter().position(|step| step.id == id)?));
         let trigger = || Some(("trigger", self.triggers.iter().find(|trigger| trigger.id == id)?.index));
         let check = || ("verify", self.verify.iter().position(|check| check.id == id).unwrap_or_default());
-        let (list, index) = step().or_else(trigger).unwrap_or_else(check);
+        let item = || Some(("follow-up", self.follow_ups.iter().position(|item| item.id == id)?));
+        let (list, index) = step().or_else(trigger).or_else(item).unwrap_or_else(check);
         self.document.value(&segments![list, index, "use"])
     }
 

@@ -14,7 +14,10 @@ pub(super) struct Outline {
     pub(super) people: BTreeSet<String>,
     pub(super) steps: Vec<OutlinedStep>,
     pub(super) checks: Vec<Option<String>>,
+    /// Whether it has checks at all: `[verify]` is none that anybody can read.
+    pub(super) verifies: bool,
     pub(super) triggers: Vec<Option<String>>,
+    pub(super) follow_ups: Vec<Option<String>>,
 }
 
 pub(super) struct OutlinedStep {
@@ -37,7 +40,9 @@ impl Outline {
                 .map(|item| OutlinedStep { id: text(item, "id"), fallback: text(item, "fallback") })
                 .collect(),
             checks: items("verify").map(|item| text(item, "id")).collect(),
+            verifies: table.contains_key("verify"),
             triggers: items("trigger").map(|item| text(item, "id")).collect(),
+            follow_ups: items("follow-up").map(|item| text(item, "id")).collect(),
         }
     }
 
@@ -58,7 +63,7 @@ impl Outline {
         Known { in_run: true, other_steps, ..self.known_before() }
     }
 
-    /// What may be spoken of in a step, or in the verification behind all steps.
+    /// What may be spoken of in a step, or in the verification and the follow-ups behind all steps.
     pub(super) fn known_in(&self, step: usize) -> Known<'_> {
         let mut known = Known { in_run: true, ..self.known_before() };
         let failed = self.steps.get(step).map_or_else(Vec::new, |step| self.stands_in_for(step));

@@ -1,5 +1,6 @@
 //! From a text to a plan: everything that can be known from the text alone, and all of it in one go.
 
+mod follow_up;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use super::condition::Condition;
 use super::outline::{Outline, OutlinedStep};
 use super::raw::{Head, RawCheck, RawStep};
 use super::references::{Known, Unknown};
-use super::{Check, Param, Plan, Step, Uses, template};
+use super::{Check, Param, Plan, Retry, Step, Uses, template};
 use crate::capability::Capability;
 use crate::diagnostic::{Diagnostic, Diagnostics, listed, nearest};
 use crate::document::{Document, Parsed, Segment, json, segments};
@@ -76,6 +77,11 @@ impl Plan {
             reader.trigger(index, value, watch.window)
         });
 
+        let drift = head.as_mut().and_then(|head| head.drift.take());
+        let drift = reader.drift(drift);
+        let follow_ups =
+            reader.each(&table, "follow-up", |reader, index, value| reader.follow_up(index, value, &people));
+
         let wrong = reader.wrong;
         let Some(head) = head.filter(|_| wrong.is_empty()) else {
             return Err(Diagnostics::sorted(wrong));
@@ -95,6 +101,8 @@ impl Plan {
             watch,
             triggers,
             alerts,
+            follow_ups,
+            drift,
             document,
         })
     }
@@ -221,12 +229,7 @@ impl Reader<'_> {
             self.fallback(index, replaced);
         }
         self.in_range(&below(&at, ["timeout"]), raw.timeout, TIMEOUT);
-        self.in_range(&below(&at, ["retry", "backoff"]), Some(raw.retry.backoff), BACKOFF);
-        if !ATTEMPTS.contains(&raw.retry.attempts) {
-            let help = format!("write {} to {}; 1 is no second attempt", ATTEMPTS.start(), ATTEMPTS.end());
-            let message = format!("{} attempts are out of range", raw.retry.attempts);
-            self.note(&below(&at, ["retry", "attempts"]), message, help);
-        }
+        self.retry(&at, &raw.retry);
         if let Some(gate) = &raw.gate {
             self.in_range(&below(&at, ["gate", "expires"]), gate.expires, EXPIRES);
             self.template(&below(&at, ["gate", "ask"]), &gate.ask, &known);
@@ -235,6 +238,15 @@ impl Reader<'_> {
         let RawStep { id, fallback, bind, gate, timeout, retry, .. } = raw;
         let on_failure = raw.on_failure.unwrap_or(on_failure);
         Some(Step { id, uses, fallback, bind, with: with?, gate, timeout, retry, on_failure })
+    }
+
+    fn retry(&mut self, at: &[Segment], retry: &Retry) {
+        self.in_range(&below(at, ["retry", "backoff"]), Some(retry.backoff), BACKOFF);
+        if !ATTEMPTS.contains(&retry.attempts) {
+            let help = format!("write {} to {}; 1 is no second attempt", ATTEMPTS.start(), ATTEMPTS.end());
+            let message = format!("{} attempts are out of range", retry.attempts);
+            self.note(&below(at, ["retry", "attempts"]), message, help);
+        }
     }
 
     fn check(&mut self, index: usize, value: &Spanned<DeValue<'_>>) -> Option<Check> {
@@ -276,11 +288,13 @@ impl Reader<'_> {
         let steps = outline.steps.iter().enumerate().map(|(index, step)| (segments!["step", index, "id"], &step.id));
         let checks = outline.checks.iter().enumerate().map(|(index, id)| (segments!["verify", index, "id"], id));
         let triggers = outline.triggers.iter().enumerate().map(|(index, id)| (segments!["trigger", index, "id"], id));
-        for (at, id) in steps.chain(checks).chain(triggers) {
+        let items = outline.follow_ups.iter().enumerate();
+        let follow_ups = items.map(|(index, id)| (segments!["follow-up", index, "id"], id));
+        for (at, id) in steps.chain(checks).chain(triggers).chain(follow_ups) {
             if let Some(id) = id
                 && !seen.insert(id.as_str())
             {
-                let message = format!("there is already a step, a check or a trigger `{id}`");
+                let message = format!("there is already a step, a check, a trigger or a follow-up `{id}`");
                 self.note(&at, message, "give each one a name of its own".to_owned());
             }
         }

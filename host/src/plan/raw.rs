@@ -54,6 +54,13 @@ pub(crate) struct Head {
     #[serde(default)]
     #[schemars(with = "Vec<RawCheck>")]
     pub(super) verify: IgnoredAny,
+    /// What stays to be done afterwards, by people or by `ripcord follow-up`.
+    #[serde(default)]
+    #[schemars(with = "Vec<RawFollowUp>")]
+    pub(super) follow_up: IgnoredAny,
+    /// How `ripcord watch RUN` looks whether what was verified stays so.
+    #[serde(default)]
+    pub(super) drift: Option<RawDrift>,
     /// How the triggers are watched.
     #[serde(default)]
     pub(super) watch: Option<RawWatch>,
@@ -245,6 +252,75 @@ pub(super) enum AnyTrigger {
     Measured(RawTrigger),
     /// One that waits for an alert.
     Alert(RawAlertTrigger),
+}
+
+/// Something that stays to be done after a rollback: by people, or with `use` by ripcord.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "FollowUp")]
+#[expect(dead_code, reason = "`with` is known here, and read as JSON")]
+pub(super) struct RawFollowUp {
+    /// Its name, unique among steps, checks, triggers and follow-ups.
+    #[schemars(with = "Id")]
+    pub(super) id: String,
+    /// What is to be done, in the words of the people who do it: a template that may use `params` and
+    /// `people`. One with `use` may leave it out.
+    #[serde(default)]
+    pub(super) what: Option<String>,
+    /// Who sees to it: a role of `[people]`, or a name that stands there.
+    #[serde(default)]
+    pub(super) owner: Option<String>,
+    /// How long after the run's end it is due: `"3 days"`. Never if not said.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) due: Option<Duration>,
+    /// The plugin with which ripcord does it: a bundled one's name, or `PATH.wasm@sha256:…`.
+    #[serde(default)]
+    #[schemars(schema_with = "use_schema")]
+    pub(super) r#use: Option<String>,
+    /// The connection behind each role of the plugin.
+    #[serde(default)]
+    pub(super) bind: BTreeMap<String, String>,
+    /// The plugin's configuration. Texts in it may be templates.
+    #[serde(default)]
+    #[schemars(schema_with = "with_schema")]
+    pub(super) with: IgnoredAny,
+    /// The question that a person has to answer with yes before it.
+    #[serde(default)]
+    pub(super) gate: Option<Gate>,
+    /// How long it may take; as long as the plan if not said.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) timeout: Option<Duration>,
+    /// How often the host tries a call that certainly did not happen, or may be repeated.
+    #[serde(default)]
+    pub(super) retry: Option<Retry>,
+    /// The checks of `[[verify]]` that need not hold any more once it is done: `ripcord watch RUN` leaves
+    /// them out from then on.
+    #[serde(default)]
+    pub(super) ends: Vec<String>,
+}
+
+/// How `ripcord watch RUN` looks whether what was verified stays so.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Drift")]
+pub(super) struct RawDrift {
+    /// For how long, from the moment at which somebody begins to watch.
+    #[serde(with = "crate::duration")]
+    #[schemars(with = "DurationText")]
+    pub(super) r#for: Duration,
+    /// From the end of one measurement of a check to the next. 5 minutes if not said.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) interval: Option<Duration>,
+    /// How many measurements of a check may fail in a row; with one more it does not hold any more. 0 if
+    /// not said.
+    #[serde(default)]
+    pub(super) failure_limit: u32,
+    /// Whether checks that are probes are made too, each time anew. They are left out if not said.
+    #[serde(default)]
+    pub(super) probe: bool,
 }
 
 fn params_schema(generator: &mut SchemaGenerator) -> Schema {

@@ -210,7 +210,7 @@ fn what_could_never_trip_is_a_mistake() {
     hint: add  title = "the condition that it stands for, in your people's words"
     "#);
     assert_snapshot!(wrong(&format!("{step}[[trigger]]\nid = \"a\"\nuse = \"x\"\ntitle = \" \"")), @r#"
-    error: there is already a step, a check or a trigger `a`
+    error: there is already a step, a check, a trigger or a follow-up `a`
      --> plan.toml:7:6
       |
     7 | id = "a"
@@ -335,7 +335,7 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
     "#);
     // Two of one name
     assert_snapshot!(wrong("[[step]]\nid = \"a\"\nuse = \"x\"\n[[verify]]\nid = \"a\"\nuse = \"x\""), @r#"
-    error: there is already a step, a check or a trigger `a`
+    error: there is already a step, a check, a trigger or a follow-up `a`
      --> plan.toml:7:6
       |
     7 | id = "a"

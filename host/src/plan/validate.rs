@@ -14,7 +14,7 @@ use crate::manifest::{Access, Kind, Manifest, Role};
 use crate::operator::Operator;
 
 /// Checks a plan against what there is: the operator's connections, and the manifest of each step's,
-/// each check's and each trigger's plugin, by its id. What has no manifest is not checked;
+/// each check's, each trigger's and each follow-up's plugin, by its id. What has no manifest is not checked;
 /// whoever finds the plugins has said so already.
 ///
 /// Returns warnings, or everything that is wrong, warnings among it.
@@ -60,6 +60,13 @@ pub fn validate(
             if manifest.kind == Kind::Check {
                 validator.probe(&part, manifest, trigger.probe);
             }
+        }
+    }
+    for (index, item) in plan.follow_ups.iter().enumerate() {
+        if let (Some(step), Some(manifest)) = (&item.step, plugins.get(&item.id)) {
+            let at = segments!["follow-up", index].to_vec();
+            let part = Part { at, uses: &step.uses, bind: &step.bind, with: &step.with };
+            validator.part(&part, manifest, Kind::Action);
         }
     }
     if plan.verify.is_empty() {

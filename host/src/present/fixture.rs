@@ -294,7 +294,7 @@ pub(crate) fn watched() -> Vec<Recorded> {
         listen: None,
     };
     let mut start = RunStarted { language: Language::Es, ..started() };
-    start.shape = Shape { watch: Some(watch), steps: vec![start.shape.steps.remove(0)], verify: vec![] };
+    start.shape = Shape { watch: Some(watch), steps: vec![start.shape.steps.remove(0)], ..Shape::default() };
     let mut tape = Tape::default();
     tape.after(0, Event::RunStarted(Box::new(start)));
     tape.after(1, Event::HostAttached(host(4242, None)));
@@ -409,7 +409,7 @@ fn started() -> RunStarted {
         shape: Shape {
             steps: vec![step("disable", None, false), step("by-hand", Some("disable"), true), step("tell", None, true)],
             verify: vec![check],
-            watch: None,
+            ..Shape::default()
         },
         limits: Limits::default(),
         approval: Approval { by: "Andrea".into(), binding: Digest::of(b"preview").to_string(), listed: vec![] },

@@ -67,8 +67,11 @@ pub fn event_json(run: &RunId, recorded: &Recorded) -> Value {
 /// A run of the list. `state` is `ended` (with its `outcome`), `waiting` (with what it `waits-for`: a
 /// `gate` or a `call`), `running` (and perhaps
 /// `watching`), `cut-off` or `damaged` (with its `problem`); `since` is when that began,
-/// and `held-by` the process that carries it.
+/// and `held-by` the process that carries it. Of a run that has ended, `follow-up` is the one that is carried
+/// out (`state` is then its state), `open-follow-ups` are those that stay to be done, and `drift` whether what
+/// was verified is watched (`open`) or is so no more (`drifted`).
 pub fn run_line_json(line: &RunLine) -> Value {
+    let ended = line.follow_up.as_ref().map(|(_, outcome)| *outcome);
     let (state, outcome, waits_for, problem) = match &line.standing {
         Standing::Ended(outcome) => ("ended", json!(outcome), Value::Null, Value::Null),
         Standing::Waits(WaitsFor::Gate(gate)) => ("waiting", Value::Null, json!({ "gate": gate }), Value::Null),
@@ -83,9 +86,12 @@ pub fn run_line_json(line: &RunLine) -> Value {
         "plan": line.plan,
         "target": line.target,
         "state": state,
-        "outcome": outcome,
+        "outcome": ended.map_or(outcome, |ended| json!(ended)),
         "waits-for": waits_for,
         "problem": problem,
+        "follow-up": line.follow_up.as_ref().map(|(item, _)| item),
+        "open-follow-ups": line.open,
+        "drift": line.drift,
         "watching": line.standing == Standing::Watching,
         "held-by": line.held_by.as_ref().map(|holder| json!({ "pid": holder.pid, "machine": holder.machine })),
         "since": line.since,

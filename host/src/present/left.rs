@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::{Call, Reply, git, notify};
 use crate::id::{CallId, ExecutionId, RunId};
-use crate::journal::{End, Purpose, RunOutcome};
+use crate::journal::{DriftOutcome, End, Purpose, RunOutcome};
 use crate::language::Language;
-use crate::machine::{Fate, Made, Standing, State};
+use crate::machine::{After, Fate, Made, Standing, State};
 
 use super::words::{self, Before};
 
@@ -45,6 +46,20 @@ pub enum Left {
     ThenResume {
         /// The run.
         run: RunId,
+    },
+    /// Go on with a follow-up that may have been cut off.
+    FollowUpCutOff {
+        /// The run.
+        run: RunId,
+        /// The follow-up.
+        item: String,
+    },
+    /// See to it that a target is as it was verified.
+    Drifted {
+        /// The check that does not hold any more.
+        check: String,
+        /// What it saw then, and what now.
+        why: String,
     },
     /// Look whether something is so that could not be measured.
     Unmeasured {
@@ -114,7 +129,11 @@ impl Left {
 /// What is left to do, most urgent first.
 pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
     let mut left = Vec::new();
-    let is_over = state.ended.is_some();
+    let under_way = match &state.after {
+        Some(After::FollowUp(item)) => Some(item),
+        Some(After::Drift) | None => None,
+    };
+    let is_over = state.ended.is_some() && under_way.is_none();
     let open_gates = state.gates.iter().filter(|gate| gate.answer.is_none() && !is_over);
     left.extend(open_gates.map(|gate| Left::Gate {
         run: run.clone(),
@@ -129,6 +148,11 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
         request: words::request(&mutation.request),
     }));
     match &state.ended {
+        Some(_) if !is_over && left.is_empty() => {
+            let cut_off = |item: &String| Left::FollowUpCutOff { run: run.clone(), item: item.clone() };
+            left.extend(under_way.map(cut_off));
+        }
+        Some(_) if !is_over => left.push(Left::ThenResume { run: run.clone() }),
         None if left.is_empty() => left.push(Left::CutOff { run: run.clone() }),
         None => left.push(Left::ThenResume { run: run.clone() }),
         Some((RunOutcome::Halted, _)) => {
@@ -136,6 +160,9 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
             left.extend(halted(state, run));
         }
         Some(_) => {}
+    }
+    if let Some((_, DriftOutcome::Drifted { check, .. }, why)) = drift_of(state) {
+        left.push(Left::Drifted { check: check.clone(), why: why.clone() });
     }
     // What a probe's call has come to is its check's business.
     for (call, made) in calls(state).filter(|(call, _)| !state.is_check(call.execution)) {
@@ -160,6 +187,12 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
     }
     left.extend(working_copies(state));
     left
+}
+
+/// What the last watch after the verification has come to, if nothing has happened to the run since.
+fn drift_of(state: &State) -> Option<&(Timestamp, DriftOutcome, String)> {
+    let ended = state.drift.as_ref()?.ended.as_ref()?;
+    matches!(state.ended, Some((RunOutcome::Verified | RunOutcome::Unchanged, _))).then_some(ended)
 }
 
 /// What was to be watched and could not be, if the run has ended on that.

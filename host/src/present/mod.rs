@@ -8,6 +8,8 @@
 mod ask;
 pub(crate) mod board;
 mod doctor;
+mod drift;
+mod follow_ups;
 mod json;
 pub(crate) mod left;
 pub mod live;
@@ -34,6 +36,8 @@ use jiff::tz::TimeZone;
 pub use ask::{doubt, gate};
 pub use board::{AtTry, UnitState};
 pub use doctor::{diagnosis, examined, finding_json};
+pub use drift::{DriftCheck, DriftState, DriftWatch, Drifted, Sight};
+pub use follow_ups::{FollowUp, ItemNote, ItemState, follow_ups};
 pub use json::{event_json, preview_json, run_line_json};
 pub use left::Left;
 pub use narrate::Narrator;
@@ -43,6 +47,7 @@ pub use replayed::replayed;
 pub use runs::{Holder, RunLine, Standing, WaitsFor, runs};
 pub use show::run;
 pub use text::clean;
+pub use time::date_time;
 pub use watched::watched;
 pub use words::{Before, Came, Found, FoundBy, Said, request, rounded};
 

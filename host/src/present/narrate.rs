@@ -10,7 +10,7 @@ use crate::machine::{Fate, Made, Mutation, State, describe};
 
 use super::board::{stand, units};
 use super::text::{clean, pad, width};
-use super::time::{between, clock, duration};
+use super::time::{between, clock, date_time, duration};
 use super::words;
 
 /// Tells a run line by line. It folds the run's state as it goes, because an event alone does not
@@ -53,9 +53,10 @@ impl Narrator {
             self.names =
                 units(&start.shape).map(width).filter(|&name| name <= NAME_COLUMNS_MAX).max().unwrap_or(0).max(3);
         }
-        let (name, said) = match self.measured(event) {
-            Some(trigger) => self.measurement(at, trigger, event)?,
-            None => self.said(event, again)?,
+        let (name, said) = match (self.measured(event), self.looked_again(event)) {
+            (Some(trigger), _) => self.measurement(at, trigger, event)?,
+            (None, Some(check)) => self.still(check, event)?,
+            (None, None) => self.said(event, again)?,
         };
         let line = format!("{}  {}  {said}", clock(at, &self.zone), pad(&clean(&name), self.names));
         Some(clean(&line).into_owned())
@@ -69,6 +70,25 @@ impl Narrator {
             _ => return None,
         };
         unit_of(&self.state, execution).filter(|name| self.state.trigger(name).is_some())
+    }
+
+    /// The check that an event of a watch after the verification belongs to.
+    fn looked_again(&self, event: &Event) -> Option<&str> {
+        let execution = match event {
+            Event::ExecutionBegan { execution, .. } | Event::Judged { execution, .. } => *execution,
+            Event::Called { call, .. } => call.execution,
+            _ => return None,
+        };
+        match &self.state.executions.get(&execution)?.purpose {
+            Purpose::Drift(check) => Some(check),
+            _ => None,
+        }
+    }
+
+    /// What came of it.
+    fn still(&self, check: &str, event: &Event) -> Option<(String, String)> {
+        let Event::Judged { outcome, summary, .. } = event else { return None };
+        Some((check.to_owned(), format!("{}: {summary}", words::check(*outcome))))
     }
 
     /// What came of a measurement, and how long there is still to be watched.
@@ -166,15 +186,27 @@ impl Narrator {
             Event::UndoRequested { by } => (run(), format!("{by} asks to take back what was done")),
             Event::VerificationRequested { by } => (run(), format!("{by} asks to verify again")),
             Event::IncidentNoted(noted) => (run(), words::noted(noted, &self.zone)),
+            Event::FollowUpRequested(request) => {
+                (request.item.clone(), format!("{} has ripcord carry it out", request.approval.by))
+            }
+            Event::FollowUpEnded { item, outcome, why } => (item.clone(), words::follow_up_ended(*outcome, why)),
+            Event::FollowUpNoted(noted) => (noted.item.clone(), words::follow_up_noted(noted)),
+            Event::DriftBegan(wanted) => {
+                let until = date_time(wanted.until, &self.zone);
+                (run(), format!("{} has it watched until {until}: {}", wanted.by, wanted.checks.join(", ")))
+            }
+            Event::DriftEnded { found, why } => (run(), words::drift_ended(found, why)),
             Event::RunEnded { outcome, why } => (run(), format!("{}: {why}", outcome.to_string().to_uppercase())),
         })
     }
 
     fn began(&self, purpose: &Purpose) -> String {
         match purpose {
-            Purpose::Apply(_) => "begins".to_owned(),
+            Purpose::Apply(_) | Purpose::FollowUp(_) => "begins".to_owned(),
             Purpose::Undo(_) => "is being taken back".to_owned(),
             Purpose::Reconcile(call) => format!("the plugin looks what became of {}", self.asked(call)),
+            // That is told when it has been judged.
+            Purpose::Drift(_) => String::new(),
             Purpose::Check(id) => {
                 let is_this = |purpose: &Purpose| matches!(purpose, Purpose::Check(other) if other == id);
                 let tries = self.state.executions.values().filter(|execution| is_this(&execution.purpose)).count();
@@ -188,14 +220,14 @@ impl Narrator {
         let took = duration(between(execution.began, execution.ended?));
         Some(match (&execution.purpose, end) {
             // What the host makes of it comes next.
-            (Purpose::Check(_), _) | (Purpose::Reconcile(_), End::Returned(_)) => return None,
+            (Purpose::Check(_) | Purpose::Drift(_), _) | (Purpose::Reconcile(_), End::Returned(_)) => return None,
             (Purpose::Reconcile(_), end) => format!("the plugin could not find out: {}", describe(end)),
-            (Purpose::Apply(_), End::Returned(_)) if execution.mutations().next().is_none() => {
+            (Purpose::Apply(_) | Purpose::FollowUp(_), End::Returned(_)) if execution.mutations().next().is_none() => {
                 format!("done in {took}; there was nothing to change")
             }
-            (Purpose::Apply(_), End::Returned(_)) => format!("done in {took}"),
+            (Purpose::Apply(_) | Purpose::FollowUp(_), End::Returned(_)) => format!("done in {took}"),
             (Purpose::Undo(_), End::Returned(_)) => format!("taken back in {took}"),
-            (Purpose::Apply(_), end) => format!("FAILED after {took}: {}", describe(end)),
+            (Purpose::Apply(_) | Purpose::FollowUp(_), end) => format!("FAILED after {took}: {}", describe(end)),
             (Purpose::Undo(_), end) => format!("taking back FAILED after {took}: {}", describe(end)),
         })
     }
@@ -218,10 +250,10 @@ fn run() -> String {
     "run".to_owned()
 }
 
-/// The step or check that an execution belongs to.
+/// The step, check or follow-up that an execution belongs to.
 pub(crate) fn unit_of(state: &State, execution: ExecutionId) -> Option<&str> {
     match &state.executions.get(&execution)?.purpose {
-        Purpose::Apply(id) | Purpose::Check(id) => Some(id),
+        Purpose::Apply(id) | Purpose::Check(id) | Purpose::FollowUp(id) | Purpose::Drift(id) => Some(id),
         // Executions are numbered upwards, so what these speak of has a smaller number.
         Purpose::Undo(of) if *of < execution => unit_of(state, *of),
         Purpose::Reconcile(call) if call.execution < execution => unit_of(state, call.execution),

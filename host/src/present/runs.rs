@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use crate::id::{CallId, RunId};
 use crate::journal::{Event, GateId, Outline, Recorded, RunOutcome};
-use crate::machine::{Next, State};
+use crate::machine::{After, Next, State};
 
-use super::Style;
 use super::page::{Page, Span};
 use super::text::{clean, pad, shorten, width};
 use super::time::minute;
+use super::{DriftState, DriftWatch, FollowUp, Style};
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,12 @@ pub struct RunLine {
     pub target: String,
     /// How it stands.
     pub standing: Standing,
+    /// The follow-up that this is about, and how the run itself has ended.
+    pub follow_up: Option<(String, RunOutcome)>,
+    /// What stays to be done.
+    pub open: Vec<FollowUp>,
+    /// Whether what was verified is watched, or was found to be so no more.
+    pub drift: Option<DriftState>,
     /// Since when it stands so, if that can be read.
     pub since: Option<Timestamp>,
     /// The process that carries it.
@@ -73,7 +79,7 @@ impl RunLine {
     pub fn known(outline: &Outline) -> Option<Self> {
         match &outline.ends {
             Err(error) => Some(Self::damaged(&outline.run, &error.to_string())),
-            Ok((first, Recorded { at, event: Event::RunEnded { outcome, .. }, .. })) => {
+            Ok((first, Recorded { at, event: Event::RunEnded { outcome, .. }, .. })) if !may_have_open(first) => {
                 let standing = Standing::Ended(*outcome);
                 Some(Self { since: Some(*at), last: Some(*at), standing, ..Self::begun(&outline.run, first) })
             }
@@ -82,7 +88,7 @@ impl RunLine {
     }
 
     /// A run from all of its events, and whether a process carries it.
-    pub fn of(run: &RunId, state: &State, events: &[Recorded], is_held: bool) -> Self {
+    pub fn of(run: &RunId, state: &State, events: &[Recorded], is_held: bool, now: Timestamp) -> Self {
         let Some((first, last)) = events.first().zip(events.last()) else {
             return Self::damaged(run, "it has no events");
         };
@@ -91,9 +97,22 @@ impl RunLine {
             Event::HostAttached(host) => Some(Holder { pid: host.pid, machine: host.machine.clone() }),
             _ => None,
         });
-        let held_by = holder.filter(|_| is_held && state.ended.is_none());
+        let held_by = holder.filter(|_| is_held && (state.ended.is_none() || state.after.is_some()));
+        let follow_up = match (&state.after, &state.ended) {
+            (Some(After::FollowUp(item)), Some((outcome, _))) => Some((item.clone(), *outcome)),
+            _ => None,
+        };
+        let open = FollowUp::all_of(state, now).into_iter().filter(|item| item.is_open);
+        let drift = DriftWatch::of(state).map(|drift| drift.standing).filter(|standing| match standing {
+            DriftState::Open => is_held,
+            DriftState::Drifted { .. } => true,
+            DriftState::Held { .. } | DriftState::Unknown { .. } => false,
+        });
         Self {
             standing,
+            follow_up,
+            open: open.collect(),
+            drift,
             since: Some(since.unwrap_or(last.at)),
             held_by,
             last: Some(last.at),
@@ -108,6 +127,9 @@ impl RunLine {
             plan: String::new(),
             target: String::new(),
             standing: Standing::Damaged(why.to_owned()),
+            follow_up: None,
+            open: Vec::new(),
+            drift: None,
             since: None,
             held_by: None,
             started: None,
@@ -124,6 +146,16 @@ impl RunLine {
     }
 
     fn standing(&self) -> String {
+        let itself = self.itself();
+        match (&self.follow_up, &self.drift) {
+            (Some((item, outcome)), _) => format!("{outcome}; {item} {itself}"),
+            (None, Some(DriftState::Open)) => format!("{itself}, watched"),
+            (None, Some(_)) => format!("{itself}, DRIFTED"),
+            (None, None) => itself,
+        }
+    }
+
+    fn itself(&self) -> String {
         match &self.standing {
             Standing::Ended(outcome) => outcome.to_string(),
             Standing::Waits(WaitsFor::Gate(gate)) => format!("at gate {gate}"),
@@ -136,12 +168,18 @@ impl RunLine {
     }
 }
 
+/// Whether the plan leaves something to be done: whether that is open, the events say.
+fn may_have_open(first: &Recorded) -> bool {
+    matches!(&first.event, Event::RunStarted(start) if !start.shape.follow_ups.is_empty())
+}
+
 /// How a run stands, and since when if that is not since its last event.
 fn standing(state: &State, events: &[Recorded], is_held: bool) -> (Standing, Option<Timestamp>) {
     let since = |wanted: &dyn Fn(&Event) -> bool| {
         events.iter().rev().find(|recorded| wanted(&recorded.event)).map(|recorded| recorded.at)
     };
-    if let Some((outcome, _)) = &state.ended {
+    let is_over = !matches!(state.after, Some(After::FollowUp(_)));
+    if let (Some((outcome, _)), true) = (&state.ended, is_over) {
         return (Standing::Ended(*outcome), since(&|event| matches!(event, Event::RunEnded { .. })));
     }
     if let Some(call) = state.halted_on {
@@ -173,7 +211,7 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
     let mut sorted: Vec<_> = lines.iter().collect();
     sorted.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run)));
     let head = ["RUN", "PLAN", "TARGET", "STATE", "SINCE", "PROCESS"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(head).chain(sorted.into_iter().map(|line| row(line, style))).collect();
+    let rows: Vec<_> = std::iter::once(head).chain(sorted.iter().map(|line| row(line, style))).collect();
     let columns = columns(&rows, style.width);
     for (index, row) in rows.iter().enumerate() {
         let cells: Vec<_> =
@@ -182,7 +220,29 @@ pub fn runs(lines: &[RunLine], style: &Style) -> String {
         let line = line.trim_end();
         page.line(0, &[if index == 0 { Span::Dim(line) } else { Span::Plain(line) }]);
     }
+    open(&mut page, &sorted);
     page.finish()
+}
+
+/// What stays to be done, below the runs.
+fn open(page: &mut Page<'_>, lines: &[&RunLine]) {
+    if lines.iter().all(|line| line.open.is_empty()) {
+        return;
+    }
+    let zone = page.style.zone.clone();
+    page.gap();
+    page.line(0, &[Span::Title("Open follow-ups")]);
+    for line in lines {
+        for item in &line.open {
+            let who = item.owner_and_due(&zone);
+            let who = if who.is_empty() { String::new() } else { format!(" ({who})") };
+            page.labelled(
+                2,
+                Span::Plain(&format!("{}  {}  ", line.run, clean(&item.id))),
+                &format!("{}{who}", item.what),
+            );
+        }
+    }
 }
 
 fn row(line: &RunLine, style: &Style) -> [String; 6] {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::id::{CallId, ExecutionId, RunId};
@@ -15,16 +16,18 @@ use super::page::{Page, Span};
 use super::story::Story;
 use super::text::{pad, width};
 use super::time::{between, date_time, duration};
-use super::{Style, words};
+use super::{Style, drift, follow_ups, words};
 
-/// All that is known of a run, for a person.
-pub fn run(state: &State, events: &[Recorded], head: Head, style: &Style) -> String {
+/// All that is known of a run, for a person who reads it now.
+pub fn run(state: &State, events: &[Recorded], head: Head, now: Timestamp, style: &Style) -> String {
     let story = Story::of(events);
     let mut page = Page::new(style);
     header(&mut page, state, &story);
     for unit in units(&state.shape) {
         show_unit(&mut page, state, &story, unit);
     }
+    follow_ups::section(&mut page, state, &story, now);
+    drift::section(&mut page, state);
     gates(&mut page, state);
     doubts(&mut page, state, &story);
     let left = left_to_do(state, &story.run());
@@ -104,14 +107,16 @@ fn show_unit(page: &mut Page<'_>, state: &State, story: &Story<'_>, unit: &str) 
         let severity = severity.as_ref().map(|severity| format!(" (severity {severity})")).unwrap_or_default();
         page.line(4, &[Span::Dim(&format!("{title}{severity}"))]);
     }
-    let of_unit = |id: &ExecutionId| unit_of(state, *id) == Some(unit);
-    let executions: Vec<_> = state.executions.iter().filter(|(id, _)| of_unit(id)).collect();
+    let of_unit = |(id, known): &(&ExecutionId, &Execution)| {
+        unit_of(state, **id) == Some(unit) && !matches!(known.purpose, Purpose::Drift(_))
+    };
+    let executions: Vec<_> = state.executions.iter().filter(of_unit).collect();
     // Of a check that was tried often, the last try says it all.
     let is_check = state.step(unit).is_none();
     let first = if is_check { executions.len().saturating_sub(1) } else { 0 };
     for (id, execution) in executions.into_iter().skip(first) {
         let line = match &execution.purpose {
-            Purpose::Apply(_) | Purpose::Check(_) => None,
+            Purpose::Apply(_) | Purpose::Check(_) | Purpose::FollowUp(_) | Purpose::Drift(_) => None,
             Purpose::Undo(_) => Some("taking it back:".to_owned()),
             Purpose::Reconcile(call) => Some(match &execution.end {
                 Some(crate::journal::End::Returned(_)) | None => format!("what became of {call}? The plugin looked:"),
@@ -125,7 +130,7 @@ fn show_unit(page: &mut Page<'_>, state: &State, story: &Story<'_>, unit: &str) 
     }
 }
 
-fn calls(page: &mut Page<'_>, story: &Story<'_>, execution: ExecutionId, known: &Execution) {
+pub(super) fn calls(page: &mut Page<'_>, story: &Story<'_>, execution: ExecutionId, known: &Execution) {
     let zone = page.style.zone.clone();
     for (ordinal, call) in (0..).zip(&known.calls) {
         let id = CallId { execution, ordinal };

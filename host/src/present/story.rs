@@ -49,7 +49,7 @@ impl<'a> Story<'a> {
             log: Vec::new(),
         };
         for Recorded { at, event, .. } in events {
-            if !matches!(event, Event::IncidentNoted(_)) {
+            if !matches!(event, Event::IncidentNoted(_) | Event::FollowUpNoted(_)) {
                 story.last = Some(*at);
             }
             story.add(*at, event);
@@ -96,6 +96,11 @@ impl<'a> Story<'a> {
             | Event::Tripped { .. }
             | Event::Halted { .. }
             | Event::AbortRequested { .. }
+            | Event::FollowUpRequested(_)
+            | Event::FollowUpEnded { .. }
+            | Event::FollowUpNoted(_)
+            | Event::DriftBegan(_)
+            | Event::DriftEnded { .. }
             | Event::IncidentNoted(_) => {}
         }
     }

@@ -19,7 +19,12 @@ fn narrated(events: &[Recorded]) -> String {
 }
 
 fn shown(events: &[Recorded]) -> String {
-    run(&fold(events), events, head(events), &style())
+    run(&fold(events), events, head(events), now(), &style())
+}
+
+/// When somebody reads it.
+fn now() -> jiff::Timestamp {
+    at(600_000)
 }
 
 fn asked() -> String {
@@ -30,8 +35,9 @@ fn asked() -> String {
 fn outlines() -> Vec<RunLine> {
     let known = |name: &str, ends| RunLine::known(&Outline { run: name.to_owned().into(), ends }).unwrap();
     let (undone, halted) = (undone(), halted());
-    let of =
-        |name: &str, events: &[Recorded], is_held| RunLine::of(&name.to_owned().into(), &fold(events), events, is_held);
+    let of = |name: &str, events: &[Recorded], is_held| {
+        RunLine::of(&name.to_owned().into(), &fold(events), events, is_held, now())
+    };
     let altered = ReadError::NoSuchRun("20261120-030000-bbbb".to_owned().into());
     vec![
         known("20261120-030000-bbbb", Err(altered)),
@@ -56,7 +62,7 @@ fn a_run_that_has_ended_is_listed_as_ended_whatever_people_write_behind_it() {
     events.push(Recorded { sequence: last.sequence + 1, at: at(3_600_000), event: late });
     let outline = Outline { run: run_id(), ends: Ok((events[0].clone(), events.last().unwrap().clone())) };
     assert_eq!(RunLine::known(&outline), None, "all of its events have to be looked at");
-    let line = RunLine::of(&run_id(), &fold(&events), &events, false);
+    let line = RunLine::of(&run_id(), &fold(&events), &events, false, now());
     assert_eq!((line.standing, line.since), (ended.standing, ended.since));
 }
 
@@ -112,13 +118,13 @@ fn everything(style: &Style) -> Vec<String> {
         narrated(&events),
         narrated(&halted),
         narrated(&watched()),
-        run(&fold(&watched()), &watched(), head(&watched()), style),
-        run(&fold(&events), &events, head(&events), style),
-        run(&state, &halted, head(&halted), style),
+        run(&fold(&watched()), &watched(), head(&watched()), now(), style),
+        run(&fold(&events), &events, head(&events), now(), style),
+        run(&state, &halted, head(&halted), now(), style),
         doubt(&run_id(), call(1, 3), state.mutation(call(1, 3)).unwrap(), EVIL, style),
         gate(&run_id(), &opened, style),
         runs(&lines, style),
-        crate::report::Report::of(&fold(&events), &events, head(&events), None)
+        crate::report::Report::of(&fold(&events), &events, head(&events), None, now())
             .write(crate::report::Format::Markdown, &style.zone)
             .unwrap(),
     ]
@@ -170,7 +176,7 @@ fn a_watch_is_told_and_shown() {
     insta::assert_snapshot!("watching_shown", shown(events));
     let shape = fold(events).shape.watch.unwrap();
     insta::assert_snapshot!(super::watched(&shape, &style()));
-    let line = RunLine::of(&run_id(), &fold(events), events, true);
+    let line = RunLine::of(&run_id(), &fold(events), events, true, now());
     assert_eq!((&line.standing, run_line_json(&line)["watching"].as_bool()), (&Standing::Watching, Some(true)));
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn minute(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// `2026-11-22 18:03:12 +01:00`: readers of a report may be elsewhere.
-pub(crate) fn date_time(at: Timestamp, zone: &TimeZone) -> String {
+pub fn date_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::{Call, Payload, Reply, command, docker, git, http, notify, sql};
 use crate::journal::{
-    Alert, AlertStatus, AlertsReceived, Answer, Behind, CheckOutcome, IncidentNoted, Outcome, Request, Settler, Verdict,
+    Alert, AlertStatus, AlertsReceived, Answer, Behind, CheckOutcome, DriftOutcome, FollowUpNoted, FollowUpOutcome,
+    IncidentNoted, Outcome, Request, Settler, Verdict,
 };
 use crate::language::Language;
 use crate::process::Ending;
@@ -287,6 +288,11 @@ pub enum Before {
         /// Its name.
         step: String,
     },
+    /// A follow-up that the plan guards.
+    FollowUp {
+        /// Its name.
+        item: String,
+    },
     /// A call that the preview did not list.
     Call {
         /// Its address.
@@ -305,6 +311,7 @@ impl From<&Behind> for Before {
     fn from(behind: &Behind) -> Self {
         match behind {
             Behind::Step(step) => Self::Step { step: step.clone() },
+            Behind::FollowUp(item) => Self::FollowUp { item: item.clone() },
             Behind::Call(call) => Self::Call { call: call.to_string() },
             Behind::Watch { trigger: Some(trigger) } => Self::Tripped { trigger: trigger.clone() },
             Behind::Watch { trigger: None } => Self::Watched,
@@ -454,4 +461,31 @@ pub(crate) fn noted(noted: &IncidentNoted, zone: &TimeZone) -> String {
     ];
     facts.extend(named.into_iter().filter_map(|(name, said)| Some(format!("{name}: {}", said.as_ref()?))));
     format!("{} notes {}", noted.by, facts.join("; "))
+}
+
+/// `FAILED: …`
+pub(crate) fn follow_up_ended(outcome: FollowUpOutcome, why: &str) -> String {
+    match outcome {
+        FollowUpOutcome::Done => format!("DONE: {why}"),
+        FollowUpOutcome::Failed => format!("FAILED: {why}"),
+        FollowUpOutcome::Refused => format!("refused: {why}"),
+    }
+}
+
+/// `Ana says that it is done: …`
+pub(crate) fn follow_up_noted(noted: &FollowUpNoted) -> String {
+    let said = if noted.done { "says that it is done" } else { "notes" };
+    match &noted.note {
+        Some(note) => format!("{} {said}: {note}", noted.by),
+        None => format!("{} {said}", noted.by),
+    }
+}
+
+/// `DRIFTED: …`
+pub(crate) fn drift_ended(found: &DriftOutcome, why: &str) -> String {
+    match found {
+        DriftOutcome::Held => format!("it held: {why}"),
+        DriftOutcome::Drifted { .. } => format!("DRIFTED: {why}"),
+        DriftOutcome::Unknown { .. } => format!("NOT KNOWN: {why}"),
+    }
 }

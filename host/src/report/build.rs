@@ -14,14 +14,20 @@ use crate::present::left::{is_undone, left_to_do, remaining};
 use crate::present::narrate::unit_of;
 use crate::present::story::Story;
 use crate::present::time::between;
-use crate::present::{Found, FoundBy, Said, words};
+use crate::present::{self, DriftWatch, Found, FoundBy, Said, words};
 
-use super::{calls, log, timeline};
+use super::{calls, lessons, log, timeline};
 
 impl Report {
     /// The report of a run: its state, its events and the end of its chain, all from one look at the
-    /// journal. In the language of its plan, unless told another one.
-    pub fn of(state: &State, events: &[Recorded], head: journal::Head, language: Option<Language>) -> Self {
+    /// journal. In the language of its plan, unless told another one; what is overdue is so by now.
+    pub fn of(
+        state: &State,
+        events: &[Recorded],
+        head: journal::Head,
+        language: Option<Language>,
+        now: Timestamp,
+    ) -> Self {
         let story = Story::of(events);
         let run = story.run();
         let start = story.started.map(|(_, start)| start);
@@ -57,6 +63,9 @@ impl Report {
             log: log::lines(state, events),
             remaining: remaining(state).into_iter().map(|step| remains(state, step)).collect(),
             left: left_to_do(state, &run),
+            follow_ups: follow_ups(state, events, now),
+            drift: DriftWatch::of(state),
+            lessons: lessons::lessons(state, &story, now),
             timeline: timeline::entries(state, events),
             head: Head {
                 events: head.sequence,
@@ -66,6 +75,11 @@ impl Report {
             run,
         }
     }
+}
+
+fn follow_ups(state: &State, events: &[Recorded], now: Timestamp) -> Vec<FollowUp> {
+    let items = present::FollowUp::all_of(state, now).into_iter();
+    items.map(|item| FollowUp { executions: calls::of_follow_up(state, events, &item.id), item }).collect()
 }
 
 fn triggers(state: &State, unit: impl Fn(&str) -> Unit) -> Vec<Trigger> {
@@ -191,7 +205,8 @@ fn carried(at: Timestamp, host: &journal::HostAttached) -> Host {
 fn waits(state: &State, events: &[Recorded]) -> Vec<Wait> {
     let mut waits = Vec::new();
     let mut last: Option<(Timestamp, &Event)> = None;
-    for Recorded { at, event, .. } in events {
+    // What is done when the run has ended is no part of it, however long that takes.
+    for Recorded { at, event, .. } in events.iter().filter(|recorded| !is_after_the_end(events, recorded)) {
         match event {
             Event::GateOpened(opened) => {
                 let known = state.gate(&opened.gate).and_then(|gate| gate.answer.as_ref());
@@ -223,6 +238,17 @@ fn waits(state: &State, events: &[Recorded]) -> Vec<Wait> {
         }
     }
     waits
+}
+
+/// Whether an event comes after an end that has lasted: that nobody has taken the run up again since.
+fn is_after_the_end(events: &[Recorded], recorded: &Recorded) -> bool {
+    let place = |wanted: &dyn Fn(&Event) -> bool| {
+        let found = events.iter().rev().find(|other| wanted(&other.event));
+        found.map_or(0, |found| found.sequence)
+    };
+    let ended = place(&|event| matches!(event, Event::RunEnded { .. }));
+    let again = place(&|event| matches!(event, Event::UndoRequested { .. } | Event::VerificationRequested { .. }));
+    ended > again && recorded.sequence > ended
 }
 
 fn doubts(state: &State, story: &Story<'_>) -> Vec<Doubt> {
@@ -261,7 +287,7 @@ pub(super) fn name(state: &State, execution: ExecutionId) -> String {
 /// The step that a gate stands before, or stands in.
 pub(super) fn behind(state: &State, before: &journal::Behind) -> String {
     match before {
-        journal::Behind::Step(step) => step.clone(),
+        journal::Behind::Step(id) | journal::Behind::FollowUp(id) => id.clone(),
         journal::Behind::Call(call) => name(state, call.execution),
         journal::Behind::Watch { trigger } => trigger.clone().unwrap_or_default(),
     }

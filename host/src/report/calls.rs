@@ -20,11 +20,20 @@ use crate::process::Ending;
 /// A step or a check with all that was executed for it.
 pub(super) fn unit(state: &State, events: &[Recorded], id: &str) -> Unit {
     let moments = Moments::of(events);
-    let of_unit = state.executions.iter().filter(|(number, _)| unit_of(state, **number) == Some(id));
+    let of_unit = state.executions.iter().filter(|(number, known)| {
+        unit_of(state, **number) == Some(id) && !matches!(known.purpose, journal::Purpose::Drift(_))
+    });
     let is_measurement = state.trigger(id).is_some();
     let executions = of_unit.clone().map(|(number, known)| execution(&moments, *number, known, is_measurement));
     let evidence = of_unit.clone().filter_map(|(_, known)| evidence(known)).next_back();
     Unit { id: id.to_owned(), standing: stand(state, id), executions: executions.collect(), evidence }
+}
+
+/// All that was executed for a follow-up.
+pub(super) fn of_follow_up(state: &State, events: &[Recorded], id: &str) -> Vec<Execution> {
+    let moments = Moments::of(events);
+    let of_item = state.executions.iter().filter(|(number, _)| unit_of(state, **number) == Some(id));
+    of_item.map(|(number, known)| execution(&moments, *number, known, false)).collect()
 }
 
 fn evidence(execution: &machine::Execution) -> Option<Evidence> {
@@ -48,6 +57,8 @@ fn execution(moments: &Moments, number: ExecutionId, known: &machine::Execution,
             journal::Purpose::Undo(_) => Purpose::Undo,
             journal::Purpose::Reconcile(_) => Purpose::Reconcile,
             journal::Purpose::Check(_) => Purpose::Check,
+            journal::Purpose::FollowUp(_) => Purpose::FollowUp,
+            journal::Purpose::Drift(_) => Purpose::Drift,
         },
         began: known.began,
         ended: known.ended,

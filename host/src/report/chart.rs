@@ -169,7 +169,8 @@ fn moments(report: &Report) -> Vec<Timestamp> {
     moments.extend(report.ended);
     moments.extend(report.waits.iter().flat_map(|wait| [Some(wait.from), wait.to]).flatten());
     moments.extend(report.doubts.iter().map(|doubt| doubt.at));
-    moments.retain(|moment| *moment >= report.began);
+    let is_drawn = |moment: &Timestamp| *moment >= report.began && report.ended.is_none_or(|ended| *moment <= ended);
+    moments.retain(is_drawn);
     moments
 }
 

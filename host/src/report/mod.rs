@@ -6,6 +6,7 @@ mod build;
 mod calls;
 mod chart;
 mod html;
+mod lessons;
 mod log;
 mod markdown;
 mod model;
@@ -20,6 +21,7 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 
+pub use lessons::Lesson;
 pub use model::*;
 pub use since::{SinceError, since};
 

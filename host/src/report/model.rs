@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::lessons::Lesson;
 use crate::id::{Digest, RunId};
 use crate::journal::{CheckOutcome, Level, RunOutcome};
 use crate::language::Language;
-use crate::present::{Before, Came, Found, FoundBy, Left, Said, UnitState};
+use crate::present::{Before, Came, DriftWatch, FollowUp as Item, Found, FoundBy, Left, Said, UnitState};
 
 /// Counts up when a reader of the JSON would have to change. New fields don't count.
 pub const VERSION: u32 = 1;
@@ -69,6 +70,15 @@ pub struct Report {
     pub remaining: Vec<Remaining>,
     /// What people have to do, most urgent first.
     pub left: Vec<Left>,
+    /// What stays to be done, in the plan's order.
+    #[serde(default)]
+    pub follow_ups: Vec<FollowUp>,
+    /// Whether what was verified was still so later.
+    #[serde(default)]
+    pub drift: Option<DriftWatch>,
+    /// What the plan should learn.
+    #[serde(default)]
+    pub lessons: Vec<Lesson>,
     /// All of it in order.
     pub timeline: Vec<Entry>,
     /// The end of the journal's chain, and how to check it.
@@ -281,6 +291,17 @@ pub struct Trigger {
     pub unit: Unit,
 }
 
+/// A follow-up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FollowUp {
+    /// What it is and how it stands.
+    #[serde(flatten)]
+    pub item: Item,
+    /// All that ripcord has executed for it, in order.
+    pub executions: Vec<Execution>,
+}
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -338,6 +359,10 @@ pub enum Purpose {
     Reconcile,
     /// To observe.
     Check,
+    /// To carry out a follow-up.
+    FollowUp,
+    /// To observe, after the verification.
+    Drift,
 }
 
 /// A call of a plugin.
@@ -639,6 +664,52 @@ pub enum Happening {
     VerificationRequested {
         /// Who.
         by: String,
+    },
+    /// A follow-up was to be carried out.
+    FollowUpRequested {
+        /// Who wanted it.
+        by: String,
+    },
+    /// It was done.
+    FollowUpDone {
+        /// In one sentence.
+        why: String,
+    },
+    /// It failed, or was refused.
+    FollowUpFailed {
+        /// Why.
+        why: String,
+    },
+    /// Somebody said that it is done.
+    FollowUpSaidDone {
+        /// Who.
+        by: String,
+        /// And what else.
+        note: String,
+    },
+    /// Somebody noted something of it.
+    FollowUpNoted {
+        /// Who.
+        by: String,
+        /// What.
+        note: String,
+    },
+    /// What was verified was watched.
+    DriftBegan {
+        /// Who wanted it.
+        by: String,
+        /// Which checks.
+        checks: Vec<String>,
+    },
+    /// All of it was still so.
+    DriftHeld {
+        /// In one sentence.
+        why: String,
+    },
+    /// It was not any more, or nobody knew.
+    DriftEnded {
+        /// In one sentence.
+        why: String,
     },
     /// The run got into a known state.
     Ended {

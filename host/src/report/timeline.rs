@@ -3,7 +3,10 @@
 use super::build::{behind, name};
 use super::model::{Entry, Happening, Noted};
 use crate::capability::Call;
-use crate::journal::{CheckOutcome, End, Event, IncidentNoted, Outcome, Purpose, Question, Recorded, Request};
+use crate::journal::{
+    CheckOutcome, DriftOutcome, End, Event, FollowUpOutcome, IncidentNoted, Outcome, Purpose, Question, Recorded,
+    Request,
+};
 use crate::machine::{State, describe};
 use crate::present::time::between;
 use crate::present::{Came, Found, FoundBy, Said, words};
@@ -18,7 +21,9 @@ fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize
     let asked = |call| state.mutation(call).map(|known| words::request(&known.request)).unwrap_or_default();
     let of = |execution| Some(name(state, execution));
     // Of what was watched for half an hour only that is told which was not as it should be.
-    let is_measurement = |execution| state.trigger(&name(state, execution)).is_some();
+    let is_drift =
+        |execution| state.executions.get(&execution).is_some_and(|known| matches!(known.purpose, Purpose::Drift(_)));
+    let is_measurement = |execution| state.trigger(&name(state, execution)).is_some() || is_drift(execution);
     let (unit, took_us, what) = match event {
         Event::IncidentNoted(said) => (None, None, Happening::Noted { by: said.by.clone(), noted: noted(said) }),
         Event::RunStarted(start) => (None, None, Happening::Began { by: start.approval.by.clone() }),
@@ -72,6 +77,30 @@ fn entry(state: &State, Recorded { at, event, .. }: &Recorded, hosts: &mut usize
         Event::AbortRequested { by } => (None, None, Happening::AbortRequested { by: by.clone() }),
         Event::UndoRequested { by } => (None, None, Happening::UndoRequested { by: by.clone() }),
         Event::VerificationRequested { by } => (None, None, Happening::VerificationRequested { by: by.clone() }),
+        Event::FollowUpRequested(request) => {
+            (Some(request.item.clone()), None, Happening::FollowUpRequested { by: request.approval.by.clone() })
+        }
+        Event::FollowUpEnded { item, outcome, why } => {
+            let why = why.clone();
+            let what = match outcome {
+                FollowUpOutcome::Done => Happening::FollowUpDone { why },
+                FollowUpOutcome::Failed | FollowUpOutcome::Refused => Happening::FollowUpFailed { why },
+            };
+            (Some(item.clone()), None, what)
+        }
+        Event::FollowUpNoted(noted) => {
+            let (by, note) = (noted.by.clone(), noted.note.clone().unwrap_or_default());
+            let what = match noted.done {
+                true => Happening::FollowUpSaidDone { by, note },
+                false => Happening::FollowUpNoted { by, note },
+            };
+            (Some(noted.item.clone()), None, what)
+        }
+        Event::DriftBegan(wanted) => {
+            (None, None, Happening::DriftBegan { by: wanted.by.clone(), checks: wanted.checks.clone() })
+        }
+        Event::DriftEnded { found: DriftOutcome::Held, why } => (None, None, Happening::DriftHeld { why: why.clone() }),
+        Event::DriftEnded { why, .. } => (None, None, Happening::DriftEnded { why: why.clone() }),
         Event::RunEnded { outcome, why } => {
             (None, None, Happening::Ended { outcome: (*outcome).into(), why: why.clone() })
         }
@@ -104,7 +133,8 @@ fn answered(request: &Request, outcome: &Outcome) -> Happening {
 /// What was found by looking stands in the line of its answer.
 fn ended(purpose: &Purpose, end: &End) -> Option<Happening> {
     Some(match (purpose, end) {
-        (Purpose::Check(_) | Purpose::Reconcile(_), _) => return None,
+        // Of a follow-up, what came of it is told when that is known.
+        (Purpose::Check(_) | Purpose::Drift(_) | Purpose::Reconcile(_) | Purpose::FollowUp(_), _) => return None,
         (Purpose::Apply(_), End::Returned(_)) => Happening::Done,
         (Purpose::Undo(_), End::Returned(_)) => Happening::TakenBack,
         (Purpose::Apply(_), end) => Happening::Failed { why: describe(end) },

@@ -34,8 +34,38 @@ pub struct Sources<'a> {
     /// Whether the plan's triggers are among its parts: a rollback must not fail because what was to be
     /// watched can't be reached.
     pub with_triggers: bool,
+    /// What of them is opened.
+    pub opens: Opens<'a>,
     /// The bytes of a run's plugins, by step and check: a run keeps those that it began with.
     pub kept: Option<&'a BTreeMap<String, Blob>>,
+}
+
+/// What of a plan is opened: nothing must fail because of what it does not need. All of it is read, and
+/// has to be sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens<'a> {
+    /// What a run needs: the steps and the checks, and the triggers if they are among its parts.
+    Run,
+    /// The same, and this follow-up, of which something is open still.
+    RunAnd(&'a str),
+    /// This follow-up alone.
+    FollowUp(&'a str),
+    /// The checks alone.
+    Checks,
+}
+
+impl Opens<'_> {
+    fn steps(self) -> bool {
+        matches!(self, Self::Run | Self::RunAnd(_))
+    }
+
+    fn checks(self) -> bool {
+        self.steps() || self == Self::Checks
+    }
+
+    fn follow_up(self, id: &str) -> bool {
+        matches!(self, Self::RunAnd(item) | Self::FollowUp(item) if item == id)
+    }
 }
 
 impl<'a> Sources<'a> {
@@ -90,7 +120,7 @@ pub async fn check<'a>(components: &Components, sources: Sources<'a>) -> Result<
     let steps = plan.steps.iter().map(|step| (&step.id, &step.uses));
     let checks = plan.verify.iter().map(|check| (&check.id, &check.uses));
     let triggers = sources.triggers().iter().map(|trigger| (&trigger.id, &trigger.uses));
-    for (id, uses) in steps.chain(checks).chain(triggers) {
+    for (id, uses) in steps.chain(checks).chain(triggers).chain(plan.follow_up_plugins()) {
         let kept = sources.kept.and_then(|kept| kept.get(id)).cloned();
         match load(components, uses, kept).await {
             Ok(plugin) => _ = plugins.insert(id.clone(), plugin),
@@ -173,7 +203,7 @@ fn read_component(path: &Path, digest: Digest) -> Result<Blob, Misread> {
 }
 
 impl Checked<'_> {
-    /// The manifest of a step's, check's or trigger's plugin.
+    /// The manifest of a step's, check's, trigger's or follow-up's plugin.
     pub fn manifest(&self, id: &str) -> Option<&Manifest> {
         self.plugins.get(id).map(|plugin| &plugin.manifest)
     }
@@ -184,7 +214,8 @@ impl Checked<'_> {
         let steps = plan.steps.iter().map(|step| (&step.id, &step.bind));
         let checks = plan.verify.iter().map(|check| (&check.id, &check.bind));
         let triggers = self.sources.triggers().iter().map(|trigger| (&trigger.id, &trigger.bind));
-        let units = steps.chain(checks).chain(triggers);
+        let follow_ups = plan.follow_ups.iter().filter_map(|item| Some((&item.id, &item.step.as_ref()?.bind)));
+        let units = steps.chain(checks).chain(triggers).chain(follow_ups);
         let mut connections = BTreeSet::new();
         for (id, bind) in units {
             for role in self.manifest(id).map(|manifest| manifest.roles.as_slice()).unwrap_or_default() {
@@ -206,24 +237,35 @@ impl Checked<'_> {
             .map_err(|error| Diagnostics(vec![Diagnostic::error(format!("the plan's target: {error}"))]))?;
         let target = target.as_str().map_or_else(|| target.to_string(), str::to_owned);
 
-        let shape = plan.shape(|id| plugins.get(id).is_some_and(|plugin| plugin.manifest.can_undo));
+        let mut shape = plan.shape(|id| plugins.get(id).is_some_and(|plugin| plugin.manifest.can_undo));
+        shape.follow_ups = plan.follow_up_shapes(&scope)?;
+        let opens = sources.opens;
         let mut opener =
             Opener { operator, opening, seams, open: BTreeMap::new(), resources: Vec::new(), unopened: Vec::new() };
         let mut units = BTreeMap::new();
         for step in &plan.steps {
             let Some(plugin) = plugins.remove(&step.id) else { continue };
             let retry = Retry { attempts: step.retry.attempts, backoff: step.retry.backoff };
-            let unit = opener.unit(plugin, &step.bind, &step.with, step.timeout.unwrap_or(plan.timeout)).await;
+            let unit =
+                opener.unit(plugin, &step.bind, &step.with, step.timeout.unwrap_or(plan.timeout), opens.steps()).await;
             units.insert(step.id.clone(), Unit { retry, gate: step.gate.clone(), ..unit });
+        }
+        for item in &plan.follow_ups {
+            let (Some(step), Some(plugin)) = (&item.step, plugins.remove(&item.id)) else { continue };
+            let retry = Retry { attempts: step.retry.attempts, backoff: step.retry.backoff };
+            let timeout = step.timeout.unwrap_or(plan.timeout);
+            let unit = opener.unit(plugin, &step.bind, &step.with, timeout, opens.follow_up(&item.id)).await;
+            units.insert(item.id.clone(), Unit { retry, gate: step.gate.clone(), ..unit });
         }
         for check in &plan.verify {
             let Some(plugin) = plugins.remove(&check.id) else { continue };
-            let unit = opener.unit(plugin, &check.bind, &check.with, check.timeout.unwrap_or(plan.timeout)).await;
+            let timeout = check.timeout.unwrap_or(plan.timeout);
+            let unit = opener.unit(plugin, &check.bind, &check.with, timeout, opens.checks()).await;
             units.insert(check.id.clone(), Unit { expect: check.expect.clone(), probe: check.probe, ..unit });
         }
         for trigger in triggers {
             let Some(plugin) = plugins.remove(&trigger.id) else { continue };
-            let unit = opener.unit(plugin, &trigger.bind, &trigger.with, trigger.timeout).await;
+            let unit = opener.unit(plugin, &trigger.bind, &trigger.with, trigger.timeout, opens.steps()).await;
             units.insert(trigger.id.clone(), Unit { expect: trigger.expect.clone(), probe: trigger.probe, ..unit });
         }
         if !opener.unopened.is_empty() {
@@ -270,11 +312,13 @@ impl Opener<'_> {
         bind: &BTreeMap<String, String>,
         with: &serde_json::Value,
         timeout: Duration,
+        is_open: bool,
     ) -> Unit {
         let mut roles = BTreeMap::new();
         for role in &plugin.manifest.roles {
             let bound = match bind.get(&role.name) {
-                Some(connection) => self.open(&role.capability, connection).await,
+                Some(connection) if is_open => self.open(&role.capability, connection).await,
+                Some(name) => Some(Bound { name: format!("{}.{name}", role.capability), open: None }),
                 None => None,
             };
             roles.insert(role.name.clone(), Grant { capability: role.capability.clone(), access: role.access, bound });
@@ -328,10 +372,12 @@ pub async fn offline(
     let steps = plan.steps.iter().map(|step| (&step.id, &step.uses, &step.bind, &step.with, None));
     let checks =
         plan.verify.iter().map(|check| (&check.id, &check.uses, &check.bind, &check.with, check.expect.clone()));
+    let follow_ups = plan.follow_ups.iter().filter_map(|item| Some((&item.id, item.step.as_ref()?)));
+    let follow_ups = follow_ups.map(|(id, step)| (id, &step.uses, &step.bind, &step.with, None));
     let watched = if started.shape.watch.is_some() { plan.triggers.as_slice() } else { &[] };
     let triggers = watched.iter().map(|it| (&it.id, &it.uses, &it.bind, &it.with, it.expect.clone()));
     let mut units = BTreeMap::new();
-    for (id, uses, bind, with, expect) in steps.chain(checks).chain(triggers) {
+    for (id, uses, bind, with, expect) in steps.chain(checks).chain(triggers).chain(follow_ups) {
         let plugin = load(components, uses, kept.get(id).cloned()).await.map_err(Diagnostics::from)?;
         let role = |role: &crate::manifest::Role| {
             let bound =

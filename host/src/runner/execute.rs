@@ -21,7 +21,7 @@ impl Runner {
         let state = record.state();
         let execution = state.next_execution();
         let (config, problem) = match &purpose {
-            Purpose::Apply(id) | Purpose::Check(id) => {
+            Purpose::Apply(id) | Purpose::Check(id) | Purpose::FollowUp(id) | Purpose::Drift(id) => {
                 let unit = self.unit(id)?;
                 match render(&unit.with, &self.job.scope(record.run(), state)) {
                     Ok(config) => {
@@ -102,8 +102,10 @@ impl Runner {
 
     async fn conclude(&self, execution: ExecutionId, purpose: &Purpose, end: End) -> Result<(), RunError> {
         let judged = match (purpose, &end) {
-            (Purpose::Check(id), End::Returned(verdict)) => Some(self.judge(id, verdict).await?),
-            (Purpose::Check(_), end) => Some((CheckOutcome::Inconclusive, crate::machine::describe(end))),
+            (Purpose::Check(id) | Purpose::Drift(id), End::Returned(verdict)) => Some(self.judge(id, verdict).await?),
+            (Purpose::Check(_) | Purpose::Drift(_), end) => {
+                Some((CheckOutcome::Inconclusive, crate::machine::describe(end)))
+            }
             _ => None,
         };
         let mut record = self.record.lock().await;
@@ -133,7 +135,8 @@ impl Runner {
             // The window, and not the plan's time-out, ends the watching.
             Purpose::Check(_) if state.is_watching() => Ok(own),
             Purpose::Apply(_) | Purpose::Check(_) => Ok(own.min(left(self.job.timeout, state.held_ms, "the plan's")?)),
-            Purpose::Undo(_) | Purpose::Reconcile(_) => Ok(own),
+            // The run itself has ended.
+            Purpose::FollowUp(_) | Purpose::Drift(_) | Purpose::Undo(_) | Purpose::Reconcile(_) => Ok(own),
         }
     }
 
@@ -141,7 +144,7 @@ impl Runner {
         let record = self.record.lock().await;
         let unit = self.unit(unit_of(record.state(), purpose))?;
         let (unit, plan) = (humantime::format_duration(unit.timeout), humantime::format_duration(self.job.timeout));
-        if record.state().is_watching() {
+        if record.state().is_watching() || record.state().after.is_some() {
             return Ok(format!("its time-out of {unit} is over"));
         }
         Ok(format!("its time-out of {unit}, or the plan's of {plan}, is over"))
@@ -170,8 +173,8 @@ pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunI
     let context = job.context(run, unit_of(state, &execution.purpose), unit);
     let config = execution.config.clone();
     match &execution.purpose {
-        Purpose::Apply(_) => Export::Apply { context, config },
-        Purpose::Check(_) => Export::Check { context, config },
+        Purpose::Apply(_) | Purpose::FollowUp(_) => Export::Apply { context, config },
+        Purpose::Check(_) | Purpose::Drift(_) => Export::Check { context, config },
         Purpose::Undo(of) => {
             let undone = state.executions.get(of);
             let effects = undone.map(effects).unwrap_or_default();
@@ -192,10 +195,10 @@ pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunI
     }
 }
 
-/// The step or check that an execution belongs to.
+/// The step, check or follow-up that an execution belongs to.
 pub(super) fn unit_of<'a>(state: &'a State, purpose: &'a Purpose) -> &'a str {
     let of = match purpose {
-        Purpose::Apply(id) | Purpose::Check(id) => return id,
+        Purpose::Apply(id) | Purpose::Check(id) | Purpose::FollowUp(id) | Purpose::Drift(id) => return id,
         Purpose::Undo(of) => *of,
         Purpose::Reconcile(call) => call.execution,
     };

@@ -9,16 +9,18 @@ use super::{RunError, Runner, Stand};
 use crate::journal::{Answer, Behind, Event, GateId, GateOpened};
 
 impl Runner {
-    pub(super) async fn open_gate(&self, step: &str) -> Result<(), RunError> {
+    /// Asks before a step or a follow-up.
+    pub(super) async fn open_gate(&self, before: Behind) -> Result<(), RunError> {
+        let (Behind::Step(id) | Behind::FollowUp(id)) = &before else { return Ok(()) };
         let mut record = self.record.lock().await;
         let scope = self.job.scope(record.run(), record.state());
-        let gate = self.unit(step)?.gate.as_ref();
+        let gate = self.unit(id)?.gate.as_ref();
         let ask = gate.map(|gate| gate.question(&scope));
         let expires = gate.and_then(|gate| gate.expires);
         let opened = GateOpened {
-            gate: GateId(step.to_owned()),
-            before: Behind::Step(step.to_owned()),
-            ask: ask.unwrap_or_else(|| format!("Go on with step {step}?")),
+            gate: GateId(id.clone()),
+            ask: ask.unwrap_or_else(|| format!("Go on with {id}?")),
+            before: before.clone(),
             // A plan may say any duration, and the calendar ends.
             expires: expires.and_then(|expires| Timestamp::now().saturating_add(expires).ok()),
         };

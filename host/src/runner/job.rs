@@ -42,7 +42,7 @@ pub struct Job {
     pub timeout: Duration,
     /// Its skeleton.
     pub shape: Shape,
-    /// Its steps and checks, by name; its triggers too, if they are watched.
+    /// Its steps, checks and follow-ups, by name; its triggers too, if they are watched.
     pub units: BTreeMap<String, Unit>,
     /// Where the operator's file was read.
     pub operator_path: PathBuf,
@@ -58,7 +58,7 @@ pub struct Job {
     pub good_states: Vec<GoodState>,
 }
 
-/// A step or a check.
+/// A step, a check or a follow-up.
 pub struct Unit {
     /// The plugin's name, as the plan uses it.
     pub plugin: String,
@@ -110,6 +110,16 @@ impl Job {
     pub fn binding(&self) -> Digest {
         let Bound { plan, params, plugins, rules } = self.bound();
         let bound = json!({ "plan": plan, "params": params, "plugins": plugins, "rules": rules });
+        Digest::of(bound.to_string().as_bytes())
+    }
+
+    /// What an agreement to one of its follow-ups is bound to, besides the calls: it counts for this run
+    /// and this follow-up alone.
+    pub fn binding_of(&self, run: &RunId, item: &str) -> Digest {
+        let Bound { plan, params, rules, .. } = self.bound();
+        let plugin = self.units.get(item).map(|unit| unit.component.digest);
+        let bound =
+            json!({ "run": run, "follow-up": item, "plan": plan, "params": params, "plugin": plugin, "rules": rules });
         Digest::of(bound.to_string().as_bytes())
     }
 

@@ -31,13 +31,13 @@ use crate::pipeline::Divergence;
 use crate::record::{Record, RecordError};
 
 pub use agreement::Agreement;
-pub use assemble::{AssembleError, Checked, Sources, Unopened, check, offline, opening};
+pub use assemble::{AssembleError, Checked, Opens, Sources, Unopened, check, offline, opening};
 pub use begin::{BeginRunError, begin};
 pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
 pub use preview::{
-    BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin,
-    PreviewedProbe, PreviewedStep, When, preview,
+    BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedFollowUp, PreviewedGate,
+    PreviewedPlugin, PreviewedProbe, PreviewedStep, When, preview, preview_follow_up,
 };
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};
@@ -201,6 +201,7 @@ impl Runner {
         // themselves, at once.
         if let Next::BeginAfter(..)
         | Next::EndAfter(..)
+        | Next::EndDrift { .. }
         | Next::AwaitGate(_)
         | Next::AwaitAnswer(_)
         | Next::Settle(_)
@@ -209,13 +210,13 @@ impl Runner {
             self.record.lock().await.flush().await?;
         }
         match next {
-            Next::OpenGate(Behind::Step(step)) => self.open_gate(&step).await?,
+            Next::OpenGate(before @ (Behind::Step(_) | Behind::FollowUp(_))) => self.open_gate(before).await?,
             Next::OpenGate(before) => self.open_watch_gate(before).await?,
             Next::AwaitGate(gate) => return self.await_gate(&gate).await,
             Next::Begin(purpose) => self.begin_execution(purpose).await?,
             Next::BeginAfter(at, purpose) => {
                 // No longer than from one try to the next: the clock may have been put back since the last.
-                if self.wait(until(at).min(self.between_tries(&purpose))).await {
+                if self.wait(until(at).min(self.between_tries(&purpose).await)).await {
                     self.begin_execution(purpose).await?;
                 }
             }
@@ -234,6 +235,14 @@ impl Runner {
             Next::EndAfter(at, outcome, why) => {
                 if self.wait(until(at).min(self.window())).await {
                     self.record.lock().await.end(Event::RunEnded { outcome, why }).await?;
+                }
+            }
+            Next::EndFollowUp(item, outcome, why) => {
+                self.record.lock().await.end(Event::FollowUpEnded { item, outcome, why }).await?;
+            }
+            Next::EndDrift { until: at, found, why } => {
+                if self.wait(at.map(until).unwrap_or_default().min(self.drift_left().await)).await {
+                    self.commit(Event::DriftEnded { found, why }).await?;
                 }
             }
             Next::Nothing => {
@@ -295,7 +304,7 @@ fn until(at: Timestamp) -> Duration {
 async fn watch_people(record: Arc<Mutex<Record>>, interrupt: watch::Sender<bool>) {
     let decided = |state: &State| {
         let answered = state.gates.iter().filter(|gate| gate.answer.is_some()).count();
-        (state.course, answered, state.halted_on)
+        (state.course, answered, state.halted_on, state.is_stopped())
     };
     let mut before = decided(record.lock().await.state());
     loop {

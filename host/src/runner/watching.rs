@@ -15,8 +15,16 @@ const BY: &str = "ripcord";
 
 impl Runner {
     /// How long it may be from one try of a check to the next, or to its first.
-    pub(super) fn between_tries(&self, purpose: &Purpose) -> Duration {
-        let Purpose::Check(id) = purpose else { return Duration::MAX };
+    pub(super) async fn between_tries(&self, purpose: &Purpose) -> Duration {
+        let id = match purpose {
+            Purpose::Check(id) => id,
+            Purpose::Drift(_) => {
+                let record = self.record.lock().await;
+                let drift = record.state().drift.as_ref();
+                return drift.map_or(Duration::MAX, |drift| Duration::from_millis(drift.wanted.interval_ms));
+            }
+            _ => return Duration::MAX,
+        };
         let shape = &self.job.shape;
         let check = shape.verify.iter().find(|check| check.id == *id).map(|CheckShape { every_ms, .. }| *every_ms);
         let mut triggers = shape.watch.iter().flat_map(|watch| &watch.triggers);
@@ -30,6 +38,13 @@ impl Runner {
     pub(super) fn window(&self) -> Duration {
         let watch = self.job.shape.watch.as_ref();
         watch.map_or(Duration::ZERO, |WatchShape { window_ms, .. }| Duration::from_millis(*window_ms))
+    }
+
+    /// How long a run that was verified may be watched.
+    pub(super) async fn drift_left(&self) -> Duration {
+        let record = self.record.lock().await;
+        let span = record.state().drift.as_ref().map(|drift| drift.wanted.until.duration_since(drift.at));
+        span.and_then(|span| Duration::try_from(span).ok()).unwrap_or_default()
     }
 
     /// Records that a trigger has tripped. What it stands for is the incident's first symptom, and the

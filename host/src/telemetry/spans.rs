@@ -12,7 +12,10 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use crate::capability::{Call, Capability, Reply};
 use crate::failure::Failure;
 use crate::id::{CallId, Digest, ExecutionId, RunId};
-use crate::journal::{CheckOutcome, End, Event, Level, Outcome, Purpose, Request, RunOutcome, Settler, Verdict};
+use crate::journal::{
+    CheckOutcome, DriftOutcome, End, Event, FollowUpOutcome, Level, Outcome, Purpose, Request, RunOutcome, Settler,
+    Verdict,
+};
 use crate::machine::{State, describe};
 use crate::process::Ending;
 
@@ -36,7 +39,7 @@ pub struct Spans {
     servers: Servers,
     scope: InstrumentationScope,
     state: State,
-    /// How often the run has been taken up after an end: to undo it, to verify it again.
+    /// How often the run has been taken up after an end: to undo it, to verify it again, for a follow-up.
     round: u32,
     root: Option<Open>,
     executions: BTreeMap<ExecutionId, Open>,
@@ -164,6 +167,23 @@ impl Spans {
             Event::Doubted { call, seen } => self.tell_call(*call, at, "in doubt", [text("ripcord.seen", seen)]),
             Event::Unsettled { call, seen } => self.tell_call(*call, at, "not settled", [text("ripcord.seen", seen)]),
             Event::Settled { call, by, verdict } => self.settled(*call, at, by, verdict, done),
+            Event::FollowUpRequested(request) => {
+                let mut again = self.taken_up(at);
+                again.name = format!("follow-up {}", request.item);
+                again.attributes.push(text("ripcord.by", &request.approval.by));
+                self.root = Some(again);
+            }
+            Event::FollowUpEnded { outcome, why, .. } => {
+                self.end_root(at, *outcome == FollowUpOutcome::Done, why, done)
+            }
+            Event::FollowUpNoted(noted) => self.tell_root(at, "follow-up noted", [text("ripcord.by", &noted.by)]),
+            Event::DriftBegan(wanted) => {
+                let mut again = self.taken_up(at);
+                again.name = "drift".to_owned();
+                again.attributes.push(text("ripcord.by", &wanted.by));
+                self.root = Some(again);
+            }
+            Event::DriftEnded { found, why } => self.end_root(at, *found == DriftOutcome::Held, why, done),
             Event::RunEnded { outcome, why } => {
                 let status = match outcome {
                     RunOutcome::Verified | RunOutcome::Unchanged => Status::Ok,
@@ -177,6 +197,17 @@ impl Spans {
                 }
             }
         }
+    }
+
+    /// What is done with a run that stays ended has a span of its own, below the run's.
+    fn taken_up(&mut self, at: Timestamp) -> Open {
+        self.round += 1;
+        self.open_root(at)
+    }
+
+    fn end_root(&mut self, at: Timestamp, is_good: bool, why: &str, done: &mut Vec<SpanData>) {
+        let status = if is_good { Status::Ok } else { Status::error(why.to_owned()) };
+        done.extend(self.root.take().map(|root| self.close(root, at, status)));
     }
 
     /// The span of the run's first round is the trace's root; further rounds stand below it.
@@ -199,7 +230,8 @@ impl Spans {
         let purpose = self.state.executions.get(&id).map(|execution| &execution.purpose);
         let unit = crate::present::narrate::unit_of(&self.state, id).unwrap_or_default();
         let export = purpose.map_or("execution", Purpose::export);
-        let kind = if matches!(purpose, Some(Purpose::Check(_))) { "ripcord.check" } else { "ripcord.step" };
+        let is_check = matches!(purpose, Some(Purpose::Check(_) | Purpose::Drift(_)));
+        let kind = if is_check { "ripcord.check" } else { "ripcord.step" };
         let parent = match purpose {
             Some(Purpose::Reconcile(call)) => self.execution_id(call.execution),
             _ => self.root_id(),
@@ -220,7 +252,7 @@ impl Spans {
         }
         let purpose = self.state.executions.get(&id).map(|execution| &execution.purpose);
         match (purpose, end) {
-            (Some(Purpose::Check(_)), _) => self.unjudged = Some((id, at)),
+            (Some(Purpose::Check(_) | Purpose::Drift(_)), _) => self.unjudged = Some((id, at)),
             (_, End::Returned(_)) => done.extend(self.close_execution(id, at, Status::Ok)),
             (_, end) => done.extend(self.close_execution(id, at, Status::error(describe(end)))),
         }

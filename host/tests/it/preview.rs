@@ -10,7 +10,7 @@ use ripcord::operator::Operator;
 use ripcord::pipeline::Depth;
 use ripcord::plan::Plan;
 use ripcord::present::{Style, View, preview, preview_json};
-use ripcord::runner::{self, PreviewReport, Seams, Sources, Untouched};
+use ripcord::runner::{self, Opens, PreviewReport, Seams, Sources, Untouched};
 
 use crate::{Place, SUPERVISOR};
 
@@ -27,6 +27,7 @@ async fn previewed(lab: &Lab, place: &Place) -> PreviewReport {
         params: &params,
         operator: &operator,
         with_triggers: false,
+        opens: Opens::Run,
         kept: None,
     };
     let checked = runner::check(&components, sources).await.unwrap();

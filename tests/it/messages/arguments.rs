@@ -184,6 +184,38 @@ fn another_approval() {
     messages.end();
 }
 
+/// What stays to be done and can't be done so, and whether it stays so.
+#[test]
+fn what_stays_to_be_done_and_can_not_be_done_so() {
+    let world = world();
+    let people = "[people]\nanalysis = \"Ana\"\n";
+    let items = "[[follow-up]]\nid = \"cause\"\nwhat = \"Find the cause\"\nowner = \"analysis\"\n\
+                 [[follow-up]]\nid = \"switch-on\"\nuse = \"http-switch\"\nbind = { service = \"service\" }\n\
+                 with = { send = { path = \"/on\" } }\n";
+    world.plan("plan", &format!("{people}{}{items}", step("a", "", "a1")));
+    world.ripcord(&["run", "plan.toml", "--yes"]).expect(0);
+    let mut messages = Messages::about("follow-up");
+    for (name, arguments) in [
+        ("help", &["follow-up", "--help"][..]),
+        ("listed", &["follow-up", "last"]),
+        ("unknown", &["follow-up", "last", "switch-of"]),
+        ("for-people", &["follow-up", "last", "cause"]),
+        ("nobody-to-agree", &["follow-up", "last", "switch-on"]),
+        ("done-and-approved", &["follow-up", "last", "switch-on", "--done", "--yes"]),
+        ("done-of-nothing", &["follow-up", "last", "--done"]),
+        ("done", &["follow-up", "last", "cause", "--done", "--by", "Ana"]),
+        ("drift-of-no-check", &["watch", "last", "--window", "1h"]),
+        ("drift-of-an-unknown-run", &["watch", "plan"]),
+        ("drift-with-a-plans-options", &["watch", "last", "-p", "x=y"]),
+    ] {
+        messages.shows(&world, name, world.shipped(arguments));
+    }
+    world.ripcord(&["undo", "last", "--yes"]).expect(1);
+    messages.shows(&world, "closed", world.shipped(&["follow-up", "last", "switch-on"]));
+    messages.shows(&world, "drift-of-an-undone-run", world.shipped(&["watch", "last"]));
+    messages.end();
+}
+
 /// What can't be watched, and what stands in the way of a run that is.
 #[test]
 fn what_can_t_be_watched() {

@@ -32,6 +32,24 @@ use = "http-check"
 bind = { service = "genia-admin" }
 with = { path = "/connectors/facebook" }
 expect = "response.json.enabled == false"
+
+[people]
+analysis = "Ana"
+
+[[follow-up]]
+id = "cause"
+what = "Find the cause"
+owner = "analysis"
+
+[[follow-up]]
+id = "switch-on"
+use = "http-switch"
+bind = { service = "genia-admin" }
+with = { send = { path = "/connectors/facebook/enable" } }
+ends = ["off"]
+
+[drift]
+for = "24h"
 "#;
 
 /// A name, the text that is changed, and what it becomes.
@@ -85,6 +103,16 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("plugin-refuses-a-key", "path = \"/connectors/facebook\"", "path = \"/connectors/facebook\", statuscode = 200"),
     ("plugin-misses-a-key", "with = { path = \"/connectors/facebook\" }", "with = {}"),
     ("bad-pattern", "pattern = \"[a-z][a-z0-9-]*\"", "pattern = \"[a-z\""),
+    ("owner-unknown", "owner = \"analysis\"", "owner = \"analisys\""),
+    ("owner-is-nobody", "owner = \"analysis\"", "owner = \"Luis\""),
+    ("due-is-no-time", "owner = \"analysis\"", "due = \"soon\""),
+    ("follow-up-says-nothing", "what = \"Find the cause\"", "what = \" \""),
+    ("follow-up-of-people-with-a-gate", "what = \"Find the cause\"", "what = \"x\"\ngate = { ask = \"Sure?\" }"),
+    ("follow-up-names-no-check", "ends = [\"off\"]", "ends = [\"of\"]"),
+    ("follow-up-of-a-steps-name", "id = \"switch-on\"", "id = \"tell\""),
+    ("check-as-a-follow-up", "use = \"http-switch\"", "use = \"http-check\""),
+    ("drift-without-time", "for = \"24h\"", "interval = \"5m\""),
+    ("drift-looks-once", "for = \"24h\"", "for = \"1m\"\ninterval = \"5m\""),
     ("every-without-within", "id = \"off\"", "id = \"off\"\nevery = \"5s\""),
 ];
 

@@ -28,7 +28,7 @@ use tempfile::TempDir;
 pub(crate) use browser::{Browser, Measured, Scheme};
 pub(crate) use coolify::{COOLIFY_TOKEN, Coolify, Exchange, READ_TOKEN};
 pub(crate) use journal::Journal;
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Entry, Ledger};
 pub(crate) use program::{Ran, Ripcord, Running};
 pub(crate) use repository::{CONNECTOR, Repository, copy, git};
 pub(crate) use served::Told;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod drift;
+mod follow_up;
 mod properties;
 mod semantics;
 mod watch;

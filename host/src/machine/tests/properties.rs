@@ -11,7 +11,26 @@ use crate::machine::Next;
 /// Up to five steps, some of which stand in for an earlier one, and up to two checks.
 /// In every second run up to three triggers are watched first.
 fn shapes() -> impl Strategy<Value = Shape> {
-    (plans(), prop::option::of(watches())).prop_map(|(shape, watch)| Shape { watch, ..shape })
+    (plans(), prop::option::of(watches()), follow_ups()).prop_map(|(shape, watch, follow_ups)| Shape {
+        watch,
+        follow_ups,
+        ..shape
+    })
+}
+
+/// Up to two things that stay to be done, by people or by ripcord.
+fn follow_ups() -> impl Strategy<Value = Vec<FollowUpShape>> {
+    let item = prop::option::weighted(0.8, (any::<bool>(), any::<bool>()));
+    prop::collection::vec(item, 0..=2).prop_map(|items| {
+        let shape = |(index, step): (usize, Option<(bool, bool)>)| {
+            let step = step.map(|(gate, ends)| {
+                let ends = if ends { vec!["c0".to_owned()] } else { Vec::new() };
+                FollowUpStep { gate, ends }
+            });
+            FollowUpShape { id: format!("f{index}"), what: "so".into(), owner: None, due_ms: None, step }
+        };
+        items.into_iter().enumerate().map(shape).collect()
+    })
 }
 
 fn watches() -> impl Strategy<Value = WatchShape> {
@@ -82,6 +101,7 @@ proptest! {
         nothing_is_begun_after_an_abort(&events);
         what_was_done_last_is_taken_back_first(&events);
         nobody_is_asked_about_a_probe(&events);
+        what_is_done_after_the_end_is_asked_for_and_changes_no_end(&shape, &events);
         if let Some(watch) = &shape.watch {
             nothing_is_done_before_a_trigger_trips_or_a_person_says_yes(watch, &events);
             nothing_is_measured_when_that_is_decided(watch, &events);
@@ -94,9 +114,56 @@ fn nobody_is_asked_about_a_probe(events: &[&Event]) {
     let mut checks = BTreeSet::new();
     for event in events {
         match event {
-            Event::ExecutionBegan { execution, purpose: Purpose::Check(_), .. } => _ = checks.insert(*execution),
+            Event::ExecutionBegan { execution, purpose: Purpose::Check(_) | Purpose::Drift(_), .. } => {
+                checks.insert(*execution);
+            }
             Event::Halted { question: Question::DidItHappen { call, .. } } => {
                 assert!(!checks.contains(&call.execution), "{call} is a probe's, and a person is asked about it");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A follow-up is carried out when somebody has asked for it, behind a verified end and its own gate, and
+/// not a second time once it is done; and a run that has ended stays so unless somebody takes it up.
+fn what_is_done_after_the_end_is_asked_for_and_changes_no_end(shape: &Shape, events: &[&Event]) {
+    let (mut ended, mut carried, mut is_watched) = (None, None, false);
+    let (mut done, mut agreed) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        match event {
+            Event::RunEnded { outcome, .. } => {
+                assert_eq!(ended, None, "it ends although it has ended");
+                ended = Some(*outcome);
+            }
+            Event::UndoRequested { .. } => {
+                if ended.take_if(|outcome| *outcome != RunOutcome::Undone).is_some() {
+                    (carried, is_watched) = (None, false);
+                }
+            }
+            Event::VerificationRequested { .. } => _ = ended.take_if(|outcome| *outcome == RunOutcome::Halted),
+            Event::FollowUpRequested(request) => {
+                assert_eq!(ended, Some(RunOutcome::Verified));
+                agreed.remove(request.item.as_str());
+                carried = Some(request.item.as_str());
+            }
+            Event::GateAnswered { gate, answer: Answer::Yes, .. } => _ = agreed.insert(gate.0.as_str()),
+            Event::FollowUpEnded { item, outcome, .. } => {
+                assert_eq!(carried.take(), Some(item.as_str()));
+                if *outcome == FollowUpOutcome::Done {
+                    assert!(done.insert(item), "{item} is done twice");
+                }
+            }
+            Event::DriftBegan(_) => is_watched = true,
+            Event::DriftEnded { .. } => is_watched = false,
+            Event::ExecutionBegan { purpose: Purpose::FollowUp(item), .. } => {
+                assert_eq!(carried, Some(item.as_str()), "nobody has asked for it");
+                let shape = shape.follow_ups.iter().find(|shape| shape.id == *item).unwrap();
+                let has_gate = shape.step.as_ref().unwrap().gate;
+                assert!(!has_gate || agreed.contains(item.as_str()), "{item} begins before its gate");
+            }
+            Event::ExecutionBegan { purpose: Purpose::Drift(check), .. } => {
+                assert!(is_watched, "{check} is looked at, and nobody has asked for it");
             }
             _ => {}
         }
@@ -107,6 +174,8 @@ fn each_intent_follows_on_a_settled_one(events: &[&Event]) {
     let mut open = BTreeSet::new();
     let mut failed_undos = BTreeSet::new();
     let mut undos = BTreeSet::new();
+    // So does a follow-up.
+    let mut follow_ups = BTreeSet::new();
     for event in events {
         match event {
             Event::Intended { call, .. } => assert!(open.insert(*call), "{call} is intended twice"),
@@ -119,6 +188,8 @@ fn each_intent_follows_on_a_settled_one(events: &[&Event]) {
             }
             // A failed undo that is asked for again makes its failed calls again.
             Event::UndoRequested { .. } => open.retain(|call: &CallId| !failed_undos.contains(&call.execution)),
+            Event::ExecutionBegan { execution, purpose: Purpose::FollowUp(_), .. } => _ = follow_ups.insert(*execution),
+            Event::FollowUpRequested(_) => open.retain(|call: &CallId| !follow_ups.contains(&call.execution)),
             _ => {}
         }
     }

@@ -21,7 +21,7 @@ fn fold(shape: &Shape, events: &[Event]) -> State {
 }
 
 fn shape(steps: &[StepShape], checks: &[CheckShape]) -> Shape {
-    Shape { steps: steps.to_vec(), verify: checks.to_vec(), watch: None }
+    Shape { steps: steps.to_vec(), verify: checks.to_vec(), ..Shape::default() }
 }
 
 fn stand_in(id: &str, replaced: &str) -> StepShape {

@@ -38,7 +38,7 @@ fn watch(triggers: &[TriggerShape]) -> WatchShape {
 
 fn watching(watch: WatchShape) -> State {
     let mut state = State::default();
-    let shape = Shape { steps: vec![step("a")], verify: vec![], watch: Some(watch) };
+    let shape = Shape { steps: vec![step("a")], watch: Some(watch), ..Shape::default() };
     state.apply(at(0), &started(shape)).unwrap();
     state.apply(at(0), &attached()).unwrap();
     state

@@ -96,9 +96,12 @@ impl World {
             let before = (self.journal.len(), self.pending.len());
             let next = self.state.next();
             if next == Next::Nothing {
-                match self.pick(3) {
-                    1 => self.ask_for_the_undo(),
-                    2 => self.append(Event::VerificationRequested { by: "ada".into() }),
+                let follow_up = self.a_follow_up();
+                match (self.pick(5), follow_up) {
+                    (1, _) => self.ask_again(Event::UndoRequested { by: "ada".into() }),
+                    (3, Some(requested)) => self.ask_again(requested),
+                    (4, _) if self.state.can_drift() => self.append(self.a_watch()),
+                    (2, _) => self.append(Event::VerificationRequested { by: "ada".into() }),
                     _ => return Left::Ended,
                 }
                 continue;
@@ -117,7 +120,27 @@ impl World {
         panic!("the run goes on and on: {:#?}", &self.journal[self.journal.len() - 20..]);
     }
 
-    fn ask_for_the_undo(&mut self) {
+    /// A person has ripcord carry one of the follow-ups out.
+    fn a_follow_up(&self) -> Option<Event> {
+        let is_verified = matches!(self.state.ended, Some((RunOutcome::Verified, _)));
+        let steps = self.state.shape.follow_ups.iter().filter(|shape| shape.step.is_some() && is_verified);
+        let mut open = steps.filter(|shape| self.state.follow_up_state(shape).is_open());
+        let item = open.next()?.id.clone();
+        Some(Event::FollowUpRequested(FollowUpRequested { item, approval: Approval::default() }))
+    }
+
+    fn a_watch(&self) -> Event {
+        Event::DriftBegan(DriftBegan {
+            by: "ada".into(),
+            until: self.now + Duration::from_secs(40),
+            interval_ms: 5_000,
+            failure_limit: 1,
+            checks: self.state.shape.verify.iter().map(|check| check.id.clone()).collect(),
+        })
+    }
+
+    /// What failed is tried again where it got stuck.
+    fn ask_again(&mut self, event: Event) {
         let calls = |world: &Self| -> BTreeSet<CallId> {
             let executions = world.state.executions.iter();
             executions
@@ -125,7 +148,7 @@ impl World {
                 .collect()
         };
         let before = calls(self);
-        self.append(Event::UndoRequested { by: "ada".into() });
+        self.append(event);
         let after = calls(self);
         self.asked_again.extend(before.difference(&after));
     }
@@ -133,6 +156,7 @@ impl World {
     fn carry_out(&mut self, next: Next) -> Result<(), Cut> {
         match next {
             Next::OpenGate(Behind::Step(step)) => self.commit(gate_of_step(&step)),
+            Next::OpenGate(Behind::FollowUp(item)) => self.commit(opened(&item.clone(), Behind::FollowUp(item), None)),
             Next::OpenGate(before) => self.commit(opened("watch", before, None)),
             Next::AwaitGate(GateId(gate)) => {
                 let answer = [Answer::Yes, Answer::Yes, Answer::No, Answer::Expired][self.pick(4)];
@@ -165,6 +189,16 @@ impl World {
                 self.commit(Event::RunEnded { outcome, why })?;
                 self.check_end(outcome);
                 Ok(())
+            }
+            Next::EndFollowUp(item, outcome, why) => {
+                let of_it = |call: &CallId| matches!(&self.state.executions[&call.execution].purpose, Purpose::FollowUp(id) if *id == item);
+                let open = self.state.doubts().filter(|(call, _)| of_it(call)).count();
+                assert_eq!(open, 0, "{item} ends in doubt");
+                self.commit(Event::FollowUpEnded { item, outcome, why })
+            }
+            Next::EndDrift { until, found, why } => {
+                self.now = self.now.max(until.unwrap_or(self.now));
+                self.commit(Event::DriftEnded { found, why })
             }
             Next::Nothing => Ok(()),
         }
@@ -335,7 +369,7 @@ impl World {
     }
 
     fn conclude(&mut self, execution: ExecutionId, end: End) -> Result<(), Cut> {
-        let is_check = matches!(self.state.executions[&execution].purpose, Purpose::Check(_));
+        let is_check = self.state.is_check(execution);
         if !is_check {
             return self.commit(Event::ExecutionEnded { execution, end });
         }
@@ -464,8 +498,13 @@ impl World {
 
     fn a_persons_event(&mut self) -> Event {
         let by = "bob".to_owned();
-        match self.pick(6) {
+        match self.pick(7) {
             0 => aborted(),
+            6 => {
+                let item = "f0".to_owned();
+                let done = self.pick(2) == 1;
+                Event::FollowUpNoted(FollowUpNoted { item, by, done, note: Some("so".into()) })
+            }
             1 => Event::UndoRequested { by },
             2 => Event::VerificationRequested { by },
             3 => {

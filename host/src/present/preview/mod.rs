@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::journal::{CheckOutcome, GoodState, OnFailure};
 use crate::runner::{
-    Branch, BranchEnd, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin, PreviewedProbe,
-    PreviewedStep, When,
+    Branch, BranchEnd, Outlook, PreviewReport, PreviewedCheck, PreviewedFollowUp, PreviewedGate, PreviewedPlugin,
+    PreviewedProbe, PreviewedStep, When,
 };
 
 use super::Style;
@@ -89,13 +89,20 @@ impl<'a> Writer<'a> {
 
     fn head(&mut self) {
         let report = self.report;
-        self.page.note(0, Span::Title("Preview of "), &format!("{} on {}", report.plan, report.target));
+        match &report.follow_up {
+            None => self.page.note(0, Span::Title("Preview of "), &format!("{} on {}", report.plan, report.target)),
+            Some(PreviewedFollowUp { run, item, what }) => {
+                let of = format!("{item} on {}, a follow-up of run {run}: {what}", report.target);
+                self.page.note(0, Span::Title("Preview of "), &of);
+            }
+        }
         self.page.gap();
-        self.page.prose(
-            0,
+        let would = if report.follow_up.is_some() { "it would do" } else { "a run would do" };
+        let about = format!(
             "Nothing has been changed. What is marked `reads` was really read just now; what is marked CHANGES is \
-             what a run would do.",
+             what {would}."
         );
+        self.page.prose(0, &about);
         self.page.gap();
         self.field(0, "plan", &report.plan_path);
         let params: Vec<_> = report.params.iter().map(|(name, value)| format!("{name} = {value}")).collect();

@@ -219,6 +219,7 @@ pub(crate) fn report() -> PreviewReport {
     let failed = "denied: no rule of [http.genia-admin] allows DELETE /connectors/facebook";
     PreviewReport {
         plan: "genia-connector".into(),
+        follow_up: None,
         plan_path: "plans/genia-connector.toml".into(),
         params: BTreeMap::from([("connector".into(), "facebook".into()), ("version".into(), "v1.4.2".into())]),
         operator_path: "/etc/ripcord.toml".into(),

@@ -21,8 +21,13 @@ fn runs() -> [(&'static str, Vec<Recorded>); 5] {
     [("verified", verified()), ("halted", halted()), ("undone", undone()), ("refused", refused()), watched]
 }
 
+/// When somebody reads them.
+fn now() -> Timestamp {
+    "2026-11-25T12:00:00Z".parse().unwrap()
+}
+
 fn report(events: &[Recorded]) -> Report {
-    Report::of(&fold(events), events, head(events), None)
+    Report::of(&fold(events), events, head(events), None, now())
 }
 
 fn written(events: &[Recorded], format: Format) -> String {
@@ -106,6 +111,6 @@ fn a_file_s_name_says_what_it_is_written_as() {
 fn a_report_is_in_the_language_of_its_plan() {
     let events = refused();
     assert!(written(&events, Format::Markdown).starts_with("# Reversión de genia/connectors/facebook: detenido"));
-    let english = Report::of(&fold(&events), &events, head(&events), Some(Language::En));
+    let english = Report::of(&fold(&events), &events, head(&events), Some(Language::En), now());
     assert!(english.write(Format::Markdown, &TimeZone::UTC).unwrap().starts_with("# Rollback of"));
 }

@@ -2,6 +2,7 @@
 //! made.
 
 mod checks;
+mod follow_up;
 mod report;
 
 use std::collections::BTreeMap;
@@ -18,12 +19,13 @@ use crate::component::{Components, Effect, Ended, Export, Returned};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{Purpose, StepShape};
 use crate::pipeline::{Caller, Depth, Mode, Mutation, Pipeline, Preview, Previewed, Stop};
-use crate::plan::{check_config, render};
+use crate::plan::{Scope, check_config, render};
 use crate::secret::Scrub;
 
+pub use follow_up::preview_follow_up;
 pub use report::{
-    BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedGate, PreviewedPlugin,
-    PreviewedProbe, PreviewedStep, When,
+    BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedFollowUp, PreviewedGate,
+    PreviewedPlugin, PreviewedProbe, PreviewedStep, When,
 };
 
 /// Previews a job. Nothing is recorded and nothing is changed.
@@ -47,19 +49,17 @@ pub async fn preview(
     }
     let checks = previewer.checks(depth).await?;
     let steps = job.shape.steps.iter().map(|step| previewer.described(step)).collect::<Result<_, _>>()?;
-    let mut secrets: Vec<_> = job.units.values().flat_map(connections).flat_map(|open| open.secrets()).collect();
-    secrets.sort();
-    secrets.dedup();
     let probing_triggers = previewer.probing_triggers().await?;
     let mut report = PreviewReport {
         plan: job.plan_name.clone(),
+        follow_up: None,
         plan_path: job.plan_path.display().to_string(),
         params: job.params.clone(),
         operator_path: job.operator_path.display().to_string(),
         target: job.target.clone(),
         good_states: job.good_states.clone(),
         holds: job.holds(),
-        secrets,
+        secrets: secrets(job),
         binding: job.binding(),
         steps,
         branches: previewer.branches,
@@ -68,6 +68,14 @@ pub async fn preview(
     };
     report.take_back_if_it_fails();
     Ok(report)
+}
+
+/// The names of the secrets that its open connections use.
+fn secrets(job: &Job) -> Vec<String> {
+    let mut secrets: Vec<_> = job.units.values().flat_map(connections).flat_map(|open| open.secrets()).collect();
+    secrets.sort();
+    secrets.dedup();
+    secrets
 }
 
 /// The connections that a step or a check is bound to.
@@ -166,12 +174,15 @@ impl<'a> Previewer<'a> {
     }
 
     fn described(&self, step: &StepShape) -> Result<PreviewedStep, RunError> {
+        self.described_in(step, &self.job.scope_with(&self.run, self.receipts.clone()))
+    }
+
+    fn described_in(&self, step: &StepShape, scope: &Scope) -> Result<PreviewedStep, RunError> {
         let unit = self.unit(&step.id)?;
-        let scope = self.job.scope_with(&self.run, self.receipts.clone());
         let gate = unit
             .gate
             .as_ref()
-            .map(|gate| PreviewedGate { ask: self.seen.show(gate.question(&scope)), expires: gate.expires });
+            .map(|gate| PreviewedGate { ask: self.seen.show(gate.question(scope)), expires: gate.expires });
         Ok(PreviewedStep {
             id: step.id.clone(),
             plugin: self.plugin(unit),

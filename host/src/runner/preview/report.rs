@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::id::Digest;
+use crate::id::{Digest, RunId};
 use crate::journal::{Approval, CheckOutcome, GoodState, Listed, OnFailure};
 use crate::manifest::Access;
 use crate::pipeline::Previewed;
@@ -17,6 +17,9 @@ use crate::pipeline::Previewed;
 pub struct PreviewReport {
     /// The plan's name.
     pub plan: String,
+    /// The follow-up that this is a preview of, if it is not of a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow_up: Option<PreviewedFollowUp>,
     /// Where it was read.
     pub plan_path: String,
     /// The values of its parameters.
@@ -43,6 +46,17 @@ pub struct PreviewReport {
     pub probing_triggers: Vec<PreviewedCheck>,
     /// What has to hold afterwards, in file order.
     pub checks: Vec<PreviewedCheck>,
+}
+
+/// What a preview is of that is not one of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct PreviewedFollowUp {
+    /// The run that it belongs to.
+    pub run: RunId,
+    /// Its name in the plan.
+    pub item: String,
+    /// What is to be done, in the people's words.
+    pub what: String,
 }
 
 /// A step as the plan has it.

@@ -1,0 +1,85 @@
+//! The preview of a follow-up: what carrying it out would do now.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{
+    BranchEnd, Job, Outlook, PreviewReport, PreviewedFollowUp, PreviewedStep, Previewer, RunError, Seams, When, secrets,
+};
+use crate::component::{Components, Export, Returned};
+use crate::id::RunId;
+use crate::journal::{FollowUpShape, OnFailure, Purpose, StepShape};
+use crate::machine::State;
+use crate::pipeline::{Depth, Preview};
+use crate::plan::{check_config, render};
+
+/// Previews a follow-up of a run that has ended. Nothing is recorded and nothing is changed.
+pub async fn preview_follow_up(
+    components: &Components,
+    job: &Job,
+    seams: &Arc<dyn Seams>,
+    depth: Depth,
+    (run, state): (&RunId, &State),
+    item: &FollowUpShape,
+) -> Result<PreviewReport, RunError> {
+    let seen = Preview::new(depth);
+    let receipts = BTreeMap::new();
+    let mut previewer = Previewer { components, job, seams, run: run.clone(), receipts, seen, branches: Vec::new() };
+    previewer.follow_up(&item.id, state).await?;
+    let step = previewer.described_follow_up(item, state)?;
+    let what = item.what.clone();
+    Ok(PreviewReport {
+        plan: job.plan_name.clone(),
+        follow_up: Some(PreviewedFollowUp { run: run.clone(), item: item.id.clone(), what }),
+        plan_path: job.plan_path.display().to_string(),
+        params: job.params.clone(),
+        operator_path: job.operator_path.display().to_string(),
+        target: job.target.clone(),
+        good_states: Vec::new(),
+        holds: job.holds(),
+        secrets: secrets(job),
+        binding: job.binding_of(run, &item.id),
+        steps: vec![step],
+        branches: previewer.branches,
+        probing_triggers: Vec::new(),
+        checks: Vec::new(),
+    })
+}
+
+impl Previewer<'_> {
+    async fn follow_up(&mut self, id: &str, state: &State) -> Result<(), RunError> {
+        let unit = self.unit(id)?;
+        let config = render(&unit.with, &self.job.scope(&self.run, state)).map_err(|error| error.to_string());
+        let config = config.and_then(|config| check_config(&unit.manifest, &config).map(|()| config));
+        let (calls, end) = match config {
+            Err(why) => (Vec::new(), BranchEnd::Fails(format!("its configuration can't be made: {why}"))),
+            Ok(config) => {
+                let context = self.job.context(&self.run, id, unit);
+                let apply = Export::Apply { context, config: config.clone() };
+                let purpose = Purpose::FollowUp(id.to_owned());
+                let (calls, seen, returned) = self.execute(id, purpose, &apply, &config).await?;
+                self.seen = seen;
+                let end = match returned {
+                    Ok(Returned::Receipt(Ok(_))) => BranchEnd::Whole,
+                    Ok(Returned::Receipt(Err(failure))) => BranchEnd::Fails(failure.to_string()),
+                    Ok(_) => BranchEnd::Fails("it returned no receipt".to_owned()),
+                    Err(end) => end,
+                };
+                (calls, end)
+            }
+        };
+        self.branch(id, When::Always, Outlook::Taken, calls, end);
+        Ok(())
+    }
+
+    fn described_follow_up(&self, item: &FollowUpShape, state: &State) -> Result<PreviewedStep, RunError> {
+        let shape = StepShape {
+            id: item.id.clone(),
+            fallback: None,
+            gate: false,
+            on_failure: OnFailure::Halt,
+            can_undo: self.unit(&item.id)?.manifest.can_undo,
+        };
+        self.described_in(&shape, &self.job.scope(&self.run, state))
+    }
+}
