@@ -5,12 +5,14 @@ use std::fs;
 use std::path::Path;
 
 const PLUGINS: &[&str] = &[
+    "plugins/admin-panel-off",
     "plugins/alert-check",
     "plugins/backup-before-deploy",
     "plugins/command-check",
     "plugins/connector-disable",
     "plugins/container-check",
     "plugins/coolify-redeploy",
+    "plugins/executor-readonly",
     "plugins/http-check",
     "plugins/log-check",
     "plugins/manual-restore",

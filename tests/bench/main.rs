@@ -8,11 +8,20 @@
 
 mod call;
 mod connector;
+#[path = "../it/world/docker.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod docker;
 mod events;
+mod fallback;
 mod fixture;
+#[path = "../it/andrea/image.rs"]
+mod image;
 mod machine;
+#[path = "../it/world/postgres.rs"]
+mod postgres;
 mod process;
 mod replay;
+mod restore;
 mod runs;
 mod sample;
 mod server;
@@ -28,6 +37,8 @@ type Figure = (&'static str, fn() -> Vec<Row>);
 
 const FIGURES: &[Figure] = &[
     ("connector", connector::measure),
+    ("fallback", fallback::measure),
+    ("restore", restore::measure),
     ("start", start::measure),
     ("call", call::measure),
     ("events", events::measure),

@@ -44,6 +44,20 @@ pub const STARTERS: &[Starter] = &[
         url: "https://api.genia.ai/admin",
     },
     Starter {
+        name: "genia-executor",
+        about: "GENIA, scenario 2: all connectors read-only, the executor's code back, tell everybody",
+        plan: include_str!("../../../plans/genia-executor.toml"),
+        operator: include_str!("../../../plans/operator/genia-executor.toml"),
+        url: "https://api.genia.ai/admin",
+    },
+    Starter {
+        name: "genia-panel",
+        about: "GENIA, scenario 3: close the administration panel, take its code back, tell administrators",
+        plan: include_str!("../../../plans/genia-panel.toml"),
+        operator: include_str!("../../../plans/operator/genia-panel.toml"),
+        url: "https://api.genia.ai/admin",
+    },
+    Starter {
         name: "asistente-andrea",
         about: "Asistente Andrea: back to the last good version, through Coolify or by hand; with its five triggers",
         plan: include_str!("../../../plans/asistente-andrea.toml"),

@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 const TARGET: &str = "wasm32-wasip2";
 
 /// What every component is made of, beside its own folder.
-const SHARED_SOURCES: &[&str] = &["Cargo.toml", "Cargo.lock", "wit", "plugins/sdk"];
+const SHARED_SOURCES: &[&str] = &["Cargo.toml", "Cargo.lock", "wit", "plugins/sdk", "plugins/switch-off"];
 
 /// A component that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]

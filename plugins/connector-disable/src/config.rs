@@ -1,60 +1,52 @@
 //! What the plan says: `parameters.json` describes each of them.
 
-use ripcord_plugin::http::{Response, segment};
+use ripcord_plugin::http::segment;
 use serde::Deserialize;
-use serde_json::json;
+use switch_off::{Code, Observed, Part, Switch};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    pub(crate) connector: String,
-    pub(crate) version: String,
+    connector: String,
+    version: String,
     path: Option<String>,
     disable: Option<String>,
     enable: Option<String>,
     state: Option<String>,
     #[serde(default = "enabled")]
-    pub(crate) enabled: String,
+    enabled: String,
     #[serde(default = "yes")]
-    pub(crate) commit: bool,
+    commit: bool,
     message: Option<String>,
-    pub(crate) push: Option<String>,
+    push: Option<String>,
     #[serde(default = "yes")]
-    pub(crate) redeploy: bool,
+    redeploy: bool,
 }
 
 impl Config {
-    /// The connector's code.
-    pub(crate) fn path(&self) -> String {
-        self.path.as_deref().unwrap_or("src/lib/connectors/{connector}.ts").replace("{connector}", &self.connector)
-    }
-
-    /// Where a `POST` disables the connector.
-    pub(crate) fn disable(&self) -> String {
-        self.request_path(self.disable.as_deref().unwrap_or("/connectors/{connector}/disable"))
-    }
-
-    /// Where a `POST` enables it.
-    pub(crate) fn enable(&self) -> String {
-        self.request_path(self.enable.as_deref().unwrap_or("/connectors/{connector}/enable"))
-    }
-
-    /// Where a `GET` tells whether it is enabled.
-    pub(crate) fn state(&self) -> Option<String> {
-        self.state.as_deref().map(|path| self.request_path(path))
-    }
-
-    /// What such a `GET` answers.
-    pub(crate) fn state_response(&self, enabled: bool) -> Response {
-        let nest = |inner, key: &str| json!({ (key.replace("~1", "/").replace("~0", "~")): inner });
-        let body = self.enabled.split('/').skip(1).collect::<Vec<_>>().into_iter().rev().fold(json!(enabled), nest);
-        Response::new(200).with_body(body.to_string().as_str())
-    }
-
-    /// The commit's message.
-    pub(crate) fn message(&self) -> String {
-        let template = self.message.as_deref().unwrap_or("Roll connector {connector} back to {version}");
-        template.replace("{connector}", &self.connector).replace("{version}", &self.version)
+    /// The connector.
+    pub(crate) fn part(&self) -> Part {
+        let name = &self.connector;
+        let path = self.path.as_deref().unwrap_or("src/lib/connectors/{connector}.ts");
+        let message = self.message.as_deref().unwrap_or("Roll connector {connector} back to {version}");
+        let observed =
+            |path: &str| Observed { path: self.request_path(path), pointer: self.enabled.clone(), when_off: false };
+        Part {
+            switch: Switch {
+                switching_off: format!("disabling connector {name}"),
+                switching_on: format!("enabling connector {name}"),
+                off: self.request_path(self.disable.as_deref().unwrap_or("/connectors/{connector}/disable")),
+                on: self.request_path(self.enable.as_deref().unwrap_or("/connectors/{connector}/enable")),
+                observed: self.state.as_deref().map(observed),
+            },
+            code: Code {
+                paths: vec![path.replace("{connector}", name)],
+                version: self.version.clone(),
+                commit: self.commit.then(|| message.replace("{connector}", name).replace("{version}", &self.version)),
+                push: self.push.clone(),
+            },
+            redeploy: self.redeploy,
+        }
     }
 
     fn request_path(&self, template: &str) -> String {

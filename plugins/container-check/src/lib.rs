@@ -4,11 +4,9 @@
 mod logs;
 mod restarts;
 
-use std::time::Duration;
-
 use ripcord_plugin::docker::{Container, Engine, Health, State, Usage};
-use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Verdict, clock, export_check};
-use serde::{Deserialize, Deserializer};
+use ripcord_plugin::{Check, Context, Manifest, Result, Role, Span, Verdict, clock, export_check};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::logs::Logs;
@@ -30,10 +28,8 @@ struct Config {
     health: Wanted,
     #[serde(default)]
     restarts: u64,
-    #[serde(default, deserialize_with = "duration")]
-    window: Option<Duration>,
-    #[serde(default, deserialize_with = "duration")]
-    settled: Option<Duration>,
+    window: Option<Span>,
+    settled: Option<Span>,
     logs: Option<Logs>,
     cpu_percent_max: Option<f64>,
     memory_bytes_max: Option<u64>,
@@ -65,12 +61,7 @@ impl Check for ContainerCheck {
     }
 
     fn check(_: &Context, config: Config) -> Result<Verdict> {
-        match observe(&config) {
-            // A file has to be changed before this can be observed at all.
-            Err(denied @ Failure::Denied(_)) => Err(denied),
-            Err(failure) => Ok(Verdict::inconclusive(failure.message())),
-            verdict => verdict,
-        }
+        observe(&config)
     }
 }
 
@@ -88,7 +79,7 @@ fn observe(config: &Config) -> Result<Verdict> {
     let is_watched = config.state == State::Running && first.state == State::Running;
     let (container, mut findings) = match config.window {
         Some(window) if is_watched => {
-            clock::sleep(window);
+            clock::sleep(window.0);
             let second = CONTAINERS.inspect(name, None)?;
             let findings: Vec<_> = restarts::within(&first, &second, window, config.restarts).into_iter().collect();
             (second, findings)
@@ -215,14 +206,6 @@ fn running() -> State {
 fn milliseconds_now() -> i64 {
     let now = clock::now();
     now.seconds.saturating_mul(1000).saturating_add(i64::from(now.nanoseconds / 1_000_000))
-}
-
-/// A text like `1m 30s`.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map(Some)
-        .map_err(|error| serde::de::Error::custom(format!("`{text}` is no duration like 10s: {error}")))
 }
 
 export_check!(ContainerCheck);

@@ -1,21 +1,16 @@
 //! What a container's log says.
 
-use std::time::Duration;
-
-use ripcord_plugin::Result;
 use ripcord_plugin::docker::Engine;
 use ripcord_plugin::lines::{Expected, Patterns, Seen};
+use ripcord_plugin::{Result, Span};
 use serde::Deserialize;
-
-use crate::duration;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Logs {
     #[serde(default = "newest")]
     lines: u32,
-    #[serde(default, deserialize_with = "duration")]
-    since: Option<Duration>,
+    since: Option<Span>,
     #[serde(default)]
     deny: Vec<String>,
     max: Option<usize>,
@@ -52,7 +47,7 @@ impl Logs {
         now: i64,
         patterns: &Patterns,
     ) -> Result<(Seen, bool)> {
-        let age = |since: Duration| i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let age = |since: Span| i64::try_from(since.0.as_millis()).unwrap_or(i64::MAX);
         let since = self.since.map(|since| now.saturating_sub(age(since))).or(began);
         let log = engine.log_since(container, self.lines, since, now)?;
         Ok((patterns.sort(log.lines, log.period), log.truncated))

@@ -1,18 +1,17 @@
 //! Whether a container stays up.
 
-use std::time::Duration;
-
+use ripcord_plugin::Span;
 use ripcord_plugin::docker::Container;
 
 use crate::Finding;
 
 /// How long one that was restarted has to run to count as quiet: the longest that the engine waits before a
 /// restart.
-pub(crate) const SETTLED: Duration = Duration::from_secs(60);
+pub(crate) const SETTLED: Span = Span::seconds(60);
 
 /// Whether it was restarted too often between two looks.
-pub(crate) fn within(first: &Container, second: &Container, window: Duration, max: u64) -> Option<Finding> {
-    let (name, window) = (&second.name, humantime::format_duration(window));
+pub(crate) fn within(first: &Container, second: &Container, window: Span, max: u64) -> Option<Finding> {
+    let name = &second.name;
     if first.id != second.id {
         return Some(Finding::Unsettled(format!("{name} was replaced by another container within {window}")));
     }
@@ -25,12 +24,12 @@ pub(crate) fn within(first: &Container, second: &Container, window: Duration, ma
 }
 
 /// Whether it was restarted too often before its last start, and has not run for long since.
-pub(crate) fn before(container: &Container, ran: Option<f64>, settled: Duration, max: u64) -> Option<Finding> {
+pub(crate) fn before(container: &Container, ran: Option<f64>, settled: Span, max: u64) -> Option<Finding> {
     let ran = ran.unwrap_or(0.0);
-    if container.restarts <= max || ran >= settled.as_secs_f64() {
+    if container.restarts <= max || ran >= settled.0.as_secs_f64() {
         return None;
     }
-    let (name, seen, settled) = (&container.name, times(container.restarts), humantime::format_duration(settled));
+    let (name, seen) = (&container.name, times(container.restarts));
     Some(Finding::Wrong(format!(
         "the engine has restarted {name} {seen}, and it runs for {ran:.0} s since: expected {}, or {settled} of quiet",
         at_most(max)

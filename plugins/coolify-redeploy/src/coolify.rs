@@ -59,7 +59,7 @@ pub(crate) struct Coolify<'a> {
 
 impl<'a> Coolify<'a> {
     pub(crate) fn new(config: &'a Config) -> Self {
-        Self { config, patience: Cell::new(config.waits_at_most), done: RefCell::default() }
+        Self { config, patience: Cell::new(config.waits_at_most.0), done: RefCell::default() }
     }
 
     pub(crate) fn path(&self) -> String {

@@ -132,18 +132,18 @@ pub(crate) fn follow(coolify: &Coolify<'_>, target: &Target, answered: String, b
             Err(failure @ Failure::Denied(_)) => return Err(failure),
             Err(failure) => trouble = Some(failure),
         }
-        if waited >= config.deploys_within {
+        if waited >= config.deploys_within.0 {
             let seen = trouble.map(|failure| format!(": {}", failure.message())).unwrap_or_default();
             return Err(Failure::permanent(format!(
-                "deployment {uuid} of {target} has not ended within `deploys-within` ({} s) and is {}{seen}. It may still \
+                "deployment {uuid} of {target} has not ended within `deploys-within` ({}) and is {}{seen}. It may still \
                  end well: look at it in Coolify",
-                config.deploys_within.as_secs(),
+                config.deploys_within,
                 if told.is_empty() { "nowhere to be seen" } else { &told },
             )));
         }
-        clock::sleep(config.poll);
+        clock::sleep(config.poll.0);
         // Without a time of its own it would poll for ever.
-        waited += config.poll.max(Duration::from_millis(1));
+        waited += config.poll.0.max(Duration::from_millis(1));
     }
 }
 

@@ -63,15 +63,14 @@ pub(crate) fn wait(context: &Context, coolify: &Coolify<'_>, wanted: &Wanted<'_>
             Err(failure @ Failure::Denied(_)) => return Err(failure),
             Err(failure) => failure.message().to_owned(),
         };
-        if waited >= config.settles_within {
+        if waited >= config.settles_within.0 {
             return Err(Failure::permanent(format!(
-                "the deployment of {} has finished, but {} s later {not_yet}",
-                wanted.target,
-                config.settles_within.as_secs()
+                "the deployment of {} has finished, but {} later {not_yet}",
+                wanted.target, config.settles_within
             )));
         }
-        clock::sleep(config.poll);
-        waited += config.poll.max(Duration::from_millis(1));
+        clock::sleep(config.poll.0);
+        waited += config.poll.0.max(Duration::from_millis(1));
     }
 }
 

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use ripcord_plugin::expect::{FirstBytes, Limits, Span, Statuses};
-use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Verdict, clock, export_check, http};
+use ripcord_plugin::expect::{FirstBytes, Limits, Statuses};
+use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Span, Verdict, clock, export_check, http};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -57,7 +57,13 @@ impl Check for HttpCheck {
     }
 
     fn check(_: &Context, config: Config) -> Result<Verdict> {
-        let Seen { last, times, wrong, unobserved } = observe(&config)?;
+        let Seen { last, times, wrong, mut unobserved } = observe(&config)?;
+        if wrong.is_empty() && last.is_none() {
+            // Nothing was seen at all.
+            if let Some(failure) = unobserved.pop() {
+                return Err(failure);
+            }
+        }
         let failed = wrong.len() + unobserved.len();
         let allowed = config.may_fail as usize;
         let mut seen = format!("GET {}", config.path);
@@ -73,7 +79,7 @@ impl Check for HttpCheck {
         }
         let verdict = match (wrong.last(), unobserved.last(), times.over(&config.ttfb)) {
             (Some(why), ..) if wrong.len() > allowed => Verdict::fail(say(config.tries, seen, why)),
-            (_, Some(why), _) if failed > allowed => Verdict::inconclusive(say(config.tries, seen, why)),
+            (_, Some(why), _) if failed > allowed => Verdict::inconclusive(say(config.tries, seen, why.message())),
             (Some(why), ..) if failed > allowed => Verdict::fail(say(config.tries, seen, why)),
             (.., Some(over)) => Verdict::fail(format!("{seen}; {over}")),
             (.., None) => Verdict::pass(seen),
@@ -99,7 +105,7 @@ struct Seen {
     /// Of tries that were answered otherwise than expected, or not at all.
     wrong: Vec<String>,
     /// Of tries that say nothing about the service.
-    unobserved: Vec<String>,
+    unobserved: Vec<Failure>,
 }
 
 fn observe(config: &Config) -> Result<Seen> {
@@ -124,7 +130,7 @@ fn observe(config: &Config) -> Result<Seen> {
             // A file has to be changed before this can be observed at all.
             Err(denied @ Failure::Denied(_)) => return Err(denied),
             Err(failure) if failure.is_no_answer() => seen.wrong.push(failure.message().to_owned()),
-            Err(failure) => seen.unobserved.push(failure.message().to_owned()),
+            Err(failure) => seen.unobserved.push(failure),
         }
     }
     Ok(seen)

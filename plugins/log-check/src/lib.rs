@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use ripcord_plugin::command::{Ending, Program};
 use ripcord_plugin::docker::{Engine, LogPeriod};
-use ripcord_plugin::expect::Span;
 use ripcord_plugin::lines::Expected;
-use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Verdict, clock, export_check};
+use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Span, Verdict, clock, export_check};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -72,12 +71,7 @@ impl Check for LogCheck {
         if config.per_minute_max.is_some() && config.since.is_none() {
             return Err(Failure::permanent("`per-minute-max` needs `since`: how long the log is that is looked at"));
         }
-        let (name, log) = match read(context, &config) {
-            Ok(read) => read,
-            // A file has to be changed before this can be observed at all.
-            Err(failure @ (Failure::Denied(_) | Failure::Permanent(_))) => return Err(failure),
-            Err(failure) => return Ok(Verdict::inconclusive(failure.message())),
-        };
+        let (name, log) = read(context, &config)?;
         let seen = patterns.sort(log.lines, log.period);
         let (lines, denied, among) = (seen.lines.len(), seen.denied.len(), seen.among);
         let verdict = match patterns.wrong(&name, &seen).into_iter().next() {

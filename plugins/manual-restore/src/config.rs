@@ -1,5 +1,6 @@
 //! What the plan says: `parameters.json` describes each of them.
 
+use ripcord_plugin::Span;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -13,7 +14,7 @@ pub(crate) struct Config {
     pub(crate) stop: Vec<String>,
     start: Option<Vec<Vec<String>>>,
     #[serde(default = "two_minutes")]
-    pub(crate) healthy_within: u64,
+    pub(crate) healthy_within: Span,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +58,6 @@ fn yes() -> bool {
     true
 }
 
-fn two_minutes() -> u64 {
-    120
+fn two_minutes() -> Span {
+    Span::seconds(120)
 }

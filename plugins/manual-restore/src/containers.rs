@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ripcord_plugin::docker::{Changed, Container, Engine, Health, State};
-use ripcord_plugin::{Failure, Result, clock, log};
+use ripcord_plugin::{Failure, Result, Span, clock, log};
 
 pub(crate) const CONTAINERS: Engine = Engine::role("containers");
 
@@ -38,8 +38,8 @@ pub(crate) fn start(names: &[String]) -> Result<Vec<Changed>> {
 }
 
 /// Waits until all are healthy: running, and `healthy` where they have a check.
-pub(crate) fn wait_until_healthy(names: &[String], within: u64) -> Result<()> {
-    if within == 0 || names.is_empty() {
+pub(crate) fn wait_until_healthy(names: &[String], within: Span) -> Result<()> {
+    if within.0.is_zero() || names.is_empty() {
         return Ok(());
     }
     let begun = clock::now().seconds;
@@ -55,13 +55,13 @@ pub(crate) fn wait_until_healthy(names: &[String], within: u64) -> Result<()> {
         if waiting.is_empty() {
             return Ok(());
         }
-        if clock::now().seconds.saturating_sub(begun) >= i64::try_from(within).unwrap_or(i64::MAX) {
+        if clock::now().seconds.saturating_sub(begun) >= i64::try_from(within.0.as_secs()).unwrap_or(i64::MAX) {
             let seen = waiting.iter().map(|(name, state, health, restarts)| {
                 let last = last_words(name);
                 format!("{name} is {state:?}, {health:?}, restarted {restarts} times{last}")
             });
             return Err(Failure::permanent(format!(
-                "after {within} s these are not healthy: {}",
+                "after {within} these are not healthy: {}",
                 seen.collect::<Vec<_>>().join("; ")
             )));
         }

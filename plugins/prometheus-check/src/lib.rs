@@ -6,8 +6,7 @@ mod empty;
 
 use std::fmt::Write as _;
 
-use ripcord_plugin::expect::Span;
-use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Verdict, clock, export_check, http};
+use ripcord_plugin::{Check, Context, Manifest, Result, Role, Span, Verdict, clock, export_check, http};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -50,12 +49,7 @@ impl Check for PrometheusCheck {
     }
 
     fn check(_: &Context, config: Config) -> Result<Verdict> {
-        let response = match PROMETHEUS.get(path(&config)).send() {
-            Ok(response) => response,
-            // A file has to be changed before this can be observed at all.
-            Err(denied @ Failure::Denied(_)) => return Err(denied),
-            Err(failure) => return Ok(Verdict::inconclusive(failure.message())),
-        };
+        let response = PROMETHEUS.get(path(&config)).send()?;
         match answer::read(&response, &config.query)? {
             Answer::Found(found) => Ok(judge(&config, found)),
             Answer::Nothing(why) => Ok(Verdict::inconclusive(why)),

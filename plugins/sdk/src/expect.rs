@@ -2,14 +2,13 @@
 
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::Verdict;
 use crate::http::Response;
+use crate::{Span, Verdict};
 
 /// The statuses that are expected: `200`, `"200-299"`, or a list of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,23 +75,6 @@ impl<'de> Visitor<'de> for StatusesVisitor {
             statuses.extend(ranges);
         }
         Ok(Statuses(statuses))
-    }
-}
-
-/// A duration as a plan writes it: `"250ms"`, `"3s"`, `"1m 30s"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span(pub Duration);
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map(Self).map_err(D::Error::custom)
-    }
-}
-
-impl Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
     }
 }
 

@@ -80,6 +80,7 @@ mod failure;
 mod journaled;
 mod manifest;
 mod payload;
+mod span;
 
 pub mod clock;
 pub mod command;
@@ -100,6 +101,7 @@ pub use failure::{Failure, Problem, Result};
 pub use journaled::{Call, Reply};
 pub use manifest::{Access, GoodState, Manifest, Role};
 pub use payload::Payload;
+pub use span::Span;
 
 #[doc(hidden)]
 pub mod exported {

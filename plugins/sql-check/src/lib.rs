@@ -45,12 +45,7 @@ impl Check for SqlCheck {
             parameter(value).map_err(|why| Failure::permanent(format!("parameters[{index}]: {why}")))
         });
         let parameters = parameters.collect::<Result<Vec<_>>>()?;
-        let rows = match parameters.into_iter().fold(DATABASE.query(config.query), Query::parameter).send() {
-            Ok(rows) => rows,
-            // A file has to be changed before this can be observed at all.
-            Err(denied @ Failure::Denied(_)) => return Err(denied),
-            Err(failure) => return Ok(Verdict::inconclusive(failure.message())),
-        };
+        let rows = parameters.into_iter().fold(DATABASE.query(config.query), Query::parameter).send()?;
         let count = rows.rows.len();
         let min = config.min_rows.unwrap_or_else(|| config.max_rows.unwrap_or(1).min(1));
         let seen = match count {

@@ -6,8 +6,8 @@
 
 mod event;
 
-use ripcord_plugin::expect::{FirstBytes, Limits, Span, Statuses};
-use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Verdict, clock, export_check, http};
+use ripcord_plugin::expect::{FirstBytes, Limits, Statuses};
+use ripcord_plugin::{Check, Context, Failure, Manifest, Result, Role, Span, Verdict, clock, export_check, http};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

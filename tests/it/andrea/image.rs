@@ -39,7 +39,7 @@ pub(crate) fn import(host: &str, scratch: &Path) {
     }
     fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
     fs::copy("/bin/busybox", root.join("bin/busybox")).expect("run:  apt-get install -y busybox-static");
-    for tool in ["sh", "sleep", "cat", "echo", "true", "false", "gunzip"] {
+    for tool in ["sh", "sleep", "cat", "echo", "true", "false", "gunzip", "timeout"] {
         symlink("busybox", root.join("bin").join(tool)).unwrap();
     }
     let (user, group) = postgres_ids();
@@ -58,6 +58,10 @@ pub(crate) fn import(host: &str, scratch: &Path) {
             && !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("llvmjit"))
     });
     let own = [PathBuf::from(env!("CARGO_BIN_EXE_andrea-app"))];
+    // Where a container's PATH leads.
+    for program in &programs {
+        symlink(program, root.join("bin").join(program.file_name().unwrap())).unwrap();
+    }
     for file in programs.into_iter().chain(libraries).chain(own) {
         for needed in needed_by(&file) {
             add(&needed, &root);

@@ -168,7 +168,13 @@ impl Andrea {
                 text.replace(from, to)
             })
         };
-        let bin = image::postgres_bin();
+        // The tools of the database's own container, as Coolify's users have them.
+        let tools = format!(
+            "tools    = {{ container = {:?}, docker = {:?}, port = {} }}",
+            self.container("db"),
+            docker::engine().host(),
+            self.db_port
+        );
         let operator = replaced(
             shipped("operator/asistente-andrea.toml"),
             &[
@@ -179,7 +185,7 @@ impl Andrea {
                 ("containers = [\"andrea-app\"]", format!("containers = [{:?}]", self.container("app"))),
                 ("db.example.org:5432", format!("127.0.0.1:{}", self.db_port)),
                 ("/srv/backups/andrea", self.path("backups").display().to_string()),
-                ("access   = \"restore\"", format!("access   = \"restore\"\ntools    = {bin:?}")),
+                ("access   = \"restore\"", format!("access   = \"restore\"\n{tools}")),
                 ("timeout = \"20s\"", "timeout = \"3s\"\nsettles-within = \"100ms\"".to_owned()),
             ],
         );

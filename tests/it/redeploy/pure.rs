@@ -7,8 +7,6 @@
 mod application;
 #[path = "../../../plugins/coolify-redeploy/src/choice.rs"]
 mod choice;
-#[path = "../../../plugins/coolify-redeploy/src/config.rs"]
-mod config;
 #[path = "../../../plugins/coolify-redeploy/src/history.rs"]
 mod history;
 #[path = "../../../plugins/coolify-redeploy/src/version.rs"]

@@ -131,6 +131,9 @@ struct World {
     behaviours: BTreeMap<String, Behaviour>,
     /// Those that are not here are on.
     connectors: BTreeMap<String, bool>,
+    /// All connectors only read.
+    is_readonly: bool,
+    is_panel_closed: bool,
     /// How often `/switch` still says `off`.
     switch_on_after: u32,
 }
@@ -176,6 +179,16 @@ impl Service {
                 let enabled = *deed == "enable";
                 world.connectors.insert((*name).to_owned(), enabled);
                 (StatusCode::OK, None, json!({ "connector": name, "enabled": enabled }))
+            }
+            ("GET", ["connectors"]) => (StatusCode::OK, None, json!({ "readonly": world.is_readonly })),
+            ("POST", ["connectors", mode @ ("readonly" | "readwrite")]) => {
+                world.is_readonly = *mode == "readonly";
+                (StatusCode::OK, None, json!({ "readonly": world.is_readonly }))
+            }
+            ("GET", ["panel"]) => (StatusCode::OK, None, json!({ "enabled": !world.is_panel_closed })),
+            ("POST", ["panel", deed @ ("enable" | "disable")]) => {
+                world.is_panel_closed = *deed == "disable";
+                (StatusCode::OK, None, json!({ "enabled": !world.is_panel_closed }))
             }
             ("GET", ["switch"]) => {
                 let is_on = world.switch_on_after == 0;

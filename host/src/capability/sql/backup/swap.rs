@@ -62,9 +62,18 @@ struct DropDatabase {
     session: Session,
 }
 
-/// The name under which the live database of today is kept: `app_before_20261123T031500Z`.
-fn kept_name(live: &str, now: Timestamp) -> String {
-    catalogue::name_with(live, &format!("_before_{}", now.strftime("%Y%m%dT%H%M%SZ")))
+/// The name under which the live database of today is kept: `app_before_20261123T031500Z`, with a number behind it if
+/// there is one already: a swap can be taken back within the same second.
+async fn kept_name(client: &Client, live: &str) -> Result<String, tokio_postgres::Error> {
+    let end = format!("_before_{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    let mut name = catalogue::name_with(live, &end);
+    for number in 2_u32.. {
+        if Entry::find(client, &name).await?.is_none() {
+            break;
+        }
+        name = catalogue::name_with(live, &format!("{end}_{number}"));
+    }
+    Ok(name)
 }
 
 pub(super) async fn prepare(
@@ -103,7 +112,7 @@ pub(super) async fn prepare(
     let marker = Marker {
         transaction: transaction.try_get(0).map_err(failed)?,
         live: live.name.clone(),
-        kept: kept_name(&live.name, Timestamp::now()),
+        kept: kept_name(client, &live.name).await.map_err(failed)?,
         live_oid: live.oid,
         new_oid: new.oid,
     };
