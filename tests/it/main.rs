@@ -27,6 +27,7 @@ mod report;
 mod secrets;
 mod setup;
 mod side_by_side;
+mod signals;
 mod telemetry;
 mod watch;
 mod world;

@@ -104,6 +104,11 @@ async fn receive(State(door): State<Arc<Door>>, request: Request) -> Response {
         refusal.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         return refusal;
     }
+    // Who says so beforehand is not waited for.
+    if announced(request.headers()).is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+        tracing::warn!("a notification of alerts was refused: it is too long");
+        return answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
+    }
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) => {
@@ -130,6 +135,11 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+}
+
+/// How long the body will be, if its sender says so.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// An answer that ends its connection: each has its time, and one request.

@@ -37,3 +37,36 @@ fn what_is_something_else_is_not() {
         assert!(problem.contains(says), "{problem}");
     }
 }
+
+/// A drop now and then is no way to hold a place for ever.
+#[tokio::test]
+async fn a_slow_sender_s_time_ends_whatever_it_does() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = super::brief::BriefListener::new(listener, std::time::Duration::from_millis(200), 1);
+    let router = axum::Router::new().route("/alerts", axum::routing::post(async |_: axum::body::Bytes| "noted"));
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
+    let (mut reader, mut writer) = slow.into_split();
+    let dripping = tokio::spawn(async move {
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    // The only place is taken until then.
+    let mut next = tokio::net::TcpStream::connect(address).await.unwrap();
+    next.write_all(b"POST /alerts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    next.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut rest = Vec::new();
+    // It is cut, with or without a last word.
+    let _ = reader.read_to_end(&mut rest).await;
+    dripping.abort();
+    serving.abort();
+}

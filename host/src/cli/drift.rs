@@ -36,6 +36,12 @@ pub(super) async fn watch(context: &Context, options: WatchOptions) -> Result<Ex
         return Err(Fault::wrong(format!("{run} is a run that has begun: it has its parameters and its approval"))
             .hint(format!("watch whether what it has verified stays so:  ripcord watch {run}")));
     }
+    if alertmanager.is_some() {
+        return Err(Fault::wrong(format!(
+            "--alertmanager is for the triggers of a plan, and {run} is a run that has begun"
+        ))
+        .hint(format!("watch whether what it has verified stays so:  ripcord watch {run}")));
+    }
     let (known, _, _) = look(journal.as_ref(), &run).await?;
     refuse_unless_verified(&run, &known)?;
     let mut taken = take(context, &name, &format!("watch {run}"), For::Drift).await?.taken()?;

@@ -158,6 +158,16 @@ fn samples() -> Vec<Event> {
     events.push(Event::Judged { execution, outcome: CheckOutcome::Inconclusive, summary: "no data".into() });
     events.push(Event::Tripped { trigger: "crash-loop".into(), cause: Cause::Measurement(execution) });
     events.push(Event::Halted { question: Question::DidItHappen { call, seen: "nothing".into() } });
+    let alert = Alert {
+        status: AlertStatus::Firing,
+        group: "{}:{alertname=\"Down\"}".into(),
+        fingerprint: "f00".into(),
+        starts_at: at,
+        labels: [("alertname".into(), "Down".into())].into(),
+        annotations: [("summary".into(), "it is down".into())].into(),
+        triggers: vec!["crash-loop".into()],
+    };
+    events.push(Event::AlertsReceived(AlertsReceived { alerts: vec![alert], repeated: 2, left_out: 1 }));
     events.push(Event::AbortRequested { by: "Andrea".into() });
     events.push(Event::UndoRequested { by: "Andrea".into() });
     events.push(Event::VerificationRequested { by: "Andrea".into() });

@@ -79,12 +79,12 @@ pub struct Plan {
     pub watch: Watch,
     /// What is watched after a deploy, to find out whether there is something to roll back.
     pub triggers: Vec<Trigger>,
+    /// What is waited for after a deploy, because somebody else measures it.
+    pub alerts: Vec<AlertTrigger>,
     /// What stays to be done afterwards.
     pub follow_ups: Vec<FollowUp>,
     /// How it is watched whether what was verified stays so, if the plan says.
     pub drift: Option<Drift>,
-    /// What is waited for after a deploy, because somebody else measures it.
-    pub alerts: Vec<AlertTrigger>,
     document: Document,
 }
 

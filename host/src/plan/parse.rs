@@ -100,9 +100,9 @@ impl Plan {
             verify,
             watch,
             triggers,
+            alerts,
             follow_ups,
             drift,
-            alerts,
             document,
         })
     }

@@ -223,6 +223,37 @@ pub(super) struct RawTrigger {
     pub(super) timeout: Option<Duration>,
 }
 
+/// A trigger that waits for an alert of an Alertmanager's or of Grafana's, which `ripcord watch --alertmanager`
+/// receives.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "AlertTrigger")]
+pub(super) struct RawAlertTrigger {
+    /// Its name, unique among steps, checks and triggers.
+    #[schemars(with = "Id")]
+    pub(super) id: String,
+    /// The condition that it stands for, in the words of the people who have to decide.
+    #[schemars(pattern(r"\S"))]
+    pub(super) title: String,
+    /// How bad it is if it trips, in their words; as bad as the alert's label `severity` says if not said.
+    #[serde(default)]
+    pub(super) severity: Option<String>,
+    /// The labels of the alert, each with a regular expression that its whole value has to match.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub(super) alert: BTreeMap<String, Pattern>,
+}
+
+/// A trigger of either kind, for the file's JSON Schema.
+#[derive(JsonSchema)]
+#[schemars(untagged, rename = "AnyTrigger")]
+#[expect(dead_code, reason = "each kind is read as itself")]
+pub(super) enum AnyTrigger {
+    /// One that is measured.
+    Measured(RawTrigger),
+    /// One that waits for an alert.
+    Alert(RawAlertTrigger),
+}
+
 /// Something that stays to be done after a rollback: by people, or with `use` by ripcord.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -290,37 +321,6 @@ pub(super) struct RawDrift {
     /// Whether checks that are probes are made too, each time anew. They are left out if not said.
     #[serde(default)]
     pub(super) probe: bool,
-}
-
-/// A trigger that waits for an alert of an Alertmanager's or of Grafana's, which `ripcord watch --alertmanager`
-/// receives.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "AlertTrigger")]
-pub(super) struct RawAlertTrigger {
-    /// Its name, unique among steps, checks and triggers.
-    #[schemars(with = "Id")]
-    pub(super) id: String,
-    /// The condition that it stands for, in the words of the people who have to decide.
-    #[schemars(pattern(r"\S"))]
-    pub(super) title: String,
-    /// How bad it is if it trips, in their words; as bad as the alert's label `severity` says if not said.
-    #[serde(default)]
-    pub(super) severity: Option<String>,
-    /// The labels of the alert, each with a regular expression that its whole value has to match.
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub(super) alert: BTreeMap<String, Pattern>,
-}
-
-/// A trigger of either kind, for the file's JSON Schema.
-#[derive(JsonSchema)]
-#[schemars(untagged, rename = "AnyTrigger")]
-#[expect(dead_code, reason = "each kind is read as itself")]
-pub(super) enum AnyTrigger {
-    /// One that is measured.
-    Measured(RawTrigger),
-    /// One that waits for an alert.
-    Alert(RawAlertTrigger),
 }
 
 fn params_schema(generator: &mut SchemaGenerator) -> Schema {

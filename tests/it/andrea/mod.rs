@@ -3,6 +3,7 @@
 
 mod image;
 mod killed;
+mod triggers;
 mod world;
 
 use serde_json::json;

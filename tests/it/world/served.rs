@@ -53,11 +53,11 @@ pub(crate) fn servers() -> &'static Servers {
     })
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn wait_for(port: u16, otherwise: &str) {
+pub(super) fn wait_for(port: u16, otherwise: &str) {
     let until = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < until, "{otherwise}");
@@ -72,7 +72,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    fn start(server: &Command, clean_up: Option<&Path>) -> Self {
+    pub(super) fn start(server: &Command, clean_up: Option<&Path>) -> Self {
         const SCRIPT: &str = r#"folder=$1; shift; "$@" </dev/null >/dev/null 2>&1 & server=$!
             read -r _; kill $server; wait $server; [ -z "$folder" ] || rm -rf "$folder""#;
         let watcher = Command::new("sh")
