@@ -64,7 +64,12 @@ fn another_deploy_that_undoes_it_is_found() {
     );
     assert!(found["last-good"]["at"].as_str() < found["first-failed"]["at"].as_str());
     assert_eq!((&report["outcome"], &report["checks"][0]["standing"]["kind"]), (&"verified".into(), &"passed".into()));
-    world.ripcord(&["report", run]).expect(0).says("## Whether it stayed so").says("did not last: check is-off");
+    world
+        .ripcord(&["report", run])
+        .expect(0)
+        .says("## Whether it stayed so")
+        .says("response.json.enabled was false, and is true")
+        .says("did not last: check is-off");
     world.ripcord(&["report", run, "--language", "es"]).expect(0).says("NO SIGUIÓ ASÍ");
     world.ripcord(&["show", run]).expect(0).says("IT DID NOT STAY SO").says("something has undone it");
     world.ripcord(&["audit", run]).expect(0);

@@ -157,6 +157,23 @@ impl Place {
     }
 }
 
+/// What the rollback has put out of order comes back when somebody asks for it, and only that.
+#[test]
+fn the_follow_up_switches_it_on_again() {
+    in_parallel(SCENARIOS.to_vec(), |scenario| {
+        let place = Place::new(scenario);
+        place.roll_back().expect(0).says("what stays to be done (root-cause, correction, documentation, ");
+        let item = if scenario.plan == "genia-panel" { "open-panel" } else { "leave-read-only" };
+        place.world.ripcord(&["watch", "last", "--window", "1s"]).expect(0);
+        place.world.ripcord(&["follow-up", "last", item, "--yes"]).expect(0).says("done");
+        assert_eq!(place.world.ledger.mutations().last().map(String::as_str), Some(scenario.on));
+        assert!(!place.is_off());
+        // The check of the code goes on, and the one of the switch is over.
+        place.world.ripcord(&["watch", "last", "--window", "1s"]).expect(0);
+        place.world.ripcord(&["replay", "last"]).expect(0);
+    });
+}
+
 #[test]
 fn each_scenario_does_what_its_paragraph_says_and_its_undo_takes_it_back() {
     in_parallel(SCENARIOS.to_vec(), |scenario| {

@@ -27,7 +27,12 @@ pub(super) async fn watch(context: &Context, options: WatchOptions) -> Result<Ex
     let run = context.run_id(journal.as_ref(), &name).await.map_err(|fault| {
         fault.hint(format!("to watch a deploy, name its plan's file:  ripcord watch {}.toml", name.run))
     })?;
-    if options.yes || options.approved.is_some() || !options.plan.params.is_empty() || !incident.is_empty() {
+    if alertmanager.is_some()
+        || options.yes
+        || options.approved.is_some()
+        || !options.plan.params.is_empty()
+        || !incident.is_empty()
+    {
         return Err(Fault::wrong(format!("{run} is a run that has begun: it has its parameters and its approval"))
             .hint(format!("watch whether what it has verified stays so:  ripcord watch {run}")));
     }

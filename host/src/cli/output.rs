@@ -190,10 +190,8 @@ pub(super) fn drift_ended(context: &Context, run: &RunId, state: &State) {
     }
     match &drift.standing {
         present::DriftState::Drifted { .. } => {
-            err(
-                "hint: something has undone the rollback: a restart, a push, another deploy. Find out what; until then it",
-            );
-            err("hint: comes again. To roll back once more, run the plan again");
+            err("hint: find out what has undone the rollback (a restart, a push, another deploy), and stop that");
+            err("hint: to roll back once more, run the plan again");
             err(&format!("hint: the incident report has it now:  ripcord report {run}"));
         }
         present::DriftState::Unknown { .. } => {

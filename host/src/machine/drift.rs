@@ -54,6 +54,14 @@ impl State {
         self.is_verified() && !matches!(self.after, Some(After::FollowUp(_)))
     }
 
+    /// The check that does not hold any more, as far as it has to hold still, and what it saw.
+    pub fn has_drifted(&self) -> Option<(&str, &str)> {
+        let (_, found, why) = self.drift.as_ref()?.ended.as_ref()?;
+        let DriftOutcome::Drifted { check, .. } = found else { return None };
+        let has_to_hold = self.is_verified() && !self.ended_checks().contains(check.as_str());
+        has_to_hold.then_some((check, why))
+    }
+
     /// The last measurement of a check in the run's own verification.
     pub fn verified_by(&self, check: &str) -> Option<ExecutionId> {
         self.find(|purpose| matches!(purpose, Purpose::Check(id) if id == check)).map(|(id, _)| id)

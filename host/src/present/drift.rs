@@ -1,5 +1,7 @@
 //! Whether what a run had verified was still so afterwards.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,6 +12,7 @@ use crate::language::Language;
 use crate::machine::State;
 
 use super::page::{Page, Span};
+use super::text::shorten;
 use super::time::date_time;
 
 /// The last watch of a run after its verification.
@@ -69,6 +72,20 @@ pub struct Drifted {
     pub first_failed: Option<Sight>,
     /// What it saw last.
     pub now: Option<Sight>,
+    /// What is another thing now than when it was verified.
+    pub changed: Vec<Changed>,
+}
+
+/// Something that a check saw, and that has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Changed {
+    /// Where it stands in the evidence: `response.json.version`.
+    pub at: String,
+    /// What stood there.
+    pub then: String,
+    /// What stands there now.
+    pub now: String,
 }
 
 /// What a check saw.
@@ -106,12 +123,15 @@ impl DriftWatch {
                     DriftOutcome::Unknown { .. } => (DriftState::Unknown { why }, None),
                     DriftOutcome::Drifted { check, first_failed } => {
                         let seen = state.seen_of(drift, check);
+                        let verified = state.verified_by(check).and_then(|id| sight(state, id));
+                        let now = seen.failed.last().and_then(|id| sight(state, *id));
                         let drifted = Drifted {
                             check: check.clone(),
-                            verified: state.verified_by(check).and_then(|id| sight(state, id)),
+                            changed: changed(verified.as_ref(), now.as_ref()),
+                            verified,
                             last_good: seen.last_passed.and_then(|id| sight(state, id)),
                             first_failed: sight(state, *first_failed),
-                            now: seen.failed.last().and_then(|id| sight(state, *id)),
+                            now,
                         };
                         (DriftState::Drifted { check: check.clone() }, Some(drifted))
                     }
@@ -145,7 +165,46 @@ impl DriftWatch {
             line("not any more since", &drifted.first_failed),
             line("now", &drifted.now).filter(|_| drifted.now != drifted.first_failed),
         ];
-        lines.into_iter().flatten().collect()
+        let changed = drifted.changed.iter().map(|Changed { at, then, now }| format!("{at} was {then}, and is {now}"));
+        lines.into_iter().flatten().chain(changed).collect()
+    }
+}
+
+/// How many changes are shown.
+const CHANGED_MAX: usize = 5;
+/// How much of a value is.
+const VALUE_COLUMNS: usize = 60;
+/// What is another thing each time, and a body that is there as JSON too.
+const PASSED_OVER: [&str; 3] = ["ttfb", "headers", "body"];
+
+fn changed(then: Option<&Sight>, now: Option<&Sight>) -> Vec<Changed> {
+    let (Some(then), Some(now)) = (then, now) else { return Vec::new() };
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    leaves("", &then.seen, &mut before);
+    leaves("", &now.seen, &mut after);
+    let shown = |value: Option<&&Value>| {
+        let text = value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        shorten(&text, VALUE_COLUMNS).into_owned()
+    };
+    let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let differ = paths.into_iter().filter(|path| before.get(*path) != after.get(*path));
+    let changed =
+        differ.map(|path| Changed { at: path.clone(), then: shown(before.get(path)), now: shown(after.get(path)) });
+    changed.take(CHANGED_MAX).collect()
+}
+
+/// What stands at the ends of all ways into a value.
+fn leaves<'v>(way: &str, value: &'v Value, found: &mut BTreeMap<String, &'v Value>) {
+    let below = |key: &str| if way.is_empty() { key.to_owned() } else { format!("{way}.{key}") };
+    match value {
+        Value::Object(fields) => {
+            let told = fields.iter().filter(|(key, _)| !PASSED_OVER.contains(&key.as_str()));
+            told.for_each(|(key, field)| leaves(&below(key), field, found));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| leaves(&below(&index.to_string()), item, found));
+        }
+        leaf => _ = found.insert(way.to_owned(), leaf),
     }
 }
 

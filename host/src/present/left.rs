@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::{Call, Reply, git, notify};
 use crate::id::{CallId, ExecutionId, RunId};
-use crate::journal::{DriftOutcome, End, Purpose, RunOutcome};
+use crate::journal::{End, Purpose, RunOutcome};
 use crate::language::Language;
 use crate::machine::{After, Fate, Made, Standing, State};
 
@@ -161,9 +160,8 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
         }
         Some(_) => {}
     }
-    if let Some((_, DriftOutcome::Drifted { check, .. }, why)) = drift_of(state) {
-        left.push(Left::Drifted { check: check.clone(), why: why.clone() });
-    }
+    let drifted = state.has_drifted();
+    left.extend(drifted.map(|(check, why)| Left::Drifted { check: check.to_owned(), why: why.to_owned() }));
     // What a probe's call has come to is its check's business.
     for (call, made) in calls(state).filter(|(call, _)| !state.is_check(call.execution)) {
         let Made::Mutation(mutation) = made else { continue };
@@ -187,12 +185,6 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
     }
     left.extend(working_copies(state));
     left
-}
-
-/// What the last watch after the verification has come to, if nothing has happened to the run since.
-fn drift_of(state: &State) -> Option<&(Timestamp, DriftOutcome, String)> {
-    let ended = state.drift.as_ref()?.ended.as_ref()?;
-    matches!(state.ended, Some((RunOutcome::Verified | RunOutcome::Unchanged, _))).then_some(ended)
 }
 
 /// What was to be watched and could not be, if the run has ended on that.

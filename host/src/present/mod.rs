@@ -36,7 +36,7 @@ use jiff::tz::TimeZone;
 pub use ask::{doubt, gate};
 pub use board::{AtTry, UnitState};
 pub use doctor::{diagnosis, examined, finding_json};
-pub use drift::{DriftCheck, DriftState, DriftWatch, Drifted, Sight};
+pub use drift::{Changed, DriftCheck, DriftState, DriftWatch, Drifted, Sight};
 pub use follow_ups::{FollowUp, ItemNote, ItemState, follow_ups};
 pub use json::{event_json, preview_json, run_line_json};
 pub use left::Left;

@@ -105,7 +105,7 @@ impl RunLine {
         let open = FollowUp::all_of(state, now).into_iter().filter(|item| item.is_open);
         let drift = DriftWatch::of(state).map(|drift| drift.standing).filter(|standing| match standing {
             DriftState::Open => is_held,
-            DriftState::Drifted { .. } => true,
+            DriftState::Drifted { .. } => state.has_drifted().is_some(),
             DriftState::Held { .. } | DriftState::Unknown { .. } => false,
         });
         Self {
