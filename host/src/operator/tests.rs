@@ -75,7 +75,7 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
     1 | [podman.app]
       |  ^^^^^^
 
-    hint: known here: `http`, `git`, `docker`, `sql`, `command`, `notify`, `secrets`, `limits`
+    hint: known here: `http`, `git`, `docker`, `sql`, `command`, `notify`, `secrets`, `limits`, `alertmanager`
     ");
     // A connection without a name, and one with a name that can't be
     assert_snapshot!(wrong("[http]\nurl = \"https://x\""), @r#"
