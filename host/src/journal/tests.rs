@@ -156,6 +156,21 @@ fn samples() -> Vec<Event> {
     events.push(Event::Logged { execution, level: Level::Warn, message: "line".into() });
     events.extend(ends.map(|end| Event::ExecutionEnded { execution, end }));
     events.push(Event::Judged { execution, outcome: CheckOutcome::Inconclusive, summary: "no data".into() });
+    let alert = |status, triggers: &[&str]| Alert {
+        status,
+        group: "{}:{alertname=\"A\"}".into(),
+        fingerprint: "0459280cffbb4f7e".into(),
+        starts_at: Timestamp::UNIX_EPOCH,
+        labels: BTreeMap::from([("alertname".into(), "A".into())]),
+        annotations: BTreeMap::new(),
+        triggers: triggers.iter().map(|&trigger| trigger.into()).collect(),
+    };
+    events.push(Event::AlertsReceived(AlertsReceived {
+        alerts: vec![alert(AlertStatus::Firing, &["burning"]), alert(AlertStatus::Resolved, &[])],
+        repeated: 3,
+        left_out: 1,
+    }));
+    events.push(Event::Tripped { trigger: "burning".into(), cause: Cause::Alert(0) });
     events.push(Event::Tripped { trigger: "crash-loop".into(), cause: Cause::Measurement(execution) });
     events.push(Event::Halted { question: Question::DidItHappen { call, seen: "nothing".into() } });
     let alert = Alert {

@@ -26,8 +26,8 @@ impl Andrea {
         let kept = kept
             .replace("interval = \"1m\"", "interval = \"100ms\"")
             .replace("interval = \"30s\"", "interval = \"100ms\"");
-        let kept = kept.replace("tries = 10", "tries = 2").replace("p95 = \"3s\"", "p95 = \"300ms\"");
-        let before = before.replace("expires = \"15m\"\n", "");
+        let kept = kept.replace("tries = 10", "tries = 1").replace("p95 = \"3s\"", "p95 = \"300ms\"");
+        let before = before.replace("expires = \"15m\"", "expires = \"1s\"");
         fs::write(self.path(name), format!("{before}{kept}[[step]]{steps}")).unwrap();
     }
 }
@@ -41,30 +41,31 @@ fn each_of_the_five_conditions_trips_and_does_not_trip() {
     // All of them, each often enough to trip if it could.
     andrea.write_plan("all.toml", &ALL);
     let all = fs::read_to_string(andrea.path("all.toml")).unwrap();
-    fs::write(andrea.path("all.toml"), all.replace("interval = \"100ms\"", "interval = \"100ms\"\ncount = 4")).unwrap();
+    fs::write(andrea.path("all.toml"), all.replace("interval = \"100ms\"", "interval = \"100ms\"\ncount = 3")).unwrap();
     let ran = andrea.watch("all.toml");
     assert_eq!(ran.code(), Some(4), "{ran}");
     for id in ALL {
         let passed = ran.said().lines().filter(|line| line.contains(id) && line.contains("passed: ")).count();
-        assert_eq!(passed, 4, "{id}: {ran}");
+        assert_eq!(passed, 3, "{id}: {ran}");
     }
 
     let many =
         "INSERT INTO calls SELECT 'CB' || n, 'completed', 'another ' || n, NULL FROM generate_series(1, 40) AS n";
     let none = "SELECT 1";
-    for (id, release, migration, title) in [
-        ("extraction", json!({ "version": "1.5.0" }), many, "Fallo masivo de extracción"),
+    for (id, release, damage, title) in [
+        ("extraction", json!(null), many, "Fallo masivo de extracción"),
+        ("corruption", json!(null), "UPDATE calls SET transcript = ''", "Corrupción de datos"),
         ("latency", json!({ "version": "1.5.1", "fault": "slow", "slow-ms": 350 }), none, "Latencia inaceptable"),
         ("webhooks", json!({ "version": "1.5.2", "fault": "webhook-500" }), none, "Pérdida de conectividad"),
-        ("corruption", json!({ "version": "1.5.3" }), "UPDATE calls SET transcript = ''", "Corrupción de datos"),
         ("crash-loop", json!({ "version": "1.5.4", "fault": "crash" }), none, "Crash loop"),
     ] {
-        andrea.deploy_badly(&release, migration);
+        match release {
+            serde_json::Value::Null => _ = andrea.psql(damage),
+            release => andrea.deploy_badly(&release, damage),
+        }
         andrea.write_plan("one.toml", &[id]);
         let ran = andrea.watch("one.toml");
-        assert_eq!(ran.code(), Some(3), "{id}: {ran}");
-        ran.says(&format!("TRIPPED: {title}")).says("gate watch has no answer yet");
-        andrea.ripcord(&["approve", "last", "watch", "--no"]).expect(0);
-        andrea.ripcord(&["resume", "last"]).expect(4);
+        assert_eq!(ran.code(), Some(4), "{id}: {ran}");
+        ran.says(&format!("TRIPPED: {title}")).says("nobody said in time that the steps are to be taken");
     }
 }

@@ -129,8 +129,7 @@ fn metrics_alerts_and_logs_trip_and_do_not_trip() {
     }
     assert_eq!(posts(&world), [""; 0]);
 
-    prometheus.set(BADLY);
-    world.until("the alert", || prometheus.firing() == ["HighErrorRate"]);
+    an_alert_leads_to_a_run(&world, &prometheus);
     let bad = [
         (share, "fail: `calls_failed_total / calls_total` gives 0.7; value < 0.5 does not hold"),
         ((PROMETHEUS, "query = 'nothing', empty = 'fail'", ""), "fail: `nothing` gives nothing"),
@@ -149,7 +148,7 @@ fn metrics_alerts_and_logs_trip_and_do_not_trip() {
         let came = measured(&world, 0);
         assert!(matches!(came.as_slice(), [one] if one.starts_with(says)), "no `{says}` in {came:?}");
     }
-    assert_eq!(posts(&world).len(), bad.len(), "each has tripped, and led to a run");
+    assert_eq!(posts(&world).len(), 1 + bad.len(), "each has tripped, and led to a run");
 
     prometheus.silence("HighErrorRate");
     world.until("the silence", || prometheus.firing().is_empty());
@@ -158,9 +157,7 @@ fn metrics_alerts_and_logs_trip_and_do_not_trip() {
 }
 
 /// From the metric by the real Alertmanager into the watch, and from there into a run.
-#[test]
-fn an_alert_of_a_real_alertmanager_leads_to_a_run() {
-    let (world, prometheus) = world();
+fn an_alert_leads_to_a_run(world: &World, prometheus: &Prometheus) {
     let trigger = "[watch]\nwindow = \"1m\"\nthen = \"run\"\n[[trigger]]\nid = \"calls-fail\"\n\
                    title = \"Half of the calls fail\"\nalert = { alertname = \"High.*\", severity = \"critical|page\" }\n";
     world.plan("plan", &format!("{}\n{trigger}", step("a", "", &["POST /one"])));
@@ -174,7 +171,7 @@ fn an_alert_of_a_real_alertmanager_leads_to_a_run() {
     assert_eq!(ran.code(), Some(0), "{ran}");
     ran.says("alerts: HighErrorRate firing")
         .says("TRIPPED: Half of the calls fail (severity critical): HighErrorRate fires: 0.7 of the calls fail");
-    assert_eq!(posts(&world), ["one"]);
+    assert_eq!(posts(world), ["one"]);
     world.ripcord(&["audit", "last"]).expect(0);
     world.ripcord(&["replay", "last"]).expect(0);
 

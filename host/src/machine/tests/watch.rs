@@ -284,3 +284,46 @@ fn the_plan_s_time_does_not_run_while_it_watches() {
     tell(&mut state, 405, &[ended(3, returned())]);
     assert_eq!(state.held_ms, 5_000);
 }
+
+fn alert(status: AlertStatus, trigger: Option<&str>) -> Event {
+    let alert = Alert {
+        status,
+        group: "g".into(),
+        fingerprint: "f".into(),
+        starts_at: at(0),
+        labels: Default::default(),
+        annotations: Default::default(),
+        triggers: trigger.map(str::to_owned).into_iter().collect(),
+    };
+    Event::AlertsReceived(AlertsReceived { alerts: vec![alert], repeated: 0, left_out: 0 })
+}
+
+/// Not even a measurement that is under way is waited for.
+#[test]
+fn an_alert_that_a_trigger_waits_for_trips_at_once_and_no_other_does() {
+    let shape = AlertShape { id: "burning".into(), title: "B".into(), severity: None, labels: Default::default() };
+    let mut state = watching(WatchShape { window_ms: 60_000, alerts: vec![shape], ..watch(&[]) });
+    assert!(
+        matches!(state.next(), Next::EndAfter(until, RunOutcome::Unchanged, _) if until == at(60)),
+        "{:?}",
+        state.next()
+    );
+    tell(&mut state, 1, &[alert(AlertStatus::Firing, None), alert(AlertStatus::Resolved, Some("burning"))]);
+    assert!(matches!(state.next(), Next::EndAfter(..)), "{:?}", state.next());
+    tell(&mut state, 2, &[alert(AlertStatus::Firing, Some("burning"))]);
+    assert_eq!(state.next(), Next::Trip("burning".into(), Cause::Alert(2)));
+    // A host that was gone meanwhile has not forgotten it, however late it is.
+    tell(&mut state, 200, &[attached()]);
+    assert_eq!(state.next(), Next::Trip("burning".into(), Cause::Alert(2)));
+    tell(&mut state, 201, &[Event::Tripped { trigger: "burning".into(), cause: Cause::Alert(2) }]);
+    assert!(matches!(state.next(), Next::OpenGate(Behind::Watch { trigger: Some(_) })), "{:?}", state.next());
+
+    let shape = AlertShape { id: "burning".into(), title: "B".into(), severity: None, labels: Default::default() };
+    let mut state = watching(WatchShape { alerts: vec![shape], ..watch(&[trigger()]) });
+    tell(&mut state, 1, &[began(1, Purpose::Check(ID.into()))]);
+    assert_eq!(state.next(), Next::Go(ExecutionId(1)));
+    tell(&mut state, 2, &[alert(AlertStatus::Firing, Some("burning"))]);
+    assert_eq!(state.next(), Next::Conclude(ExecutionId(1), End::Abandoned));
+    tell(&mut state, 2, &[ended(1, End::Abandoned)]);
+    assert_eq!(state.next(), Next::Trip("burning".into(), Cause::Alert(0)));
+}
