@@ -37,7 +37,7 @@ const ALL: [&str; 5] = ["extraction", "latency", "crash-loop", "webhooks", "corr
 #[test]
 fn each_of_the_five_conditions_trips_and_does_not_trip() {
     let andrea = Andrea::new("4.3.11");
-    andrea.back_up();
+
     // All of them, each often enough to trip if it could.
     andrea.write_plan("all.toml", &ALL);
     let all = fs::read_to_string(andrea.path("all.toml")).unwrap();
