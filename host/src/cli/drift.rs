@@ -4,7 +4,7 @@ use super::args::{RunName, WatchOptions};
 use super::context::Context;
 use super::exit::{Exit, Fault};
 use super::output;
-use super::run::{For, take};
+use super::take::{For, take};
 use crate::id::RunId;
 use crate::journal::{DriftOutcome, Event};
 use crate::machine::{After, State};

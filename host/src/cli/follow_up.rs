@@ -4,7 +4,7 @@ use super::args::{By, FollowUpOptions, RunName};
 use super::context::{Context, append_as_person};
 use super::exit::{Exit, Fault};
 use super::output;
-use super::run::{For, Taken, take};
+use super::take::{For, Taken, take};
 use super::terminal;
 use crate::diagnostic::{listed, nearest};
 use crate::id::RunId;

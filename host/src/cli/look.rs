@@ -5,7 +5,7 @@ use super::context::Context;
 use super::exit::{Exit, Fault};
 use super::follow::follow;
 use super::output;
-use super::run::kept;
+use super::take::kept;
 use crate::id::{Digest, RunId};
 use crate::journal::{Head, Journal, ReadError, RunLock};
 use crate::plan::Plan;

@@ -6,6 +6,7 @@ mod context;
 mod demo;
 mod doctor;
 mod drift;
+mod drive;
 mod examined;
 mod exit;
 mod follow;
@@ -20,6 +21,7 @@ mod report;
 mod run;
 mod schema;
 mod screen;
+mod take;
 mod terminal;
 mod watch;
 

@@ -27,7 +27,7 @@ fn world() -> (World, Prometheus) {
         format!("[command.log]\nargv = [\"cat\", {:?}]\neffect = \"read\"\n", world.path("app.log")),
         "[command.program]\nargv = [\"true\"]\n[alertmanager]\ntoken = \"secret:alerts\"\n".to_owned(),
     ];
-    world.allow(&connections.join("\n").replace("[command.program]", "[command.program]"));
+    world.allow(&connections.join("\n"));
     let operator = fs::read_to_string(world.path("ripcord.toml")).unwrap();
     let operator =
         operator.replace("[secrets]", &format!("[secrets]\nalerts = {{ command = [\"printf\", {ALERTS_TOKEN:?}] }}"));

@@ -136,10 +136,8 @@ fn what_is_done_after_the_end_is_asked_for_and_changes_no_end(shape: &Shape, eve
                 assert_eq!(ended, None, "it ends although it has ended");
                 ended = Some(*outcome);
             }
-            Event::UndoRequested { .. } => {
-                if ended.take_if(|outcome| *outcome != RunOutcome::Undone).is_some() {
-                    (carried, is_watched) = (None, false);
-                }
+            Event::UndoRequested { .. } if ended.take_if(|outcome| *outcome != RunOutcome::Undone).is_some() => {
+                (carried, is_watched) = (None, false);
             }
             Event::VerificationRequested { .. } => _ = ended.take_if(|outcome| *outcome == RunOutcome::Halted),
             Event::FollowUpRequested(request) => {
