@@ -32,6 +32,20 @@ impl Place {
         self.world.ripcord(&["run", "restore.toml", "--yes"])
     }
 
+    /// Somebody else pushes a commit that is not known here.
+    fn colleague_pushes(&self) -> String {
+        let (world, code) = (&self.world, &self.world.repository.path);
+        let colleague = world.path("colleague");
+        let url = git(code, &["remote", "get-url", "origin"]);
+        git(&world.path(""), &["clone", "-q", &url, colleague.to_str().unwrap()]);
+        std::fs::write(colleague.join("fix.ts"), "export const fixed = true\n").unwrap();
+        git(&colleague, &["add", "-A"]);
+        let author = ["-c", "user.name=Eva", "-c", "user.email=eva@genia.example"];
+        git(&colleague, &[&author[..], &["commit", "-q", "-m", "A fix"]].concat());
+        git(&colleague, &["push", "-q", "origin", "main"]);
+        "Eva: A fix".to_owned()
+    }
+
     /// The good code is here and in the remote, by this many commits.
     fn assert_restored(&self, by: &str, ran: &str) {
         let now = self.world.repository.content();
@@ -84,14 +98,7 @@ fn what_others_have_pushed_or_not_yet_committed_is_never_lost() {
         git(code, &["checkout", "-q", CONNECTOR]);
 
         // Pushed by somebody else, and not known here.
-        let colleague = world.path("colleague");
-        let url = git(code, &["remote", "get-url", "origin"]);
-        git(&world.path(""), &["clone", "-q", &url, colleague.to_str().unwrap()]);
-        std::fs::write(colleague.join("fix.ts"), "export const fixed = true\n").unwrap();
-        git(&colleague, &["add", "-A"]);
-        let author = ["-c", "user.name=Eva", "-c", "user.email=eva@genia.example"];
-        git(&colleague, &[&author[..], &["commit", "-q", "-m", "A fix"]].concat());
-        git(&colleague, &["push", "-q", "origin", "main"]);
+        place.colleague_pushes();
         let ran = place.roll_back().expect(3).to_string();
         assert!(ran.contains("somebody has pushed what is not here"), "{ran}");
         let now = world.repository.content();
@@ -100,6 +107,22 @@ fn what_others_have_pushed_or_not_yet_committed_is_never_lost() {
             (&now.commits, &now.connector, &now.status),
             (&place.before.commits, &place.before.connector, &place.before.status)
         );
+    });
+}
+
+/// The undo looks before it touches anything, too.
+#[test]
+fn an_undo_does_not_begin_where_somebody_has_pushed_since() {
+    in_parallel(vec!["revert", "reset"], |by| {
+        let place = Place::new(by);
+        place.roll_back().expect(0);
+        let restored = place.world.repository.content();
+        let colleague = place.colleague_pushes();
+        let undone = place.world.ripcord(&["undo", "last", "--yes"]).expect(3).to_string();
+        assert!(undone.contains("somebody has pushed what is not here"), "{undone}");
+        let now = place.world.repository.content();
+        assert_eq!((&now.commits, &now.tree, &now.status), (&restored.commits, &restored.tree, &restored.status));
+        assert_eq!(now.remote_commits[0], colleague);
     });
 }
 

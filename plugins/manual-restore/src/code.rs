@@ -1,10 +1,9 @@
 //! The code: back to a commit, by a commit on top or by moving the branch.
 
 use ripcord_plugin::git::{self, ASSUMED_ID, Moved, Pushed, WorkingCopy};
-use ripcord_plugin::{Context, Failure, Result, log};
+use ripcord_plugin::{Failure, Result, log};
 
 use crate::config::{By, Code};
-use crate::good;
 
 pub(crate) const CODE: WorkingCopy = WorkingCopy::role("code");
 
@@ -30,8 +29,9 @@ struct Target {
 }
 
 impl Way {
-    pub(crate) fn find(context: &Context, code: &Code) -> Result<Self> {
-        let to = match (&code.to, good::revision(context)) {
+    /// `good` is the revision of the last good state.
+    pub(crate) fn find(good: Option<String>, code: &Code) -> Result<Self> {
+        let to = match (&code.to, good) {
             (Some(to), _) => to.clone(),
             (None, Some(revision)) => revision,
             (None, None) => {
@@ -146,25 +146,50 @@ impl Done {
         Ok(())
     }
 
-    /// Puts the code of before back.
-    pub(crate) fn take_back(&self, config: &Code) -> Result<()> {
-        let Some(previous) = &self.previous else { return Ok(()) };
+    /// The way back to the code of before, found out before anything is touched; none if it never changed.
+    pub(crate) fn back(&self) -> Result<Option<Back<'_>>> {
+        let Some(previous) = &self.previous else { return Ok(None) };
         let head = CODE.resolve("HEAD")?;
         let target = self.pushed.as_deref().map(|branch| Target::find(branch, &head)).transpose()?;
+        // Before the commit the changes are this step's own.
+        let committed = self.replaced.as_deref().filter(|_| self.committed);
+        let changed = committed.map(|paths| CODE.status(paths)).transpose()?.unwrap_or_default();
+        if let Some(changed) = changed.first() {
+            return Err(Failure::permanent(format!(
+                "there are local changes in {}, which would be lost; nothing was touched. Commit them or put them aside",
+                changed.path
+            )));
+        }
+        Ok(Some(Back { done: self, previous, head, target }))
+    }
+}
+
+/// The way back to the code of before.
+pub(crate) struct Back<'a> {
+    done: &'a Done,
+    previous: &'a str,
+    head: String,
+    target: Option<Target>,
+}
+
+impl Back<'_> {
+    /// Puts the code of before back.
+    pub(crate) fn go(&self, config: &Code) -> Result<()> {
+        let Self { done, previous, head, target } = self;
         log::info(format!("putting the code of {previous} back"));
-        let head = match &self.replaced {
-            None => reset(previous, &head)?,
-            Some(paths) if self.committed => {
-                replace(previous, paths, &format!("Undo: {}", config.message(previous)), &head)?
+        let head = match &done.replaced {
+            None => reset(previous, head)?,
+            Some(paths) if done.committed => {
+                replace(previous, paths, &format!("Undo: {}", config.message(previous)), head)?
             }
             Some(paths) => {
                 let assumed = Moved { head: head.clone(), previous: head.clone(), changed: paths.clone() };
                 CODE.restore(previous, paths).idempotent().assume(assumed).send()?;
-                head
+                head.clone()
             }
         };
         if let Some(Target { branch, lease }) = target {
-            push(&head, &branch, &lease)?;
+            push(&head, branch, lease)?;
         }
         Ok(())
     }

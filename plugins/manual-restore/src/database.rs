@@ -4,7 +4,7 @@ use ripcord_plugin::sql::{Backup, Database, Restored, Swapped};
 use ripcord_plugin::{Context, Failure, Result, log};
 
 use crate::config::Config;
-use crate::good;
+use crate::good::{self, Good};
 
 pub(crate) const DATABASE: Database = Database::role("database");
 
@@ -17,20 +17,25 @@ pub(crate) struct Chosen {
     /// Its checksum, as it was read just now: no other file is restored under its name.
     sha256: Option<String>,
     live: String,
+    /// The good state that it is of: its code is the one that goes with this data.
+    pub(crate) good: Option<Good>,
 }
 
 impl Chosen {
     /// The backup that the plan names; else that of the last good state; else the newest that can be restored.
     pub(crate) fn find(context: &Context, config: &Config) -> Result<Self> {
         let there = DATABASE.backups()?;
-        let wanted = config.backup.clone().map(|name| (name, None));
-        let known = || {
-            let good = good::backup(context)?;
-            there.iter().any(|backup| backup.name == good.name).then_some((good.name, good.sha256))
+        let is_of = |good: &Good, name: &str| good.backup.as_ref().is_some_and(|backup| backup.name == name);
+        let good = match &config.backup {
+            Some(name) => good::states(context).find(|good| is_of(good, name)),
+            None => good::states(context).find(|good| there.iter().any(|backup| is_of(good, &backup.name))),
         };
-        if let Some((name, sha256)) = wanted.or_else(known) {
+        let of_state = good.as_ref().and_then(|good| good.backup.clone());
+        let known = of_state.clone().map(|backup| backup.name);
+        if let Some(name) = config.backup.clone().or(known) {
+            let sha256 = of_state.and_then(|backup| backup.sha256);
             return match Self::read(&name)? {
-                Ok(chosen) if sha256.is_none() || sha256 == chosen.sha256 => Ok(chosen),
+                Ok(chosen) if sha256.is_none() || sha256 == chosen.sha256 => Ok(Self { good, ..chosen }),
                 Ok(_) => Err(Failure::permanent(format!(
                     "backup {name} is not the file any more that was verified: its checksum differs. Nothing was \
                      touched. Name another one with `backup`"
@@ -61,7 +66,7 @@ impl Chosen {
         let live = contents.backup.database.clone().unwrap_or_else(|| "the database".to_owned());
         Ok(match contents.problem {
             Some(problem) => Err(problem),
-            None => Ok(Self { sha256: contents.backup.sha256.clone(), backup: contents.backup, live }),
+            None => Ok(Self { sha256: contents.backup.sha256.clone(), backup: contents.backup, live, good: None }),
         })
     }
 

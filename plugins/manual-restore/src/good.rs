@@ -23,12 +23,14 @@ pub(crate) struct GoodBackup {
     pub(crate) sha256: Option<String>,
 }
 
-/// The newest state that names code: by its commit, or else by its version.
-pub(crate) fn revision(context: &Context) -> Option<String> {
-    context.good_states_as::<Good>().find_map(|good| good.state.commit.or(good.state.version))
+impl Good {
+    /// What names its code: its commit, or else its version.
+    pub(crate) fn revision(&self) -> Option<String> {
+        self.commit.clone().or_else(|| self.version.clone())
+    }
 }
 
-/// The newest backup that was taken of a good state.
-pub(crate) fn backup(context: &Context) -> Option<GoodBackup> {
-    context.good_states_as::<Good>().find_map(|good| good.state.backup)
+/// The known good states, newest first.
+pub(crate) fn states(context: &Context) -> impl Iterator<Item = Good> {
+    context.good_states_as::<Good>().map(|good| good.state)
 }

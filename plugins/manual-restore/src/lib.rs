@@ -67,8 +67,14 @@ impl Action for ManualRestore {
 
     fn apply(context: &Context, config: Config) -> Result<Receipt> {
         bound(context, &config)?;
-        let way = config.code.as_ref().map(|code| code::Way::find(context, code)).transpose()?;
         let chosen = config.database.then(|| database::Chosen::find(context, &config)).transpose()?;
+        // The code and the data of one state, where both are known.
+        let good = chosen.as_ref().and_then(|chosen| chosen.good.clone());
+        let revision = || match good {
+            Some(good) => good.revision(),
+            None => good::states(context).find_map(|good| good.revision()),
+        };
+        let way = config.code.as_ref().map(|code| code::Way::find(revision(), code)).transpose()?;
         let stopping = containers::look(&config.stop)?;
         let starting: Vec<String> = config.start().concat();
         containers::look(&starting)?;

@@ -59,8 +59,12 @@ fn switched(reply: Option<Reply>, was: impl Fn(&docker::Changed) -> bool) -> Opt
 
 pub(crate) fn undo(config: &Config, effects: &Effects) -> Result<()> {
     let done = Done::of(effects)?;
-    if !done.started.is_empty() {
-        containers::stop(&containers::look(&done.started)?)?;
+    // What stands in the way is found out while the application still runs.
+    let back = done.code.back()?;
+    let started = containers::look(&done.started)?;
+    containers::look(&done.stopped)?;
+    if !started.is_empty() {
+        containers::stop(&started)?;
     }
     match (&done.swapped, &done.restored) {
         // What the restored database has taken in since stays under its dated name.
@@ -71,8 +75,8 @@ pub(crate) fn undo(config: &Config, effects: &Effects) -> Result<()> {
         }
         (None, None) => {}
     }
-    if let Some(code) = &config.code {
-        done.code.take_back(code)?;
+    if let (Some(code), Some(back)) = (&config.code, &back) {
+        back.go(code)?;
     }
     if !done.stopped.is_empty() {
         containers::start(&done.stopped)?;

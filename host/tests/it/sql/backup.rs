@@ -209,6 +209,35 @@ async fn each_format_brings_everything_back_and_the_one_before_is_kept() {
     }
 }
 
+/// Two applications that keep their backups in one folder.
+#[tokio::test]
+async fn a_backup_of_another_database_is_not_restored_into_this_one() {
+    let (place, other) = (Place::new(), Place::new());
+    let theirs = dump(&other.driver().await, Format::Custom, None).await.unwrap();
+    for name in [theirs.name.clone(), format!("{}.json", theirs.name)] {
+        fs::copy(other.path(&name), place.path(&name)).unwrap();
+    }
+    let driver = place.driver().await;
+    let words =
+        format!("it is of the database {}, and this connection's is {}", other.database.name, place.database.name);
+    assert_eq!(read(&driver, &theirs.name).await.problem.as_ref(), Some(&words));
+    assert_says(&restore(&driver, &theirs.name).await.unwrap_err(), "permanent", &[&words]);
+    assert_eq!(made(&driver).await, []);
+}
+
+/// A migration may have left nothing but rubbish: whoever takes a rollback back wants just that again.
+#[tokio::test]
+async fn what_was_live_before_is_swapped_in_again_as_it_is() {
+    let place = Place::new();
+    let driver = place.driver().await;
+    place.dumped_by_hand("whole.dump", &["-Fc"]);
+    place.database.as_owner("DROP VIEW \"view; of \"\" calls\"; DROP FUNCTION body; DROP TABLE notes, calls");
+    let restored = restore(&driver, "whole.dump").await.unwrap();
+    let swapped = swap(&driver, &restored.database).await.unwrap();
+    swap(&driver, &swapped.kept).await.unwrap();
+    assert_eq!(place.database.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
+}
+
 #[tokio::test]
 async fn what_belongs_to_the_name_goes_over_to_the_new_one() {
     let place = Place::new();

@@ -83,7 +83,7 @@ async fn restores(backups: &Backups, at: &At, name: &str) -> Option<Detail> {
                                     .to_owned(),
                             );
                         }
-                        restore::obstacle(backups, &server.client, &facts, backup.bytes).await.ok().flatten()
+                        restore::obstacle(backups, &server.client, &facts, &backup).await.ok().flatten()
                     }
                 },
             }

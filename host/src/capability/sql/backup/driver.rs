@@ -188,7 +188,7 @@ impl Backups {
         let problem = match (&read, backup.sha256) {
             (_, Some(made)) if made != sum => Some(format!("it is not as it was made: it has {sum}, and had {made}")),
             (Err(problem), _) => Some(problem.clone()),
-            (Ok(facts), _) => restore::obstacle(self, &server.client, facts, backup.bytes).await?,
+            (Ok(facts), _) => restore::obstacle(self, &server.client, facts, &backup).await?,
         };
         backup.sha256 = Some(sum);
         let Facts { mut entries, tables, .. } = read.unwrap_or_default();

@@ -58,10 +58,11 @@ pub(super) async fn prepare(
 ) -> Result<Box<dyn Prepared<Reply>>, Failure> {
     let mut opened = backups.folder()?.backup(name)?;
     let refused = |problem: String| Failure::permanent(format!("backup {name} can't be restored: {problem}"));
-    for (expected, whose) in [(sha256, "it was chosen"), (opened.backup.sha256, "it was made")] {
-        if let Some(expected) = expected {
-            let now = checksum(&mut opened).await?;
-            if now != expected {
+    let expected = [(sha256, "it was chosen"), (opened.backup.sha256, "it was made")];
+    if expected.iter().any(|(expected, _)| expected.is_some()) {
+        let now = checksum(&mut opened).await?;
+        for (expected, whose) in expected {
+            if let Some(expected) = expected.filter(|expected| *expected != now) {
                 return Err(refused(format!("it is another file than when {whose}: it has {now}, and had {expected}")));
             }
         }
@@ -75,7 +76,7 @@ pub(super) async fn prepare(
     };
     let reading = source::read(&opened.file, opened.backup.format, program.as_ref(), Extent::Facts, backups.timeout)?;
     let facts = reading.finish().await.map_err(refused)?;
-    if let Some(obstacle) = obstacle(backups, &server.client, &facts, opened.backup.bytes).await? {
+    if let Some(obstacle) = obstacle(backups, &server.client, &facts, &opened.backup).await? {
         return Err(refused(obstacle));
     }
     let name = self::name(&live.name, at);
@@ -88,8 +89,11 @@ pub(super) async fn obstacle(
     backups: &Backups,
     client: &Client,
     facts: &Facts,
-    bytes: u64,
+    backup: &Backup,
 ) -> Result<Option<String>, Failure> {
+    if let Some(other) = backup.database.as_deref().filter(|database| *database != backups.database()) {
+        return Ok(Some(format!("it is of the database {other}, and this connection's is {}", backups.database())));
+    }
     let missing = async |statement: &str, names: Vec<&str>| -> Result<Vec<String>, Failure> {
         let rows = client.query(statement, &[&names]).await.map_err(|error| backups.trouble("looking", &error))?;
         rows.iter().map(|row| row.try_get(0).map_err(|error| backups.trouble("looking", &error))).collect()
@@ -118,6 +122,7 @@ pub(super) async fn obstacle(
         )));
     }
     // Tables need more room than their compressed rows.
+    let bytes = backup.bytes;
     if let Some(free) = backups.free_on_server(client).await.filter(|free| *free < bytes) {
         return Ok(Some(format!(
             "the server has {free} bytes left on its disk, and the backup alone has {bytes}: make room first"

@@ -90,14 +90,13 @@ pub(super) async fn prepare(
     if mark.state == DatabaseState::Restoring {
         return Err(refused("it was not restored to its end".to_owned()));
     }
-    {
+    // What was live before is taken as it is: whoever takes a rollback back wants just that.
+    if mark.state == DatabaseState::Restored {
         let inside = backups.session(database, &at.key()).await?;
         let looked = look_over(&inside.client).await;
         let tables =
             looked.map_err(|error| backups.trouble(&format!("looking at {database}"), &error))?.map_err(refused)?;
-        if let Some(restored) =
-            mark.restored.filter(|restored| mark.state == DatabaseState::Restored && restored.tables != tables)
-        {
+        if let Some(restored) = mark.restored.filter(|restored| restored.tables != tables) {
             return Err(refused(format!(
                 "it has {tables} tables, and had {} when backup {} was restored into it",
                 restored.tables, restored.backup
