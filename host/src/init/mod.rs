@@ -25,6 +25,8 @@ pub struct Starter {
     pub operator: &'static str,
     /// The service's address in that file, to be put in.
     url: &'static str,
+    /// Further plans that the operator's file is for: each one's file, and its text.
+    pub further: &'static [(&'static str, &'static str)],
 }
 
 /// All of them. The first is for those who have no other in mind.
@@ -35,6 +37,7 @@ pub const STARTERS: &[Starter] = &[
         plan: include_str!("../../../plans/rollback.toml"),
         operator: include_str!("../../../plans/operator/rollback.toml"),
         url: "http://localhost:8080",
+        further: &[],
     },
     Starter {
         name: "genia-connector",
@@ -42,6 +45,7 @@ pub const STARTERS: &[Starter] = &[
         plan: include_str!("../../../plans/genia-connector.toml"),
         operator: include_str!("../../../plans/operator/genia-connector.toml"),
         url: "https://api.genia.ai/admin",
+        further: &[],
     },
     Starter {
         name: "genia-executor",
@@ -49,6 +53,7 @@ pub const STARTERS: &[Starter] = &[
         plan: include_str!("../../../plans/genia-executor.toml"),
         operator: include_str!("../../../plans/operator/genia-executor.toml"),
         url: "https://api.genia.ai/admin",
+        further: &[],
     },
     Starter {
         name: "genia-panel",
@@ -56,6 +61,7 @@ pub const STARTERS: &[Starter] = &[
         plan: include_str!("../../../plans/genia-panel.toml"),
         operator: include_str!("../../../plans/operator/genia-panel.toml"),
         url: "https://api.genia.ai/admin",
+        further: &[],
     },
     Starter {
         name: "asistente-andrea",
@@ -63,6 +69,7 @@ pub const STARTERS: &[Starter] = &[
         plan: include_str!("../../../plans/asistente-andrea.toml"),
         operator: include_str!("../../../plans/operator/asistente-andrea.toml"),
         url: "https://andrea.example.org",
+        further: &[("asistente-andrea-backup.toml", include_str!("../../../plans/asistente-andrea-backup.toml"))],
     },
     Starter {
         name: "backup-before-deploy",
@@ -70,6 +77,7 @@ pub const STARTERS: &[Starter] = &[
         plan: include_str!("../../../plans/backup-before-deploy.toml"),
         operator: include_str!("../../../plans/operator/backup-before-deploy.toml"),
         url: "http://localhost:3000",
+        further: &[],
     },
 ];
 
@@ -98,7 +106,7 @@ impl Starter {
         format!("{}.toml", self.name)
     }
 
-    /// Writes both files into a folder, which is made if it is missing; the operator's file first. `url`
+    /// Writes its files into a folder, which is made if it is missing; the operator's file first. `url`
     /// is the service's own address, if it is known.
     ///
     /// # Errors
@@ -112,7 +120,9 @@ impl Starter {
                 self.operator.replacen(&quoted(self.url), &quoted(url), 1)
             }
         };
-        let files = [(folder.join(OPERATOR_FILE), operator), (folder.join(self.plan_file()), self.plan.to_owned())];
+        let further = self.further.iter().map(|(name, plan)| (folder.join(name), (*plan).to_owned()));
+        let own = [(folder.join(OPERATOR_FILE), operator), (folder.join(self.plan_file()), self.plan.to_owned())];
+        let files: Vec<(PathBuf, String)> = own.into_iter().chain(further).collect();
         let there = files.iter().map(|(path, _)| path).filter(|path| path.symlink_metadata().is_ok());
         let there: Vec<PathBuf> = there.cloned().collect();
         if !there.is_empty() {

@@ -10,13 +10,19 @@ fn each_starter_is_written_whole_and_sound_with_the_services_address_put_in() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("new/folder");
         let written = starter.write(&folder, Some("http://127.0.0.1:3000/api")).unwrap();
-        assert_eq!(written, [folder.join("ripcord.toml"), folder.join(starter.plan_file())]);
+        let further = starter.further.iter().map(|(name, _)| folder.join(name));
+        let expected = [folder.join("ripcord.toml"), folder.join(starter.plan_file())].into_iter().chain(further);
+        assert_eq!(written, expected.collect::<Vec<_>>());
         let operator = Operator::load(&written[0]).unwrap_or_else(|wrong| panic!("{wrong}"));
         let urls: Vec<_> = operator.connections.http.values().map(|http| http.url.url().as_str()).collect();
         assert!(urls.contains(&"http://127.0.0.1:3000/api"), "{}: {urls:?}", starter.name);
         let plan = std::fs::read_to_string(&written[1]).unwrap();
         assert_eq!(plan, starter.plan);
-        Plan::parse(&starter.plan_file(), &plan).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let file = starter.plan_file();
+        let plans = starter.further.iter().copied().chain([(file.as_str(), starter.plan)]);
+        for (name, plan) in plans {
+            Plan::parse(name, plan).unwrap_or_else(|wrong| panic!("{wrong}"));
+        }
     }
 }
 

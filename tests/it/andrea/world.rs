@@ -203,18 +203,7 @@ impl Andrea {
             ],
         );
         fs::write(self.path("asistente-andrea.toml"), plan).unwrap();
-        let backup = replaced(
-            shipped("backup-before-deploy.toml"),
-            &[
-                ("\"app/production\"", "\"coolify/asistente-andrea\"".to_owned()),
-                (
-                    "{ database = \"app\", service = \"app\" }",
-                    "{ database = \"andrea\", service = \"andrea\", code = \"andrea\" }".to_owned(),
-                ),
-                ("{ service = \"app\" }", "{ service = \"andrea\" }".to_owned()),
-            ],
-        );
-        fs::write(self.path("backup.toml"), backup).unwrap();
+        fs::write(self.path("asistente-andrea-backup.toml"), shipped("asistente-andrea-backup.toml")).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -278,7 +267,7 @@ impl Andrea {
     }
 
     pub(crate) fn back_up(&self) {
-        self.ripcord(&["run", "backup.toml", "--yes"]).expect(0);
+        self.ripcord(&["run", "asistente-andrea-backup.toml", "--yes"]).expect(0);
     }
 
     /// Somebody pushes version 1.5.0, and Coolify deploys it. Its migration destroys what there is.
