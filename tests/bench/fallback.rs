@@ -247,5 +247,5 @@ bind   = { service = "andrea" }
 with   = { path = "/health" }
 expect = "response.json.version == '1.4.2'"
 within = "30s"
-every  = "50ms"
+every  = "100ms"
 "#;

@@ -34,4 +34,4 @@ SQL
 
 # Reiniciar servicios
 docker start app worker scheduler >/dev/null
-until curl -sf -o /dev/null "$HEALTH"; do sleep 0.05; done
+until curl -sf -o /dev/null "$HEALTH"; do sleep 0.1; done
