@@ -257,10 +257,14 @@ impl State {
 
     /// Whether a call may be sent again under the same address: whether its execution goes on.
     pub fn goes_on(&self, execution: ExecutionId) -> bool {
-        self.executions.get(&execution).is_some_and(|execution| {
-            let is_forward = self.course == Course::Forward && !self.is_stopped();
-            execution.end.is_none() && (is_forward || matches!(execution.purpose, Purpose::Undo(_)))
-        })
+        let its_turn = |purpose: &Purpose| match purpose {
+            Purpose::Undo(_) => true,
+            // Whichever way the run had gone before its end.
+            Purpose::Drift(_) => self.after == Some(After::Drift),
+            Purpose::FollowUp(_) => self.after.is_some() && !self.is_stopped(),
+            _ => self.course == Course::Forward && !self.is_stopped(),
+        };
+        self.executions.get(&execution).is_some_and(|known| known.end.is_none() && its_turn(&known.purpose))
     }
 
     /// Whether all steps have done their part, so that a verification that failed may be tried again.

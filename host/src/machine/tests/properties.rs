@@ -79,6 +79,19 @@ fn plans() -> impl Strategy<Value = Shape> {
     })
 }
 
+/// A measurement of a run that went back once, and was verified all the same: it went on for ever.
+#[test]
+fn what_is_looked_at_after_the_end_goes_on_whichever_way_the_run_had_gone() {
+    let choices = [28, 41, 78, 18, 6, 2, 2, 206, 88, 17, 33, 6, 2, 2, 96, 2, 2, 26, 0, 1, 26, 22, 69];
+    let mut shape = Shape::default();
+    let step = StepShape { id: "s0".into(), fallback: None, gate: false, on_failure: OnFailure::Halt, can_undo: false };
+    shape.steps.push(step);
+    shape.verify.push(CheckShape { id: "c0".into(), within_ms: 0, every_ms: 0 });
+    let mut world = World::new(shape, choices.into_iter().chain([0; 40]).collect());
+    world.carry();
+    assert!(world.journal().iter().any(|(_, event)| matches!(event, Event::DriftBegan(_))), "{:#?}", world.journal());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
