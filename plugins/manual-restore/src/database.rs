@@ -70,19 +70,23 @@ impl Chosen {
         })
     }
 
+    /// Restores it beside the live database, and puts it in its place. A failure leaves the live one as it was.
+    pub(crate) fn exchange(&self) -> Result<(Restored, Swapped)> {
+        let restored = self.restore()?;
+        let swapped = swap(&restored.database, &self.live).map_err(|failure| {
+            failure.and(&format!("what was restored stays in {}, which nobody uses", restored.database))
+        })?;
+        Ok((restored, swapped))
+    }
+
     /// Restores it beside the live database.
-    pub(crate) fn restore(&self) -> Result<Restored> {
+    fn restore(&self) -> Result<Restored> {
         let name = &self.backup.name;
         log::info(format!("restoring {name} into a new database"));
         let assumed = Restored { database: ASSUMED_NAME.to_owned(), tables: 0, rows: 0 };
         let restored = DATABASE.restore(name, self.sha256.as_deref()).idempotent().assume(assumed).send()?;
         log::info(format!("{} has {} tables and {} rows", restored.database, restored.tables, restored.rows));
         Ok(restored)
-    }
-
-    /// Puts a restored database in the live one's place.
-    pub(crate) fn swap(&self, restored: &Restored) -> Result<Swapped> {
-        swap(&restored.database, &self.live)
     }
 }
 
