@@ -51,13 +51,17 @@ impl Chosen {
                 Ok(chosen) => return Ok(chosen),
                 Err(problem) => {
                     log::warn(format!("backup {} is passed over: {problem}", backup.name));
-                    problems.push(backup.name.as_str());
+                    problems.push(format!("{}: {problem}", backup.name));
                 }
             }
         }
         Err(Failure::permanent(match problems.as_slice() {
             [] => "there is no backup to restore in the granted folder; nothing was touched".to_owned(),
-            all => format!("none of the backups can be restored ({}); nothing was touched", all.join(", ")),
+            [newest, older @ ..] => {
+                let count = older.len();
+                let more = if count == 0 { String::new() } else { format!(", nor any of the {count} older ones") };
+                format!("nothing was touched: the newest backup can't be restored{more}. {newest}")
+            }
         }))
     }
 

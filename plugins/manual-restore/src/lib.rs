@@ -40,8 +40,9 @@ struct Receipt {
     rows: u64,
     stopped: Vec<String>,
     started: Vec<String>,
-    /// What the host keeps of a run that ends verified.
-    good_state: Good,
+    /// What the host keeps of a run that ends verified; none where the code is not this step's to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    good_state: Option<Good>,
 }
 
 impl Action for ManualRestore {
@@ -109,7 +110,7 @@ impl Action for ManualRestore {
             rows,
             stopped: stopped.into_iter().map(|changed| changed.name).collect(),
             started,
-            good_state: Good { version, commit, backup: good_backup },
+            good_state: way.is_some().then_some(Good { version, commit, backup: good_backup }),
         })
     }
 

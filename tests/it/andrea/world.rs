@@ -194,7 +194,7 @@ impl Andrea {
         let plan = replaced(
             shipped("asistente-andrea.toml"),
             &[
-                ("\"andrea-app\"", app),
+                ("\"andrea-app\"", app.clone()),
                 (
                     "expect = \"{version}\"",
                     "expect = \"{version}\"\npoll = \"50ms\"\nsettles-within = \"20s\"".to_owned(),
@@ -204,6 +204,8 @@ impl Andrea {
         );
         fs::write(self.path("asistente-andrea.toml"), plan).unwrap();
         fs::write(self.path("asistente-andrea-backup.toml"), shipped("asistente-andrea-backup.toml")).unwrap();
+        let database = replaced(shipped("asistente-andrea-database.toml"), &[("\"andrea-app\"", app)]);
+        fs::write(self.path("asistente-andrea-database.toml"), database).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

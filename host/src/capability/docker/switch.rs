@@ -178,8 +178,14 @@ impl Ready {
     /// What a person should know beforehand.
     pub(super) fn notes(&self) -> Vec<String> {
         let note = |before: &Before| {
-            let nothing = if self.switch.is_superfluous(before) { ": nothing to do" } else { "" };
-            format!("{} is {} now{nothing}", before.name, before.state)
+            let more = match before.grace() {
+                _ if self.switch.is_superfluous(before) => ": nothing to do".to_owned(),
+                grace if grace > GRACE_DEFAULT => {
+                    format!(", and has {} to stop", humantime::format_duration(grace))
+                }
+                _ => String::new(),
+            };
+            format!("{} is {} now{more}", before.name, before.state)
         };
         self.containers.iter().map(note).collect()
     }

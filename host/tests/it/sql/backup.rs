@@ -279,7 +279,7 @@ async fn what_a_login_lacks_is_found_before_anything_is_touched_with_the_lines_t
     let lacking = [
         "may not make databases",
         "who owns or has granted something in it",
-        &format!("who owns {name}"),
+        &format!("who owns the database {name}"),
         "may not create the extension pageinspect",
         "may not set log_min_duration_statement",
         "may not set app.motto",

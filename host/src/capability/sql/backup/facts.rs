@@ -29,10 +29,8 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Takes in a whole statement.
-    pub(super) fn take_in(&mut self, statement: &str) {
-        // Of the same length, so that a place in one is a place in the other.
-        let upper = statement.to_ascii_uppercase();
+    /// Takes in a whole statement, `upper` being the same in capitals: a place in one is a place in the other.
+    pub(super) fn take_in(&mut self, statement: &str, upper: &str) {
         let behind = |at: usize, words: &str| &statement[at + words.len()..];
         if upper.starts_with("CREATE TABLE ") || upper.starts_with("CREATE UNLOGGED TABLE ") {
             self.tables += 1;
@@ -40,7 +38,7 @@ impl Facts {
             let rest = rest.strip_prefix("IF NOT EXISTS ").unwrap_or(rest);
             self.extensions.extend(first_name(&statement[statement.len() - rest.len()..]).map(|(name, _)| name));
         } else if upper.starts_with("ALTER DEFAULT PRIVILEGES ") {
-            self.default_privileges(statement, &upper);
+            self.default_privileges(statement, upper);
         } else if upper.starts_with("ALTER ") {
             if let Some(at) = upper.rfind(" OWNER TO ") {
                 let owners = names(behind(at, " OWNER TO "));
@@ -49,7 +47,7 @@ impl Facts {
             }
         } else if upper.starts_with("GRANT ") || upper.starts_with("REVOKE ") {
             self.has_grants |= upper.starts_with("GRANT ");
-            self.grantees(statement, &upper);
+            self.grantees(statement, upper);
         } else if upper.starts_with("CREATE POLICY ") {
             // `USING` and `WITH CHECK` come behind, and may hold anything.
             let end = [" USING (", " WITH CHECK ("].iter().filter_map(|word| upper.find(word)).min();
@@ -129,7 +127,7 @@ mod tests {
 
     fn told(statement: &str) -> String {
         let mut facts = Facts::default();
-        facts.take_in(statement);
+        facts.take_in(statement, &statement.to_ascii_uppercase());
         let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join("+");
         let Facts { roles, owners, defaults_of, acts_as, extensions, .. } = &facts;
         [roles, owners, defaults_of, acts_as, extensions].map(list).join("|")

@@ -85,6 +85,8 @@ fn in_words(lacks: &[Lack]) -> String {
             lines.push(line);
         }
     }
+    // The one that gives most away is the last that anybody should think of.
+    lines.sort_by_key(|line| line.ends_with(" SUPERUSER"));
     match lines.is_empty() {
         true => what,
         false => format!("{what}. A superuser of the server puts that right with:  {};", lines.join("; ")),
@@ -119,8 +121,9 @@ async fn of_server(client: &Client, facts: &Facts) -> Result<Vec<Lack>, Error> {
 
 /// Who logs in to restore, and what for anybody but a superuser depends on.
 struct Login {
-    /// As it is written in a statement.
     name: String,
+    /// As it is written in a statement.
+    quoted: String,
     major: u32,
     is_superuser: bool,
     makes_databases: bool,
@@ -134,8 +137,10 @@ impl Login {
                               WHERE rolname = current_user";
         let major = backups.major(client).await?;
         let row = client.query_one(RIGHTS, &[]).await.and_then(|row| {
+            let name: String = row.try_get(0)?;
             Ok(Self {
-                name: identifier(row.try_get(0)?),
+                quoted: identifier(&name),
+                name,
                 major,
                 is_superuser: row.try_get(1)?,
                 makes_databases: row.try_get(2)?,
@@ -148,16 +153,16 @@ impl Login {
 
     /// What only a superuser can.
     fn superuser(&self) -> Vec<String> {
-        vec![format!("ALTER ROLE {} SUPERUSER", self.name)]
+        vec![format!("ALTER ROLE {} SUPERUSER", self.quoted)]
     }
 
     /// What makes the login one who has a role's rights and may give things to it.
     fn membership(&self, role: &str) -> Vec<String> {
-        let grant = format!("GRANT {} TO {}", identifier(role), self.name);
+        let grant = format!("GRANT {} TO {}", identifier(role), self.quoted);
         match (self.major >= MAJOR_WITH_MEMBER_OPTIONS, self.inherits) {
             (true, _) => vec![grant + " WITH INHERIT TRUE, SET TRUE"],
             (false, true) => vec![grant],
-            (false, false) => vec![grant, format!("ALTER ROLE {} INHERIT", self.name)],
+            (false, false) => vec![grant, format!("ALTER ROLE {} INHERIT", self.quoted)],
         }
     }
 }
@@ -169,7 +174,7 @@ async fn of_login(client: &Client, login: &Login, live: &Entry, facts: &Facts) -
     let mut lacks = Vec::new();
     let name = &login.name;
     if !login.makes_databases {
-        let lines = vec![format!("ALTER ROLE {name} CREATEDB")];
+        let lines = vec![format!("ALTER ROLE {} CREATEDB", login.quoted)];
         lacks.push(Lack { what: format!("{name} may not make databases"), lines });
     }
     let belongings = Belongings::of(client, live).await?;
@@ -180,7 +185,7 @@ async fn of_login(client: &Client, login: &Login, live: &Entry, facts: &Facts) -
     wanted.extend(belongings.grantors());
     for role in not_a_member(client, login, &wanted).await? {
         let why = match role == live.owner {
-            true => format!("{name} can't act for {role}, who owns {}", live.name),
+            true => format!("{name} can't act for {role}, who owns the database {}", live.name),
             false => format!("{name} can't act for {role}, who owns or has granted something in it"),
         };
         lacks.push(Lack { what: why, lines: login.membership(&role) });
@@ -249,7 +254,7 @@ async fn of_settings(
     for key in names(client, &statement, &keys).await? {
         let quoted = key.split('.').map(identifier).collect::<Vec<_>>().join(".");
         let lines = match can_be_granted {
-            true => vec![format!("GRANT SET ON PARAMETER {quoted} TO {}", login.name)],
+            true => vec![format!("GRANT SET ON PARAMETER {quoted} TO {}", login.quoted)],
             false => login.superuser(),
         };
         let what = format!("{} may not set {key}, which {} has and the new database is to have", login.name, live.name);
@@ -266,12 +271,12 @@ async fn of_settings(
     );
     for row in client.query(&of_roles, &[&roles, &login.makes_roles]).await? {
         let (role, is_superuser): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
-        let makes_roles = format!("ALTER ROLE {} CREATEROLE", login.name);
+        let makes_roles = format!("ALTER ROLE {} CREATEROLE", login.quoted);
         let lines = match (is_superuser, login.major >= MAJOR_WITH_MEMBER_OPTIONS) {
             (true, _) => login.superuser(),
             (false, false) => vec![makes_roles],
             (false, true) => {
-                vec![makes_roles, format!("GRANT {} TO {} WITH ADMIN TRUE", identifier(&role), login.name)]
+                vec![makes_roles, format!("GRANT {} TO {} WITH ADMIN TRUE", identifier(&role), login.quoted)]
             }
         };
         let what = format!(

@@ -240,7 +240,7 @@ impl<R: Read> Script<R> {
         if upper.starts_with("SET STANDARD_CONFORMING_STRINGS = ") {
             self.lexer.has_escapes_everywhere = upper.contains("OFF");
         }
-        self.facts.take_in(&statement);
+        self.facts.take_in(&statement, &upper);
         Ok(())
     }
 
