@@ -44,7 +44,8 @@ impl Place {
         fs::create_dir(place.world.path("backups")).unwrap();
         place.world.allow(&format!(
             "superuser = {{ file = \"superuser\" }}\n[sql.app]\nurl = {:?}\npassword = \"secret:superuser\"\n\
-             access = \"restore\"\nbackups = \"backups\"\n",
+             access = \"restore\"\nbackups = \"backups\"\n\
+             [http.ill]\nurl = \"http://127.0.0.1:9\"\nread = [\"GET /health\"]\n",
             place.database.url("postgres")
         ));
         let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans/backup-before-deploy.toml");
@@ -89,6 +90,22 @@ fn a_backup_before_each_deploy_leaves_the_last_ones_and_nothing_else_is_deleted(
         std::thread::sleep(std::time::Duration::from_millis(1100));
     }
     assert!(place.backups().contains(&"by-hand.txt".to_owned()));
+
+    // A service that is not well is backed up, but that is nothing to go back to, and never takes the place of what is.
+    let good = place.backups().into_iter().rfind(|name| name.ends_with(".dump")).unwrap();
+    let plan = fs::read_to_string(place.world.path("backup.toml")).unwrap();
+    let bound = "bind    = { database = \"app\", service = \"ill\" }\nretry   = { attempts = 1 }";
+    let ill = plan.replace("bind    = { database = \"app\" }", bound);
+    assert_ne!(ill, plan);
+    place.world.write("ill.toml", &ill);
+    for _ in 0..2 {
+        place.world.ripcord(&["run", "ill.toml", "--yes"]).expect(0).says("is no good state");
+        let journal = place.world.journal();
+        let receipt = journal.state(&journal.last()).receipt("backup").unwrap().clone();
+        assert!(receipt.get("good-state").is_none(), "{receipt}");
+    }
+    let left = place.backups();
+    assert!(left.contains(&good) && left.iter().filter(|name| name.ends_with(".dump")).count() == 3, "{left:?}");
 }
 
 #[test]

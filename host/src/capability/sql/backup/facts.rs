@@ -28,82 +28,102 @@ pub(super) struct Facts {
     pub(super) entries: Vec<String>,
 }
 
+/// What may stand behind the roles of a grant.
+const BEHIND_GRANTEES: &[&str] = &[";", "WITH GRANT OPTION;", "CASCADE;"];
+
 impl Facts {
     /// Takes in a whole statement, `upper` being the same in capitals: a place in one is a place in the other.
     pub(super) fn take_in(&mut self, statement: &str, upper: &str) {
-        let behind = |at: usize, words: &str| &statement[at + words.len()..];
         if upper.starts_with("CREATE TABLE ") || upper.starts_with("CREATE UNLOGGED TABLE ") {
             self.tables += 1;
         } else if let Some(rest) = upper.strip_prefix("CREATE EXTENSION ") {
             let rest = rest.strip_prefix("IF NOT EXISTS ").unwrap_or(rest);
             self.extensions.extend(first_name(&statement[statement.len() - rest.len()..]).map(|(name, _)| name));
         } else if upper.starts_with("ALTER DEFAULT PRIVILEGES ") {
-            self.default_privileges(statement, upper);
+            self.defaults_of(statement, upper);
+            self.grantees(statement, upper);
         } else if upper.starts_with("ALTER ") {
-            if let Some(at) = upper.rfind(" OWNER TO ") {
-                let owners = names(behind(at, " OWNER TO "));
-                self.roles.extend(owners.iter().cloned());
-                self.owners.extend(owners);
-            }
+            self.owner(statement, upper);
         } else if upper.starts_with("GRANT ") || upper.starts_with("REVOKE ") {
             self.has_grants |= upper.starts_with("GRANT ");
             self.grantees(statement, upper);
         } else if upper.starts_with("CREATE POLICY ") {
-            // `USING` and `WITH CHECK` come behind, and may hold anything.
-            let end = [" USING (", " WITH CHECK ("].iter().filter_map(|word| upper.find(word)).min();
-            let end = end.unwrap_or(statement.len());
-            if let Some(at) = upper[..end].rfind(" TO ") {
-                self.roles.extend(names(&statement[at + " TO ".len()..end]).into_iter().filter(is_role));
-            }
+            self.of_policy(statement, upper);
         } else if upper.starts_with("SET SESSION AUTHORIZATION ") && upper != "SET SESSION AUTHORIZATION DEFAULT;" {
             let role = statement["SET SESSION AUTHORIZATION ".len()..].replace('\'', "\"");
             self.acts_as.extend(first_name(&role).map(|(name, _)| name));
         }
     }
 
+    /// `ALTER TABLE a OWNER TO b;`
+    fn owner(&mut self, statement: &str, upper: &str) {
+        const OWNER: &str = " OWNER TO ";
+        if let Some(at) = upper.rfind(OWNER)
+            && let Some((owner, ";")) = first_name(&statement[at + OWNER.len()..])
+        {
+            self.roles.insert(owner.clone());
+            self.owners.insert(owner);
+        }
+    }
+
     /// `ALTER DEFAULT PRIVILEGES FOR ROLE a IN SCHEMA b GRANT SELECT ON TABLES TO c;`
-    fn default_privileges(&mut self, statement: &str, upper: &str) {
+    fn defaults_of(&mut self, statement: &str, upper: &str) {
         const FOR: &str = " FOR ROLE ";
         if let Some(at) = upper.find(FOR) {
-            let of = names(&statement[at + FOR.len()..]);
+            let (of, _) = names(&statement[at + FOR.len()..]);
             self.roles.extend(of.iter().cloned());
             self.defaults_of.extend(of);
         }
-        self.grantees(statement, upper);
     }
 
     /// Those behind the last `TO` or `FROM`.
     fn grantees(&mut self, statement: &str, upper: &str) {
         let last = [" TO ", " FROM "].iter().filter_map(|word| Some((upper.rfind(word)?, word.len()))).max();
         if let Some((at, length)) = last {
-            self.roles.extend(names(&statement[at + length..]).into_iter().filter(is_role));
+            let (grantees, behind) = names(&statement[at + length..]);
+            if BEHIND_GRANTEES.contains(&behind.trim_start()) {
+                self.roles.extend(grantees.into_iter().filter(|name| is_role(name)));
+            }
+        }
+    }
+
+    /// `CREATE POLICY a ON b FOR SELECT TO c, d USING (…) WITH CHECK (…);`: what is in parentheses may be anything.
+    fn of_policy(&mut self, statement: &str, upper: &str) {
+        let end = [" USING (", " WITH CHECK ("].iter().filter_map(|word| upper.find(word)).min();
+        let end = end.unwrap_or(statement.len());
+        if let Some(at) = upper[..end].rfind(" TO ") {
+            let (roles, behind) = names(&statement[at + " TO ".len()..end]);
+            if ["", ";"].contains(&behind) {
+                self.roles.extend(roles.into_iter().filter(|name| is_role(name)));
+            }
         }
     }
 }
 
 /// What stands where a role does is not always one.
-fn is_role(name: &String) -> bool {
+fn is_role(name: &str) -> bool {
     !["PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"].contains(&name.to_ascii_uppercase().as_str())
 }
 
-/// The names that a text begins with, with commas between them.
-fn names(text: &str) -> Vec<String> {
+/// The names that a text begins with, with commas between them, and what comes behind.
+fn names(text: &str) -> (Vec<String>, &str) {
     let (mut names, mut rest) = (Vec::new(), text);
     while let Some((name, behind)) = first_name(rest) {
         names.push(name);
-        match behind.trim_start().strip_prefix(',') {
+        match behind.strip_prefix(',') {
             Some(next) => rest = next,
-            None => break,
+            None => return (names, behind),
         }
     }
-    names
+    (names, rest)
 }
 
 /// The name that a text begins with, without its quotes, and what comes behind it.
 fn first_name(text: &str) -> Option<(String, &str)> {
     let text = text.trim_start();
     let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(|c: char| c.is_whitespace() || matches!(c, ';' | ',')).unwrap_or(text.len());
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+        let end = text.find(|c: char| !is_part(c)).unwrap_or(text.len());
         return Some((text[..end].to_owned(), &text[end..])).filter(|(name, _)| !name.is_empty());
     };
     let mut name = String::new();
@@ -156,6 +176,10 @@ mod tests {
             ("SET SESSION AUTHORIZATION DEFAULT;", "||||"),
             ("CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\" WITH SCHEMA public;", "||||uuid-ossp"),
             ("CREATE EXTENSION hstore;", "||||hstore"),
+            // What stands in a text is none.
+            ("ALTER TABLE a ADD CONSTRAINT b CHECK ((c <> ' OWNER TO d'::text));", "||||"),
+            ("COMMENT ON TABLE a IS 'GRANT b TO c';", "||||"),
+            ("GRANT SELECT ON TABLE a TO \"back to front\";", "||||"),
             ("SELECT 1;", "||||"),
         ] {
             assert_eq!(told(statement), expected, "{statement}");
