@@ -18,7 +18,7 @@ const USERS: u32 = 7;
 
 /// GENIA, with its users told by a service that only whoever knows its address can tell something, its
 /// dashboard by a file, and the others by mail.
-fn world(service: &Service) -> World {
+pub(crate) fn world(service: &Service) -> World {
     let world = world_without_npm();
     world.write("users-url", &format!("http://127.0.0.1:{}/services/T0GENIA/{TOKEN}\n", service.port));
     let operator = fs::read_to_string(world.path("ripcord.toml")).unwrap();

@@ -2,6 +2,7 @@
 
 use super::args::{ByOptions, PlanOptions, PreviewOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
+use super::decision::decided;
 use super::drive::{Carried, drive};
 use super::exit::{Exit, Fault, held, held_by_a_follow_up, held_by_a_watch};
 use super::interrupt::Interrupts;
@@ -96,6 +97,8 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     let sources = sources(&files, &options.plan, watch.is_some());
     let mut job = context.job(&components, &state, sources).await?;
     job.shape.watch = watch;
+    let by = context.by(&options.by);
+    job.said = noted(options.incident.clone(), by.clone());
     job.good_states = good_states(journal.as_ref(), &job.target).await?;
     refuse_if_held(&state, journal.as_ref(), &job).await?;
     let listening = listen(&job, &files.operator).await?;
@@ -110,13 +113,12 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     let report = interrupts.before_the_run(previewed(context, &components, &job, depth)).await??;
     output::preview_for_run(&report);
     job.shape.watch.iter().for_each(output::watched);
-    let by = context.by(&options.by);
     interrupts.before_the_run(agree(&state, &job, &report, &options)).await??;
 
+    let said = interrupts.before_the_run(decided(&job, job.said.clone(), asks)).await?;
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
-    let noted = noted(options.incident, by.clone());
-    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
+    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), said, host(&lock)).await?;
     let terminal = Terminal::new(by, options.yes);
     let carried = Carried { components, journal, job, record, listening };
     Ok(Begun { carried, terminal, interrupts, lock })

@@ -33,7 +33,11 @@ fn the_plan_for_a_genia_connector_is_sound() {
     assert_eq!(plan.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(), ["disable", "tell"]);
     assert_eq!(plan.timeout, Duration::from_secs(30 * 60));
     let params = resolve_params(&plan, &[given("connector", "facebook"), given("version", "v1.4.2")]).unwrap();
-    let scope = Scope { params, run: Some(RunFacts { id: "r1".into(), target: "t".into() }), ..Scope::default() };
+    let scope = Scope {
+        params,
+        run: Some(RunFacts { id: "r1".into(), target: "t".into(), ..RunFacts::default() }),
+        ..Scope::default()
+    };
     assert_eq!(plan.target_for(&scope.params).unwrap(), "genia/connectors/facebook");
     let with = render(&plan.step("disable").unwrap().with, &scope).unwrap();
     assert_eq!(with["path"], "src/lib/connectors/facebook.ts");
@@ -210,7 +214,7 @@ fn what_could_never_trip_is_a_mistake() {
     hint: add  title = "the condition that it stands for, in your people's words"
     "#);
     assert_snapshot!(wrong(&format!("{step}[[trigger]]\nid = \"a\"\nuse = \"x\"\ntitle = \" \"")), @r#"
-    error: there is already a step, a check, a trigger or a follow-up `a`
+    error: there is already a step, a check, a trigger, a follow-up or a notice `a`
      --> plan.toml:7:6
       |
     7 | id = "a"
@@ -335,7 +339,7 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
     "#);
     // Two of one name
     assert_snapshot!(wrong("[[step]]\nid = \"a\"\nuse = \"x\"\n[[verify]]\nid = \"a\"\nuse = \"x\""), @r#"
-    error: there is already a step, a check, a trigger or a follow-up `a`
+    error: there is already a step, a check, a trigger, a follow-up or a notice `a`
      --> plan.toml:7:6
       |
     7 | id = "a"

@@ -2,6 +2,7 @@
 //! to the next unless the run would, or what it rests on has.
 
 mod call;
+mod notices;
 mod summary;
 #[cfg(test)]
 pub(super) mod tests;
@@ -58,6 +59,7 @@ pub fn preview(report: &PreviewReport, view: &View, style: &Style) -> String {
     }
     writer.probing_triggers();
     writer.verification();
+    writer.notices();
     writer.summary();
     writer.page.finish()
 }

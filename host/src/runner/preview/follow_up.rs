@@ -43,6 +43,7 @@ pub async fn preview_follow_up(
         branches: previewer.branches,
         probing_triggers: Vec::new(),
         checks: Vec::new(),
+        notices: Vec::new(),
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod checks;
 mod follow_up;
+mod notices;
 mod report;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use crate::secret::Scrub;
 pub use follow_up::preview_follow_up;
 pub use report::{
     BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedFollowUp, PreviewedGate,
-    PreviewedPlugin, PreviewedProbe, PreviewedStep, When,
+    PreviewedNotice, PreviewedPlugin, PreviewedProbe, PreviewedSending, PreviewedStep, When,
 };
 
 /// Previews a job. Nothing is recorded and nothing is changed.
@@ -50,6 +51,7 @@ pub async fn preview(
     let checks = previewer.checks(depth).await?;
     let steps = job.shape.steps.iter().map(|step| previewer.described(step)).collect::<Result<_, _>>()?;
     let probing_triggers = previewer.probing_triggers().await?;
+    let notices = previewer.notices().await?;
     let mut report = PreviewReport {
         plan: job.plan_name.clone(),
         follow_up: None,
@@ -65,6 +67,7 @@ pub async fn preview(
         branches: previewer.branches,
         probing_triggers,
         checks,
+        notices,
     };
     report.take_back_if_it_fails();
     Ok(report)
