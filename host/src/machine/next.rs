@@ -260,6 +260,13 @@ impl State {
                 None => Next::Conclude(id, End::Abandoned),
             };
         }
+        // What a follow-up has sent may happen still, and would not be taken back then.
+        let is_of_a_follow_up = |(_, known): &(&ExecutionId, &Execution)| matches!(known.purpose, Purpose::FollowUp(_));
+        for (&execution, known) in self.executions.iter().filter(is_of_a_follow_up) {
+            if let Some((ordinal, _)) = known.doubts().next() {
+                return self.settle(CallId { execution, ordinal });
+            }
+        }
         for (&id, application) in self.executions.iter().rev() {
             let Purpose::Apply(step) = &application.purpose else { continue };
             if let Some((ordinal, _)) = application.doubts().next() {

@@ -272,6 +272,9 @@ impl State {
 
     /// Whether all steps have done their part, so that a verification that failed may be tried again.
     pub fn can_verify_again(&self) -> bool {
+        if self.course == Course::Back {
+            return false;
+        }
         let mut steps = self.shape.steps.iter().filter(|step| step.fallback.is_none());
         steps.all(|step| self.receipt(&step.id).is_some())
     }

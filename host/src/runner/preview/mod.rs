@@ -19,6 +19,7 @@ use super::{Job, RunError, Seams, Unit};
 use crate::component::{Components, Effect, Ended, Export, Returned};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{Purpose, StepShape};
+use crate::machine::Made;
 use crate::pipeline::{Caller, Depth, Mode, Mutation, Pipeline, Preview, Previewed, Stop};
 use crate::plan::{Scope, check_config, render};
 use crate::secret::Scrub;
@@ -85,6 +86,20 @@ fn secrets(job: &Job) -> Vec<String> {
 fn connections(unit: &Unit) -> impl Iterator<Item = &crate::capability::Connection> {
     let bound = unit.roles.values().filter_map(|grant| grant.bound.as_ref());
     bound.filter_map(|bound| bound.open.as_ref()).map(|open| open.connection.as_ref())
+}
+
+/// Where an execution begins that is previewed.
+struct From {
+    execution: ExecutionId,
+    began: Timestamp,
+    /// What it has done before.
+    known: Vec<Made>,
+}
+
+impl Default for From {
+    fn default() -> Self {
+        Self { execution: ExecutionId(1), began: Timestamp::now(), known: Vec::new() }
+    }
 }
 
 struct Previewer<'a> {
@@ -242,13 +257,26 @@ impl<'a> Previewer<'a> {
         export: &Export,
         timeout: Duration,
     ) -> Result<(Vec<Previewed>, Preview, Result<Returned, BranchEnd>), RunError> {
-        let began = Timestamp::now();
+        self.execute_from(From::default(), preview, unit, purpose, export, timeout).await
+    }
+
+    /// The same, of an execution that goes on.
+    async fn execute_from(
+        &self,
+        from: From,
+        preview: Preview,
+        unit: &Unit,
+        purpose: Purpose,
+        export: &Export,
+        timeout: Duration,
+    ) -> Result<(Vec<Previewed>, Preview, Result<Returned, BranchEnd>), RunError> {
+        let From { execution, began, known } = from;
         let preview = Arc::new(Mutex::new(preview));
         let never = watch::Sender::new(false).subscribe();
-        let setting = self.job.setting(&self.run, ExecutionId(1), began, &purpose, unit, never);
-        let pipeline = Pipeline::new(setting, Mode::Preview(preview.clone()), Vec::new());
+        let setting = self.job.setting(&self.run, execution, began, &purpose, unit, never);
+        let pipeline = Pipeline::new(setting, Mode::Preview(preview.clone()), known);
         let caller = self.seams.caller(Box::new(pipeline) as Box<dyn Caller>);
-        let seed = seed(&self.run, ExecutionId(1), began);
+        let seed = seed(&self.run, execution, began);
         let executed = self.components.execute(&unit.component, export, caller, &self.job.limits, began, seed);
         let returned = match tokio::time::timeout(timeout, executed).await {
             Ok(Ok(returned)) => Ok(returned),

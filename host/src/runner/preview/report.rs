@@ -60,6 +60,9 @@ pub struct PreviewedFollowUp {
     pub item: String,
     /// What is to be done, in the people's words.
     pub what: String,
+    /// What an attempt that got stuck has done already, and is not done again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<String>,
 }
 
 /// A step as the plan has it.
