@@ -29,7 +29,7 @@ const SCENARIOS: [Scenario; 2] = [
         good: &["src/lib/mcp/executor.ts"],
         added: None,
         message: "Rollback: Revert the executor to good",
-        notices: 4,
+        notices: 6,
     },
     Scenario {
         plan: "genia-panel",
@@ -38,7 +38,7 @@ const SCENARIOS: [Scenario; 2] = [
         good: &["src/admin/index.ts", "src/admin/users/list.ts"],
         added: Some("src/admin/users/edit.ts"),
         message: "Rollback: Revert the administration panel to good",
-        notices: 1,
+        notices: 2,
     },
 ];
 
