@@ -171,8 +171,10 @@ pub(super) fn check(template: &str, known: &Known<'_>) -> Vec<Unknown> {
     let functions: Vec<&str> = ENVIRONMENT.globals().map(|(name, _)| name).collect();
     for variable in variables {
         if !known.roots().contains(&variable.as_str()) && !functions.contains(&variable.as_str()) {
-            // The tail of `steps.a-b.receipt`, which has been explained.
-            let explained = unknown.iter().any(|found| template[found.at.end..].starts_with(&format!("-{variable}")));
+            // The tail of `steps.a-b.receipt`, or its beginning, which has been explained.
+            let is_tail = |found: &Unknown| template[found.at.end..].starts_with(&format!("-{variable}"));
+            let is_root = |found: &Unknown| template[found.at.clone()].starts_with(variable.as_str());
+            let explained = unknown.iter().any(|found| is_tail(found) || is_root(found));
             if !explained {
                 let start = template.find(&variable).unwrap_or(0);
                 let at = if start == 0 { 0..template.len() } else { start..start + variable.len() };

@@ -73,8 +73,9 @@ pub fn validate(
         if let Some(manifest) = plugins.get(&notice.id) {
             let at = segments!["notice", index].to_vec();
             let part = Part { at, uses: &notice.uses, bind: &notice.bind, with: &notice.with };
-            validator.part(&part, manifest, Kind::Action);
-            validator.only_tells(&part, manifest);
+            if validator.only_tells(&part, manifest) {
+                validator.part(&part, manifest, Kind::Action);
+            }
         }
     }
     if plan.verify.is_empty() {
@@ -168,14 +169,15 @@ impl Validator<'_> {
     }
 
     /// A notice is sent wherever the run has got to, and never waited for: it may do nothing but tell.
-    fn only_tells(&mut self, part: &Part<'_>, manifest: &Manifest) {
+    fn only_tells(&mut self, part: &Part<'_>, manifest: &Manifest) -> bool {
         let does_more = |role: &&Role| role.capability != Capability::Notify.name();
-        let (Kind::Action, Some(role)) = (manifest.kind, manifest.roles.iter().find(does_more)) else { return };
+        let (Kind::Action, Some(role)) = (manifest.kind, manifest.roles.iter().find(does_more)) else { return true };
         let message = format!("plugin `{}` does more than tell people something", manifest.name);
         let diagnostic = Diagnostic::error(message)
             .at(self.plan.document.value(&part.path(&["use"])))
             .label(format!("it asks for role `{}` of {}: {}", role.name, role.capability, role.reason));
         self.found.push(diagnostic.help("use it below `[[step]]`; a notice may only have roles of notify"));
+        false
     }
 
     fn binding(&mut self, part: &Part<'_>, manifest: &Manifest, role: &Role, connection: &str) {
