@@ -195,6 +195,27 @@ fn with_every_channel_down_the_rollback_still_ends_verified() {
     is_whole(&world);
 }
 
+/// A trigger that trips, and what has come undone a day later.
+#[test]
+fn what_a_watch_finds_before_and_after_is_told() {
+    let service = Service::start(Manner::Takes);
+    let watches = "[watch]\nwindow = \"1m\"\nthen = \"run\"\n\
+                   [[trigger]]\nid = \"on\"\ntitle = \"Publica a quien no debe\"\nuse = \"http-check\"\n\
+                   bind = { service = \"genia-admin\" }\nwith = { path = \"/connectors/facebook\" }\n\
+                   expect = \"response.json.enabled == false\"\n[drift]\nfor = \"1m\"\ninterval = \"100ms\"\n";
+    let world = world(&service, &["tripped", "begun", "verified", "drifted"], watches);
+    let watch = [&["watch"][..], &RUN[1..]].concat();
+    world.ripcord(&watch).expect(0);
+    assert_eq!(told(&world, &service).users, ["tripped", "begun", "verified"]);
+    let said = service.received()[0]["blocks"][1]["text"]["text"].as_str().unwrap().to_owned();
+    assert!(said.contains("Publica a quien no debe: ") && said.contains("1 of 1 measurements failed"), "{said}");
+
+    world.ledger.tell("connector facebook on");
+    world.ripcord(&["watch", "last"]).expect(3).says("check is-off does not hold any more");
+    assert_eq!(told(&world, &service).users, ["tripped", "begun", "verified", "drifted"]);
+    is_whole(&world);
+}
+
 /// A run that asks says so to everybody once, however often it is taken up; and again when it ends half-way.
 #[test]
 fn a_run_that_stops_half_way_tells_of_the_question_once_and_of_its_end() {

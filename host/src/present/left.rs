@@ -203,7 +203,7 @@ fn untold(told: Told) -> Vec<Left> {
     let Told { notice, on: occasion, deliveries, problem, .. } = told;
     let whole = problem.map(|why| Left::NotTold { notice: notice.clone(), occasion, why });
     let by = deliveries.into_iter().filter_map(|Delivery { connection, delivered }| {
-        let request = format!("{connection}, notice {notice} ({occasion})");
+        let request = format!("{connection}, {notice} ({occasion})");
         match delivered {
             Delivered::NotSent { why } => Some(Left::NotSent { request, why }),
             Delivered::PerhapsSent { why } => Some(Left::PerhapsSent { request, why }),
