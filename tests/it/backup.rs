@@ -19,6 +19,18 @@ with.apply = [
 ]
 "#;
 
+/// Drops the kept database, and deletes the dump.
+const TIDY: &str = r#"
+[[step]]
+id   = "tidy"
+use = "steps"
+bind = { database = "app" }
+with.apply = [
+    { call = { role = "database", sql = { drop-database = { database = "KEPT" } }, assume = { sql = { dropped = "KEPT" } } } },
+    { call = { role = "database", sql = { delete-backup = { name = "BACKUP" } }, assume = { sql = { deleted = "BACKUP" } } } },
+]
+"#;
+
 struct Place {
     world: World,
     database: Database,
@@ -99,6 +111,16 @@ fn a_backup_or_a_restore_that_is_killed_in_any_window_ends_as_if_it_had_not_been
         place.world.ripcord(&["resume", "last"]).expect(0);
         assert_eq!(place.database.psql("SELECT count(*) FROM calls"), "20", "{window:?}");
         assert_eq!(place.databases(), ["live", "before"], "{window:?}");
+        place.world.ripcord(&["replay", "last"]).expect(0);
+
+        let kept = format!("SELECT datname FROM pg_database WHERE datname LIKE '{}\\_before%'", place.database.name);
+        let kept = place.database.server.psql("postgres", &kept);
+        place.world.plan("tidy", &TIDY.replace("KEPT", &kept).replace("BACKUP", &backups[0]));
+        place.world.ripcord(&["run", "tidy.toml", "--yes"]).killed(window, 1).expect_killed();
+        place.world.ripcord(&["resume", "last"]).killed(window, 1).expect_killed();
+        place.world.ripcord(&["resume", "last"]).expect(0);
+        assert_eq!(place.databases(), ["live"], "{window:?}");
+        assert_eq!(place.backups(), [""; 0], "{window:?}");
         place.world.ripcord(&["replay", "last"]).expect(0);
     });
 }

@@ -128,6 +128,17 @@ fn a_plugin_sees_the_containers_in_scope_and_no_other() {
         assert_eq!(words[0].replace("vault", "nobody"), words[1], "{scope}");
         assert!(words[0].contains("there is no container"), "{words:?}");
     }
+    // The line that would let it in, which goes into the connection's table as it is.
+    for scope in ["project = \"@shop\"", "labels = { \"com.docker.compose.project\" = \"@shop\" }"] {
+        fleet.operate(scope);
+        let reply = fleet.reply("{ inspect = { container = \"@vault\" } }");
+        let said = reply["failure"]["denied"].as_str().unwrap_or_else(|| panic!("{reply}"));
+        let line = fleet.whole("containers = [\"@web\", \"@worker-1\", \"@worker-2\", \"@vault\"]");
+        assert!(said.contains(&line), "no `{line}` in {said}");
+        fleet.operate(&line);
+        let reply = fleet.reply("{ inspect = { container = \"@vault\" } }");
+        assert_eq!(reply["docker"]["container"]["state"], "running", "{reply}");
+    }
 
     fleet.operate("project = \"@shop\"");
     fleet.plan(&[

@@ -223,6 +223,10 @@ impl Driver for FaultyDriver {
         self.driver.exactly(call)
     }
 
+    fn overtime(&self, call: &Call, marker: Option<&Value>) -> Duration {
+        self.driver.overtime(call, marker)
+    }
+
     fn expect_calls(&self) {
         self.driver.expect_calls();
     }

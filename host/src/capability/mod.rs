@@ -73,7 +73,7 @@ pub trait CapabilityConnection: Debug + Clone + Serialize + DeserializeOwned + S
     /// lowered to what the operator allows.
     fn repeat(&self, call: &Self::Call, claim: Repeat) -> Repeat;
 
-    /// The longest that one attempt of the call may take.
+    /// The longest that one attempt of the call may take, as far as it is known without a look at the target.
     fn deadline(&self, call: &Self::Call) -> Duration;
 
     /// How long after its intent a lost call may still take effect at the target. Before that, "it
@@ -141,6 +141,13 @@ pub trait Driver: Send + Sync {
     /// of what it returns is durable before [`Prepared::perform`] begins. Dropping it takes back
     /// what was got ready; a host that dies leaves nothing that goes on by itself.
     async fn prepare(&self, at: &At, call: &Self::Call) -> Result<Box<dyn Prepared<Self::Reply>>, Failure>;
+
+    /// How much longer than its connection's deadline an attempt of a mutation may take: what only a look at the
+    /// target tells, and its marker has kept.
+    fn overtime(&self, call: &Self::Call, marker: Option<&Value>) -> Duration {
+        let _ = (call, marker);
+        Duration::ZERO
+    }
 
     /// A run goes on that may make calls here: what takes a while to start may be started now. Nothing
     /// may depend on it.
@@ -456,6 +463,13 @@ macro_rules! capabilities {
                 match (self, call) {
                     $((Self::$Variant(driver), Call::$Variant(call)) => driver.exactly(call),)+
                     _ => Exactly::new(call.summary()),
+                }
+            }
+
+            fn overtime(&self, call: &Call, marker: Option<&Value>) -> Duration {
+                match (self, call) {
+                    $((Self::$Variant(driver), Call::$Variant(call)) => driver.overtime(call, marker),)+
+                    _ => Duration::ZERO,
                 }
             }
 

@@ -69,7 +69,10 @@ pub const STARTERS: &[Starter] = &[
         plan: include_str!("../../../plans/asistente-andrea.toml"),
         operator: include_str!("../../../plans/operator/asistente-andrea.toml"),
         url: "https://andrea.example.org",
-        further: &[("asistente-andrea-backup.toml", include_str!("../../../plans/asistente-andrea-backup.toml"))],
+        further: &[
+            ("asistente-andrea-backup.toml", include_str!("../../../plans/asistente-andrea-backup.toml")),
+            ("asistente-andrea-database.toml", include_str!("../../../plans/asistente-andrea-database.toml")),
+        ],
     },
     Starter {
         name: "backup-before-deploy",

@@ -96,6 +96,7 @@ impl Pipeline {
             let attempt = match prepared {
                 Ok(prepared) => {
                     let (repeat, marker) = (granted.repeat.clone(), prepared.marker());
+                    let deadline = granted.open.deadline(&request.call, marker.as_ref());
                     record
                         .lock()
                         .await

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::capability::{Call, Connection, Driver, Judgement, Repeat, Reply};
 use crate::failure::Failure;
@@ -49,6 +52,13 @@ pub struct Open {
     pub connection: Arc<Connection>,
     /// What carries its calls out.
     pub driver: DynDriver,
+}
+
+impl Open {
+    /// The longest that an attempt of a mutation may take that was sent with this marker.
+    pub fn deadline(&self, call: &Call, marker: Option<&Value>) -> Duration {
+        self.connection.deadline(call).saturating_add(self.driver.overtime(call, marker))
+    }
 }
 
 /// What policy has decided of a call.

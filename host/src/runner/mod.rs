@@ -174,9 +174,9 @@ impl Runner {
         let (call, mutation) = state.under_way()?;
         let purpose = &state.executions.get(&call.execution)?.purpose;
         let grant = self.job.units.get(execute::unit_of(state, purpose))?.roles.get(&mutation.request.role)?;
-        let connection = &grant.bound.as_ref()?.open.as_ref()?.connection;
+        let open = grant.bound.as_ref()?.open.as_ref()?;
         let passed = Duration::try_from(Timestamp::now().duration_since(mutation.intended)).unwrap_or_default();
-        let left = connection.deadline(&mutation.request.call).saturating_sub(passed);
+        let left = open.deadline(&mutation.request.call, mutation.marker.as_ref()).saturating_sub(passed);
         Some(UnderWay { request: mutation.request.clone(), left })
     }
 

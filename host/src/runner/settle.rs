@@ -40,7 +40,7 @@ impl Runner {
         };
 
         // 1. The driver.
-        let deadline = open.connection.deadline(&mutation.request.call);
+        let deadline = open.deadline(&mutation.request.call, mutation.marker.as_ref());
         let at = At { run, execution: call.execution, ordinal: call.ordinal, began, deadline, idempotency_key: None };
         let looked = open.driver.settle(&at, &mutation.request.call, mutation.marker.as_ref());
         let mut interrupt = self.interrupt.subscribe();

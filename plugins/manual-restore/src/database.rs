@@ -51,13 +51,17 @@ impl Chosen {
                 Ok(chosen) => return Ok(chosen),
                 Err(problem) => {
                     log::warn(format!("backup {} is passed over: {problem}", backup.name));
-                    problems.push(backup.name.as_str());
+                    problems.push(format!("{}: {problem}", backup.name));
                 }
             }
         }
         Err(Failure::permanent(match problems.as_slice() {
             [] => "there is no backup to restore in the granted folder; nothing was touched".to_owned(),
-            all => format!("none of the backups can be restored ({}); nothing was touched", all.join(", ")),
+            [newest, older @ ..] => {
+                let count = older.len();
+                let more = if count == 0 { String::new() } else { format!(", nor any of the {count} older ones") };
+                format!("nothing was touched: the newest backup can't be restored{more}. {newest}")
+            }
         }))
     }
 
@@ -70,19 +74,23 @@ impl Chosen {
         })
     }
 
+    /// Restores it beside the live database, and puts it in its place. A failure leaves the live one as it was.
+    pub(crate) fn exchange(&self) -> Result<(Restored, Swapped)> {
+        let restored = self.restore()?;
+        let swapped = swap(&restored.database, &self.live).map_err(|failure| {
+            failure.and(&format!("what was restored stays in {}, which nobody uses", restored.database))
+        })?;
+        Ok((restored, swapped))
+    }
+
     /// Restores it beside the live database.
-    pub(crate) fn restore(&self) -> Result<Restored> {
+    fn restore(&self) -> Result<Restored> {
         let name = &self.backup.name;
         log::info(format!("restoring {name} into a new database"));
         let assumed = Restored { database: ASSUMED_NAME.to_owned(), tables: 0, rows: 0 };
         let restored = DATABASE.restore(name, self.sha256.as_deref()).idempotent().assume(assumed).send()?;
         log::info(format!("{} has {} tables and {} rows", restored.database, restored.tables, restored.rows));
         Ok(restored)
-    }
-
-    /// Puts a restored database in the live one's place.
-    pub(crate) fn swap(&self, restored: &Restored) -> Result<Swapped> {
-        swap(&restored.database, &self.live)
     }
 }
 

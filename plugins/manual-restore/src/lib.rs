@@ -9,8 +9,10 @@ mod config;
 mod containers;
 mod database;
 mod good;
+mod stranded;
 mod undo;
 
+use ripcord_plugin::docker::Container;
 use ripcord_plugin::{
     Action, Context, Effects, Failure, Manifest, Pending, Reconciliation, Result, Role, export_action,
 };
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use config::Config;
 use good::{Good, GoodBackup};
+use stranded::Stranded;
 
 struct ManualRestore;
 
@@ -37,8 +40,9 @@ struct Receipt {
     rows: u64,
     stopped: Vec<String>,
     started: Vec<String>,
-    /// What the host keeps of a run that ends verified.
-    good_state: Good,
+    /// What the host keeps of a run that ends verified; none where the code is not this step's to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    good_state: Option<Good>,
 }
 
 impl Action for ManualRestore {
@@ -70,23 +74,19 @@ impl Action for ManualRestore {
         let chosen = config.database.then(|| database::Chosen::find(context, &config)).transpose()?;
         // The code and the data of one state, where both are known.
         let good = chosen.as_ref().and_then(|chosen| chosen.good.clone());
-        let revision = || match good {
-            Some(good) => good.revision(),
-            None => good::states(context).find_map(|good| good.revision()),
-        };
+        let good = good.or_else(|| good::states(context).find(|good| good.revision().is_some()));
+        let revision = || good.as_ref().and_then(Good::revision);
         let way = config.code.as_ref().map(|code| code::Way::find(revision(), code)).transpose()?;
         let stopping = containers::look(&config.stop)?;
-        let starting: Vec<String> = config.start().concat();
-        containers::look(&starting)?;
+        let starting: Vec<Vec<Container>> =
+            config.start().iter().map(|group| containers::look(group)).collect::<Result<_>>()?;
+        let stranded = Stranded::new(&stopping, &starting, way.as_ref(), chosen.is_some());
 
         let head = way.as_ref().map(code::Way::go).transpose()?;
-        let stopped = containers::stop(&stopping)?;
-        let (mut kept, mut rows) = (None, 0);
-        if let Some(chosen) = &chosen {
-            let restored = chosen.restore()?;
-            rows = restored.rows;
-            kept = Some(chosen.swap(&restored)?.kept);
-        }
+        let exchanged = containers::stop(&stopping)
+            .and_then(|stopped| Ok((stopped, chosen.as_ref().map(database::Chosen::exchange).transpose()?)));
+        let (stopped, exchanged) = exchanged.map_err(|failure| stranded.help(context, failure))?;
+        let (rows, kept) = exchanged.map_or((0, None), |(restored, swapped)| (restored.rows, Some(swapped.kept)));
         let mut started = Vec::new();
         for group in config.start() {
             started.extend(containers::start(&group)?.into_iter().map(|changed| changed.name));
@@ -94,7 +94,10 @@ impl Action for ManualRestore {
         }
 
         let backup = chosen.as_ref().map(|chosen| &chosen.backup);
-        let version = backup.and_then(|backup| backup.version.clone()).or(way.as_ref().map(|way| way.to.clone()));
+        // A good state knows its version by the name that the service says; its code may be named by a commit.
+        let of_code = good.filter(|_| config.code.as_ref().is_some_and(|code| code.to.is_none()));
+        let version = backup.and_then(|backup| backup.version.clone());
+        let version = version.or(of_code.and_then(|good| good.version)).or(way.as_ref().map(|way| way.to.clone()));
         let commit = way.as_ref().map(|way| way.commit.clone());
         let good_backup = backup.map(|backup| GoodBackup { name: backup.name.clone(), sha256: backup.sha256.clone() });
         Ok(Receipt {
@@ -107,7 +110,7 @@ impl Action for ManualRestore {
             rows,
             stopped: stopped.into_iter().map(|changed| changed.name).collect(),
             started,
-            good_state: Good { version, commit, backup: good_backup },
+            good_state: way.is_some().then_some(Good { version, commit, backup: good_backup }),
         })
     }
 

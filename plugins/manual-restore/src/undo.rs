@@ -1,6 +1,8 @@
 //! The way back, whatever `apply` got to: containers stopped, database and code of before, containers as they
 //! were.
 
+use std::collections::BTreeSet;
+
 use ripcord_plugin::docker::{self, State};
 use ripcord_plugin::{Call, Effects, Reply, Result, log, sql};
 
@@ -61,6 +63,11 @@ pub(crate) fn undo(config: &Config, effects: &Effects) -> Result<()> {
     let done = Done::of(effects)?;
     // What stands in the way is found out while the application still runs.
     let back = done.code.back()?;
+    let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+    if back.is_none() && done.swapped.is_none() && set(&done.stopped) == set(&done.started) {
+        // It was all started again, on the code and the data of before.
+        return done.restored.as_deref().map_or(Ok(()), drop_unused);
+    }
     let started = containers::look(&done.started)?;
     containers::look(&done.stopped)?;
     if !started.is_empty() {
@@ -69,10 +76,7 @@ pub(crate) fn undo(config: &Config, effects: &Effects) -> Result<()> {
     match (&done.swapped, &done.restored) {
         // What the restored database has taken in since stays under its dated name.
         (Some(swapped), _) => drop(database::swap(&swapped.kept, &swapped.live)?),
-        (None, Some(restored)) => {
-            log::info(format!("dropping {restored}, which was never used"));
-            database::DATABASE.drop_database(restored).idempotent().send()?;
-        }
+        (None, Some(restored)) => drop_unused(restored)?,
         (None, None) => {}
     }
     if let (Some(code), Some(back)) = (&config.code, &back) {
@@ -82,5 +86,11 @@ pub(crate) fn undo(config: &Config, effects: &Effects) -> Result<()> {
         containers::start(&done.stopped)?;
         containers::wait_until_healthy(&done.stopped, config.healthy_within)?;
     }
+    Ok(())
+}
+
+fn drop_unused(restored: &str) -> Result<()> {
+    log::info(format!("dropping {restored}, which was never used"));
+    database::DATABASE.drop_database(restored).idempotent().send()?;
     Ok(())
 }

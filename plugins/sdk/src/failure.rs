@@ -51,12 +51,25 @@ impl Failure {
         evidence["no-answer"] == true
     }
 
+    /// With more to say behind its message: what follows from it, what to do next.
+    pub fn and(mut self, more: &str) -> Self {
+        let problem = self.problem_mut();
+        problem.message = format!("{}; {more}", problem.message);
+        self
+    }
+
     /// With what was seen: a JSON object.
     pub fn with_evidence(mut self, evidence: Value) -> Self {
-        let (Self::Denied(problem) | Self::Transient(problem) | Self::Permanent(problem) | Self::Unknown(problem)) =
-            &mut self;
-        problem.evidence = evidence.to_string();
+        self.problem_mut().evidence = evidence.to_string();
         self
+    }
+
+    fn problem_mut(&mut self) -> &mut Problem {
+        match self {
+            Self::Denied(problem) | Self::Transient(problem) | Self::Permanent(problem) | Self::Unknown(problem) => {
+                problem
+            }
+        }
     }
 }
 

@@ -17,8 +17,7 @@ fn broken() -> Andrea {
     let andrea = Andrea::new("4.3.11");
     andrea.back_up();
     andrea.deploy_badly(&json!({ "version": "1.5.0", "fault": "empty-transcripts" }), super::DESTRUCTIVE);
-    andrea.coolify.fault("POST /applications/*", "error");
-    andrea.coolify.fault("POST /deploy*", "error");
+    andrea.coolify_fails();
     andrea
 }
 

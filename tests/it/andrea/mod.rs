@@ -6,8 +6,11 @@ pub(crate) mod killed;
 mod triggers;
 mod world;
 
+use std::fs;
+
 use serde_json::json;
 
+use crate::world::in_parallel;
 use world::{Andrea, CALLS};
 
 const DESTRUCTIVE: &str = "DELETE FROM calls WHERE sid > 'CA3'; UPDATE calls SET transcript = ''";
@@ -62,4 +65,81 @@ fn when_coolify_fails_halfway_code_database_and_containers_are_restored_by_hand(
         andrea.ripcord(&["audit", "last"]).expect(0);
         andrea.ripcord(&["replay", "last"]).expect(0);
     }
+}
+
+/// Section 3.2 is for corrupted data only. The backup of a bad state is made, and nobody goes back to it.
+#[test]
+fn the_database_is_restored_only_if_somebody_says_so() {
+    let andrea = Andrea::new("4.3.11");
+    andrea.back_up();
+    andrea.deploy_badly(&json!({ "version": "1.5.0", "fault": "empty-transcripts" }), "SELECT 1");
+    andrea.psql("INSERT INTO calls VALUES ('CA-since', 'completed', 'since the backup', '{}')");
+    let empty = "INSERT INTO calls VALUES ('CA-empty', 'completed', '', '{}')";
+    andrea.psql(empty);
+    let ran = andrea.ripcord(&["run", "asistente-andrea-backup.toml", "--yes"]).expect(3);
+    ran.says("history");
+    let dumps = fs::read_dir(andrea.path("backups")).unwrap().flatten();
+    assert_eq!(dumps.filter(|dump| dump.path().extension().is_some_and(|end| end == "dump")).count(), 2, "{ran}");
+    andrea.psql("DELETE FROM calls WHERE sid = 'CA-empty'");
+
+    andrea.coolify_fails();
+    let ran = andrea.roll_back_code().expect(0);
+    assert_eq!(andrea.health().unwrap()["version"], "1.4.2", "{ran}");
+    assert_eq!(andrea.psql("SELECT transcript FROM calls WHERE sid = 'CA-since'"), "since the backup");
+    assert_eq!(andrea.psql("SELECT datname FROM pg_database WHERE datname LIKE 'andrea%'"), "andrea");
+}
+
+/// The backup turns out to be bad in the middle of its restore, or a session does not end for the swap. The live database
+/// is as it was; the containers run again if the code is as it was too, and else a person is told both ways out.
+#[test]
+fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
+    in_parallel(vec!["restore", "swap"], |what| {
+        let andrea = Andrea::new("4.3.11");
+        andrea.back_up();
+        let plain = andrea.dumped_by_hand();
+        andrea.deploy_badly(&json!({ "version": "1.5.0", "fault": "empty-transcripts" }), DESTRUCTIVE);
+        let calls = || andrea.psql("SELECT count(*) || ' ' || max(transcript) FROM calls");
+        let before = calls();
+        andrea.coolify_fails();
+        let path = andrea.path("asistente-andrea.toml");
+        let plan = fs::read_to_string(&path).unwrap();
+        let words = "the live database is as it was";
+        if what == "restore" {
+            // Two calls of one name: a key can't be made of that.
+            let bad = plain.replacen("CA2\t", "CA1\t", 1);
+            assert_ne!(bad, plain);
+            fs::write(andrea.path("backups/bad.sql"), bad).unwrap();
+            fs::write(&path, plan.replacen("database = \"{{", "backup = \"bad.sql\"\ndatabase = \"{{", 1)).unwrap();
+            let ran = andrea.roll_back().expect(3);
+            let undo = format!("ripcord undo {}", andrea.journal().last().as_str());
+            ran.says(words).says("stay stopped").says(&undo);
+            assert_eq!((calls(), andrea.state("app").as_str()), (before, "exited"), "{ran}");
+            // One of the two: what failed is put right.
+            fs::write(&path, plan).unwrap();
+            let ran = andrea.roll_back().expect(0);
+            assert_eq!(andrea.health().unwrap()["version"], "1.4.2", "{ran}");
+        } else {
+            let run = || andrea.ripcord(&["run", "asistente-andrea-database.toml", "--yes"]);
+            let mut session = andrea.superuser_session();
+            let ran = run().expect(3);
+            ran.says(words).says("run again, as bad as before").says("which nobody uses");
+            assert_eq!((calls(), andrea.state("app").as_str()), (before, "running"), "{ran}");
+            let began = andrea.began("app");
+            // No preview could know of a database that was restored and not used.
+            andrea.ripcord(&["undo", "last", "--yes"]).expect(3).says("drop-database andrea_new");
+            andrea.ripcord(&["approve", "last", "call-2.0"]).expect(0);
+            andrea.ripcord(&["resume", "last"]).expect(1);
+            assert_eq!(andrea.began("app"), began, "an undo has nothing to stop");
+            andrea.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+            session.wait().unwrap();
+            run().expect(0);
+            assert_eq!(
+                andrea.psql("SELECT count(*) FROM calls WHERE transcript LIKE 'call number %'"),
+                CALLS.to_string()
+            );
+            let known = andrea.journal().state(&andrea.journal().last()).receipt("restore").unwrap().clone();
+            assert!(known.get("good-state").is_none(), "nobody knows whether the code is good: {known}");
+        }
+        assert_eq!(andrea.psql("SELECT count(*) FROM pg_database WHERE datname LIKE 'andrea_new%'"), "0");
+    });
 }

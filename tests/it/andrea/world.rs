@@ -5,7 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -194,7 +194,7 @@ impl Andrea {
         let plan = replaced(
             shipped("asistente-andrea.toml"),
             &[
-                ("\"andrea-app\"", app),
+                ("\"andrea-app\"", app.clone()),
                 (
                     "expect = \"{version}\"",
                     "expect = \"{version}\"\npoll = \"50ms\"\nsettles-within = \"20s\"".to_owned(),
@@ -204,6 +204,8 @@ impl Andrea {
         );
         fs::write(self.path("asistente-andrea.toml"), plan).unwrap();
         fs::write(self.path("asistente-andrea-backup.toml"), shipped("asistente-andrea-backup.toml")).unwrap();
+        let database = replaced(shipped("asistente-andrea-database.toml"), &[("\"andrea-app\"", app)]);
+        fs::write(self.path("asistente-andrea-database.toml"), database).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -235,6 +237,40 @@ impl Andrea {
         serde_json::from_slice(&output.stdout).ok()
     }
 
+    /// What a container does.
+    pub(crate) fn state(&self, what: &str) -> String {
+        docker::engine().docker(&["inspect", "--format", "{{.State.Status}}", &self.container(what)])
+    }
+
+    /// When it last began.
+    pub(crate) fn began(&self, what: &str) -> String {
+        docker::engine().docker(&["inspect", "--format", "{{.State.StartedAt}}", &self.container(what)])
+    }
+
+    /// A session that nobody but a superuser may end.
+    pub(crate) fn superuser_session(&self) -> Child {
+        let session = Command::new(image::postgres_bin().join("psql"))
+            .args(["-XAtq", "-h", "127.0.0.1", "-p", &self.db_port.to_string(), "-U", "postgres", "-d", "andrea"])
+            .args(["-c", "SELECT pg_sleep(600)"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        self.until("the session", || self.psql(sleeps) == "1");
+        session
+    }
+
+    /// A plain dump of what is there now, as somebody else would make it.
+    pub(crate) fn dumped_by_hand(&self) -> String {
+        let output = Command::new(image::postgres_bin().join("pg_dump"))
+            .args(["-h", "127.0.0.1", "-p", &self.db_port.to_string(), "-U", "postgres", "-d", "andrea"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(crate) fn psql(&self, statements: &str) -> String {
         self.try_psql(statements).unwrap_or_else(|| panic!("{statements}"))
     }
@@ -257,8 +293,14 @@ impl Andrea {
             .env("ANDREA_DB_READ_PASSWORD", "pw-reader-Bb2")
     }
 
-    /// Rolls back, without asking.
+    /// Rolls back, without asking; where that is done by hand, the database too.
     pub(crate) fn roll_back(&self) -> Ripcord {
+        let application = format!("application={UUID}");
+        self.ripcord(&["run", "asistente-andrea.toml", "-p", &application, "-p", "database=restore", "--yes"])
+    }
+
+    /// The same without a word of the database.
+    pub(crate) fn roll_back_code(&self) -> Ripcord {
         self.ripcord(&["run", "asistente-andrea.toml", "-p", &format!("application={UUID}"), "--yes"])
     }
 
@@ -285,6 +327,11 @@ impl Andrea {
                 .iter()
                 .any(|deployment| deployment.commit == bad && deployment.status == "finished")
         });
+    }
+
+    /// Coolify answers 500 to whoever wants something deployed.
+    pub(crate) fn coolify_fails(&self) {
+        ["POST /applications/*", "POST /deploy*"].iter().for_each(|endpoint| self.coolify.fault(endpoint, "error"));
     }
 
     pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {

@@ -28,7 +28,7 @@ fn operate(fleet: &Fleet, host: &str) {
     fleet.operate_at(
         host,
         &format!(
-            "containers = [\"@*\"]\nwrite = [\"stop\", \"restart\"]\ntimeout = \"10s\"\nexec = [\n\
+            "containers = [\"@*\"]\nwrite = [\"stop\", \"start\", \"restart\"]\ntimeout = \"10s\"\nexec = [\n\
              {{ container = \"@app\", argv = [\"sh\", \"-c\", \"{COUNT}\"] }},\n\
              {{ container = \"@app\", argv = [\"sh\", \"-c\", \"{SLOW_COUNT}\"] }},\n]"
         ),
@@ -41,20 +41,23 @@ fn exec(script: &str) -> String {
 
 #[test]
 fn a_run_that_is_killed_in_any_window_switches_and_runs_once() {
-    let cases = (1..=3).flat_map(|mutation| Window::ALL.map(|window| (mutation, window))).collect();
-    in_parallel(cases, |(mutation, window)| {
+    let cases = (1..=3).flat_map(|mutation| Window::ALL.map(|window| (mutation, window)));
+    // A start differs from a stop in what its settling looks for only.
+    let start = [Window::AfterMarker, Window::AfterEffect].map(|window| (4, window));
+    in_parallel(cases.chain(start).collect(), |(mutation, window)| {
         let fleet = Fleet::new(&["app", "db"]);
         operate(&fleet, &fleet.containers.engine.host());
         fleet.plan(&[
             ("{ restart = { containers = [\"@app\", \"@db\"], grace = 1 } }", ""),
             (&exec(COUNT), ""),
             ("{ stop = { containers = [\"@db\"], grace = 1 } }", ""),
+            ("{ start = { containers = [\"@db\"] } }", ""),
         ]);
         fleet.world.ripcord(RUN).killed(window, mutation).expect_killed();
         fleet.world.ripcord(&["resume", "last"]).expect(0);
         let state = |name: &str| fleet.containers.seen(name, "{{.State.Status}}");
-        assert_eq!((state("app"), state("db")), ("running".to_owned(), "exited".to_owned()));
-        assert_eq!((fleet.began("app"), fleet.began("db"), counted(&fleet)), (2, 2, 1));
+        assert_eq!([state("app"), state("db")], ["running"; 2]);
+        assert_eq!([fleet.began("app"), fleet.began("db"), counted(&fleet)], [2, 3, 1]);
         assert_nobody_was_asked(&fleet);
         fleet.world.ripcord(&["replay", "last"]).expect(0);
     });
@@ -73,14 +76,20 @@ fn a_run_that_is_killed_while_the_engine_works_finds_out_what_came_of_it() {
     assert_nobody_was_asked(&fleet);
 
     // One that has to be killed in the end.
-    fleet.containers.run("stubborn", &[], "trap 'echo told' TERM; while :; do sleep 0.05; done");
-    fleet.plan(&[("{ stop = { containers = [\"@stubborn\"], grace = 2 } }", "")]);
+    let options = ["--stop-timeout=2"];
+    fleet.containers.run("stubborn", &options, "trap 'echo told' TERM; while :; do sleep 0.05; done");
+    fleet.plan(&[("{ stop = { containers = [\"@stubborn\"] } }", "")]);
     let running = fleet.world.ripcord(RUN).spawn();
     fleet.until_said("stubborn", "told");
     running.kill();
     fleet.world.ripcord(&["resume", "last"]).expect(0);
     assert_eq!(fleet.containers.seen("stubborn", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
     assert_nobody_was_asked(&fleet);
+    let journal = fleet.world.journal();
+    let state = journal.state(&journal.last());
+    let mut mutations = state.executions.values().flat_map(|execution| execution.mutations());
+    let marker = mutations.find_map(|(_, mutation)| mutation.marker.clone()).unwrap();
+    assert_eq!(marker["containers"][0]["stop-timeout"], 2, "its own time is what the deadline is made of: {marker}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use regex::Regex;
 use ripcord_tests::coolify::lies::{LIES, Version};
 use serde_json::json;
 
@@ -94,13 +95,29 @@ fn is_deploy(line: &str) -> bool {
     line.starts_with("POST /deploy ") || line.contains("/rollback ")
 }
 
-/// A lie that only shows in a situation of its own is in one of the other tests here.
+/// What the stand-in tells is what is listed, and each one that `each_lie_ends_well_or_says_why_not` can't bring about has
+/// a test of its own here.
 #[test]
 fn no_lie_is_forgotten() {
-    let known: BTreeSet<_> = LIES.iter().map(|lie| lie.name).collect();
-    for shown in ["deploy-phantom", "deploy-unauthorised", "cancelled-serves-both", "unhealthy-for-a-moment"] {
-        assert!(known.contains(shown), "{shown}");
-    }
+    let listed: BTreeSet<&str> = LIES.iter().map(|lie| lie.name).collect();
+    assert_eq!(listed.len(), LIES.len(), "two lies have one name");
+    let sources = [
+        include_str!("../../src/coolify/api.rs"),
+        include_str!("../../src/coolify/server.rs"),
+        include_str!("../../src/coolify/world.rs"),
+    ];
+    let asked = Regex::new(r#"\.tells\([a-z._]+, "([a-z0-9-]+)"\)"#).unwrap();
+    let told = sources.iter().flat_map(|source| asked.captures_iter(source));
+    let mut told: BTreeSet<&str> = told.map(|name| name.extract::<1>().1[0]).collect();
+    // Told to whoever does not say what they accept, always: each exchange is looked at for it.
+    told.insert("html-errors");
+    assert_eq!(told, listed, "told by the stand-in, and listed");
+
+    let here = include_str!("lies.rs");
+    let ordered = Regex::new(r#"coolify\.lie\("([a-z0-9-]+)", true\)"#).unwrap();
+    let ordered: BTreeSet<&str> = ordered.captures_iter(here).map(|name| name.extract::<1>().1[0]).collect();
+    // They take a token without the right, and a deployment that is cut off.
+    assert_eq!(ordered, BTreeSet::from(["cancelled-serves-both", "deploy-unauthorised"]));
 }
 
 /// A token that may not deploy is told so with a 200.

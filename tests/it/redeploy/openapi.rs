@@ -1,6 +1,7 @@
 //! What is sent and what the stand-in answers, against Coolify's official description. The description is no part of
 //! this repository: it is looked for beside it, where CI has it.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -163,7 +164,9 @@ fn ask(scene: &Scene, method: &str, path: &str, body: Option<&str>) {
 #[test]
 fn what_is_sent_and_what_is_answered_are_as_coolify_describes_them() {
     let Some(description) = Description::load() else {
-        eprintln!("NOT CHECKED: there is no {DESCRIPTION}, Coolify's description, which is no part of this repository");
+        let why = format!("there is no {DESCRIPTION}, Coolify's description, which is no part of this repository");
+        // Not by `eprintln!`, which is held back of a test that passes: nobody may take it for checked.
+        let _ = writeln!(std::io::stderr(), "NOT CHECKED, and counted as passed: {why}");
         return;
     };
     for (version, kind) in [

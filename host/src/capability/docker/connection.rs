@@ -21,8 +21,8 @@ use crate::schema::{DurationText, texts};
 
 /// How long the engine waits for a container that has not said how long: Docker's own ten seconds.
 pub(super) const GRACE_DEFAULT: Duration = Duration::from_secs(10);
-/// The most that a plugin may have the engine wait.
-const GRACE_MAX_SECONDS: u32 = 3600;
+/// The most that a plugin may have the engine wait, and that is waited for a container which wants more.
+pub(super) const GRACE_MAX: Duration = Duration::from_secs(3600);
 /// What takes longer hangs.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most that `output-limit` may be: two such outputs still fit into a guest's value.
@@ -161,7 +161,7 @@ impl CapabilityConnection for Connection {
 
     fn deadline(&self, call: &Call) -> Duration {
         match call {
-            Call::Stop { .. } | Call::Restart { .. } => self.settings.timeout + grace(call),
+            Call::Stop { .. } | Call::Restart { .. } => self.settings.timeout + said(call).unwrap_or(GRACE_DEFAULT),
             _ => self.settings.timeout,
         }
     }
@@ -202,6 +202,16 @@ impl Connection {
         format!("[{name}]\ncontainers = [{listed}]")
     }
 
+    /// The keys besides `containers` that say which containers there are; empty if none does.
+    pub(super) fn beyond_names(&self) -> &'static str {
+        match (self.settings.project.is_some(), !self.settings.labels.is_empty()) {
+            (true, true) => "`project` and `labels`",
+            (true, false) => "`project`",
+            (false, true) => "`labels`",
+            (false, false) => "",
+        }
+    }
+
     /// Which containers there are, in words.
     pub(super) fn scope(&self) -> String {
         let settings = &self.settings;
@@ -215,9 +225,9 @@ impl Connection {
     }
 }
 
-/// How long the engine may wait for the containers of a call.
-pub(super) fn grace(call: &Call) -> Duration {
-    call.grace().map_or(GRACE_DEFAULT, |seconds| Duration::from_secs(seconds.into()))
+/// How long the engine is to wait for the containers of a call, if the call says so.
+pub(super) fn said(call: &Call) -> Option<Duration> {
+    call.grace().map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// Names that no container has, and times that nobody means.
@@ -240,8 +250,8 @@ fn misnamed(call: &Call) -> Option<String> {
             Some(format!("`{}` names no container", call.operation()))
         }
         Call::Exec { argv, .. } if argv.is_empty() => Some("`exec` names no program".to_owned()),
-        _ if call.grace().is_some_and(|grace| grace > GRACE_MAX_SECONDS) => {
-            Some(format!("a container may be waited for at most {GRACE_MAX_SECONDS} seconds"))
+        _ if said(call).is_some_and(|grace| grace > GRACE_MAX) => {
+            Some(format!("a container may be waited for at most {} seconds", GRACE_MAX.as_secs()))
         }
         _ => None,
     }

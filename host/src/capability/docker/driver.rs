@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::connection::{Connection, grace};
+use super::connection::{Connection, GRACE_DEFAULT, said};
 use super::engine::Engine;
 use super::exec::ReadyExec;
-use super::switch::{ReadySwitch, Switch};
+use super::switch::{self, ReadySwitch, Switch};
 use super::{Call, Reply};
 use crate::capability::{At, CapabilityCall, Detail, Driver, Exactly, Prepared, Settlement};
 use crate::failure::Failure;
@@ -63,6 +64,11 @@ impl Driver for LiveDriver {
         Some(detail)
     }
 
+    /// The containers' own time to stop, where it is longer than Docker's.
+    fn overtime(&self, call: &Call, marker: Option<&Value>) -> Duration {
+        switch::grace(call, marker).saturating_sub(said(call).unwrap_or(GRACE_DEFAULT))
+    }
+
     async fn read(&self, _at: &At, call: &Call) -> Result<Reply, Failure> {
         match call {
             Call::List => Ok(Reply::Containers(self.engine.containers().await?)),
@@ -95,7 +101,7 @@ impl Driver for LiveDriver {
         // The intent, with its marker, is durable before anything is asked of the engine.
         let Some(marker) = marker else { return Settlement::DidNotHappen };
         match Switch::of(call) {
-            Some(switch) => self.engine.settle_switch(switch, grace(call), marker).await,
+            Some(switch) => self.engine.settle_switch(switch, switch::grace(call, Some(marker)), marker).await,
             None => self.engine.settle_exec(marker).await,
         }
     }

@@ -8,9 +8,12 @@ use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::OnceCell;
 
-use super::connection::{Connection, GRACE_DEFAULT};
+use super::connection::{Connection, GRACE_MAX};
 use crate::capability::cause::find;
 use crate::failure::Failure;
+
+/// How much later than any deadline the client itself would give a request up.
+const AFTER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// One engine, connected to at its first call: an engine that is down stops only the steps that need it.
 pub(super) struct Engine {
@@ -53,7 +56,7 @@ impl Engine {
     fn connect(&self) -> Result<Docker, Error> {
         let settings = &self.connection.settings;
         // The pipeline keeps the deadline; this one only must not come before it.
-        let longest = settings.timeout.saturating_add(Duration::from_secs(3600)).max(GRACE_DEFAULT).as_secs();
+        let longest = (settings.timeout + GRACE_MAX + AFTER_DEADLINE).as_secs();
         match &settings.tls {
             None => Docker::connect_with_socket(&settings.host, longest, API_DEFAULT_VERSION),
             Some(tls) => {

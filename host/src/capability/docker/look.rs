@@ -41,12 +41,27 @@ impl Engine {
         }
         if found.is_empty() {
             let scope = self.connection.scope();
+            let remedy = self.widened(asked).await?;
             return Err(Failure::denied(format!(
-                "there is no container `{asked}` among those of this connection, which has {scope}; in ripcord.toml, \
-                 `containers`, `project` and `labels` say which those are"
+                "there is no container `{asked}` among those of this connection, which has {scope}{remedy}"
             )));
         }
         Ok(found)
+    }
+
+    /// What would put a container in scope that is outside by its project or its labels: the names instead of those,
+    /// as they are now. One that is outside by its name was denied before anybody was asked.
+    async fn widened(&self, asked: &str) -> Result<String, Failure> {
+        let instead_of = self.connection.beyond_names();
+        if instead_of.is_empty() {
+            return Ok("; `docker ps -a` lists what there is".to_owned());
+        }
+        let names = self.containers().await?.into_iter().map(|container| container.name);
+        let names = names.chain([asked.to_owned()]).map(|name| toml::Value::from(globset::escape(&name)).to_string());
+        let names = names.collect::<Vec<_>>().join(", ");
+        Ok(format!(
+            "; to allow it, in ripcord.toml, in place of {instead_of} of this connection:  containers = [{names}]"
+        ))
     }
 
     /// The one container that goes by a name.
@@ -92,6 +107,13 @@ impl Engine {
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(self.failure(&format!("look at container {}", short(id)), &error)),
         }
+    }
+
+    /// How many seconds a container has to stop, if it says so itself; below zero for any number.
+    pub(super) async fn stop_timeout(&self, client: &Docker, id: &str) -> Result<Option<i64>, Failure> {
+        let inspected = client.inspect_container(id, None::<InspectContainerOptions>).await;
+        let inspected = inspected.map_err(|error| self.failure(&format!("look at container {}", short(id)), &error))?;
+        Ok(inspected.config.and_then(|config| config.stop_timeout))
     }
 
     pub(super) async fn logs(&self, asked: &str, tail: u32, since: Option<i64>) -> Result<LogTail, Failure> {

@@ -9,6 +9,7 @@ use futures_util::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::connection::{GRACE_DEFAULT, GRACE_MAX, said};
 use super::engine::{Engine, Trouble};
 use super::look::short;
 use super::{Call, Changed, Container, Reply, State};
@@ -68,12 +69,35 @@ pub(super) struct Before {
     name: String,
     state: State,
     started_at: Option<i64>,
+    /// How many seconds it has to stop, if it says so itself; below zero for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop_timeout: Option<i64>,
 }
 
-impl From<Container> for Before {
-    fn from(container: Container) -> Self {
+impl Before {
+    fn new(container: Container, stop_timeout: Option<i64>) -> Self {
         let Container { id, name, state, started_at, .. } = container;
-        Self { id, name, state, started_at }
+        Self { id, name, state, started_at, stop_timeout }
+    }
+
+    /// How long the engine waits for it to stop. What would wait for ever is waited for as long as anything is.
+    fn grace(&self) -> Duration {
+        match self.stop_timeout.map(u64::try_from) {
+            None => GRACE_DEFAULT,
+            Some(Ok(seconds)) => Duration::from_secs(seconds).min(GRACE_MAX),
+            Some(Err(_)) => GRACE_MAX,
+        }
+    }
+}
+
+/// How long the engine may wait for the containers of a call to stop: as long as the call says, else as long as the
+/// most patient of them wants. Without a marker nobody has looked yet.
+pub(super) fn grace(call: &Call, marker: Option<&Value>) -> Duration {
+    let before = marker.and_then(|marker| serde_json::from_value::<Vec<Before>>(marker["containers"].clone()).ok());
+    let longest = before.into_iter().flatten().map(|before| before.grace()).max();
+    match Switch::of(call) {
+        Some(Switch::Stop(_) | Switch::Restart(_)) => said(call).or(longest).unwrap_or(GRACE_DEFAULT),
+        _ => GRACE_DEFAULT,
     }
 }
 
@@ -88,14 +112,18 @@ pub(super) struct Ready {
 impl Engine {
     pub(super) async fn ready_to_switch(&self, call: &Call, switch: Switch) -> Result<Ready, Failure> {
         let named = try_join_all(call.containers().iter().map(|name| self.named(name))).await?;
+        let line = call.summary();
+        let client = self.client().await.map_err(|trouble| self.failed(&line, trouble))?.clone();
         let mut containers: Vec<Before> = Vec::new();
         for container in named.into_iter().flatten() {
             if !containers.iter().any(|known| known.id == container.id) {
-                containers.push(container.into());
+                let stop_timeout = match switch {
+                    Switch::Stop(None) | Switch::Restart(None) => self.stop_timeout(&client, &container.id).await?,
+                    _ => None,
+                };
+                containers.push(Before::new(container, stop_timeout));
             }
         }
-        let line = call.summary();
-        let client = self.client().await.map_err(|trouble| self.failed(&line, trouble))?.clone();
         Ok(Ready { client, line, switch, containers })
     }
 
@@ -150,8 +178,14 @@ impl Ready {
     /// What a person should know beforehand.
     pub(super) fn notes(&self) -> Vec<String> {
         let note = |before: &Before| {
-            let nothing = if self.switch.is_superfluous(before) { ": nothing to do" } else { "" };
-            format!("{} is {} now{nothing}", before.name, before.state)
+            let more = match before.grace() {
+                _ if self.switch.is_superfluous(before) => ": nothing to do".to_owned(),
+                grace if grace > GRACE_DEFAULT => {
+                    format!(", and has {} to stop", humantime::format_duration(grace))
+                }
+                _ => String::new(),
+            };
+            format!("{} is {} now{more}", before.name, before.state)
         };
         self.containers.iter().map(note).collect()
     }

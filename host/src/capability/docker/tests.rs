@@ -1,8 +1,11 @@
 //! What the operator's rules let through.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::time::Duration;
+
+use super::driver::LiveDriver;
 use super::*;
-use crate::capability::{CapabilityConnection, Judgement, Repeat};
+use crate::capability::{CapabilityConnection, Driver, Judgement, Repeat};
 
 fn connection(text: &str) -> Result<Connection, String> {
     toml::from_str::<Connection>(text).map_err(|error| error.message().to_owned())
@@ -80,6 +83,38 @@ fn of_a_program_the_operator_alone_says_whether_it_may_run_twice() {
     assert_eq!(repeat(&exec("andrea-app", &["migrate", "--to", "12"])), Repeat::Idempotent);
     assert_eq!(repeat(&exec("andrea-db", &["pg_isready", "-U", "a"])), Repeat::Once);
     assert_eq!(repeat(&stop(&["andrea-app"])), Repeat::Idempotent);
+}
+
+/// The deadline is that of the call and what the containers want beyond it, as the marker has noted them.
+#[test]
+fn a_container_has_the_time_to_stop_that_it_says_itself_unless_the_call_says_another() {
+    let app = connection(&format!("{APP}\ntimeout = \"20s\"")).unwrap();
+    let driver = LiveDriver::new(app.clone(), "/".into());
+    let marker = |timeouts: &[Option<i64>]| {
+        let before = |timeout: &Option<i64>| {
+            let mut before = serde_json::json!({ "id": "a", "name": "a", "state": "running", "started-at": 1 });
+            timeout.iter().for_each(|&timeout| before["stop-timeout"] = timeout.into());
+            before
+        };
+        serde_json::json!({ "containers": timeouts.iter().map(before).collect::<Vec<_>>() })
+    };
+    let with = |grace| Call::Restart { containers: vec!["andrea-app".into(), "andrea-db".into()], grace };
+    for (call, timeouts, seconds) in [
+        (stop(&["andrea-app"]), vec![None], 30),
+        (stop(&["andrea-app"]), vec![Some(5)], 30),
+        (stop(&["andrea-app"]), vec![Some(300)], 320),
+        (with(None), vec![Some(5), Some(90), None], 110),
+        // It would wait for ever.
+        (with(None), vec![Some(-1)], 3620),
+        (with(None), vec![Some(i64::MAX)], 3620),
+        (with(Some(120)), vec![Some(300)], 140),
+        (Call::Start { containers: vec!["andrea-app".into()] }, vec![Some(300)], 20),
+    ] {
+        let deadline = app.deadline(&call) + driver.overtime(&call, Some(&marker(&timeouts)));
+        assert_eq!(deadline, Duration::from_secs(seconds), "{call:?} {timeouts:?}");
+    }
+    // Nobody has looked yet.
+    assert_eq!(driver.overtime(&stop(&["andrea-app"]), None), Duration::ZERO);
 }
 
 #[test]

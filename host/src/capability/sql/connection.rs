@@ -78,6 +78,10 @@ pub struct Connection {
     /// in it count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backups: Option<PathBuf>,
+    /// Other databases whose backups may be restored into this one: it was renamed, or is a copy. A backup that says it
+    /// is of any other is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backups_of: Vec<String>,
     /// Where `pg_dump` and `pg_restore` of the server's major version are: a folder, or the database's
     /// container. Left out: where this machine keeps them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -191,6 +195,11 @@ impl Connection {
         }
         if self.tools.is_some() && self.backups.is_none() {
             return Err("tools has no use without backups: add  backups = \"/srv/backups\", or leave it out".to_owned());
+        }
+        if !self.backups_of.is_empty() && self.backups.is_none() {
+            return Err(
+                "backups-of has no use without backups: add  backups = \"/srv/backups\", or leave it out".to_owned()
+            );
         }
         if self.rows_max == 0 || !(1..=BYTES_MAX).contains(&self.bytes_max) {
             return Err(format!("rows-max has to be at least 1, bytes-max at least 1 and at most {BYTES_MAX}"));

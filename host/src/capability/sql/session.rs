@@ -25,6 +25,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that is silent for this long is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// So often, and so many times; then it is given up.
+const PROBE: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
 /// How many connections are kept for later. Steps come one after the other.
 const IDLE_MAX: usize = 2;
 
@@ -77,7 +80,8 @@ impl Sessions {
         let (tls, ssl_mode) = tls::connector(url.tls, ca_file.as_deref())?;
         let mut config = Config::new();
         config.user(user).dbname(&url.database).port(url.port).application_name("ripcord").ssl_mode(ssl_mode);
-        config.connect_timeout(CONNECT_TIMEOUT.min(connection.timeout)).keepalives_idle(KEEPALIVE);
+        config.connect_timeout(CONNECT_TIMEOUT.min(connection.timeout));
+        config.keepalives_idle(KEEPALIVE).keepalives_interval(PROBE).keepalives_retries(PROBES);
         match &url.host {
             Host::Tcp(host) => config.host(host),
             Host::Socket(folder) => config.host_path(folder),

@@ -218,11 +218,145 @@ async fn a_backup_of_another_database_is_not_restored_into_this_one() {
         fs::copy(other.path(&name), place.path(&name)).unwrap();
     }
     let driver = place.driver().await;
+    // Neither does one whom somebody else has dumped.
+    fs::copy(other.dumped_by_hand("theirs.dump", &["-Fc"]), place.path("theirs.dump")).unwrap();
+    let line = format!("backups-of = [{:?}]", other.database.name);
     let words =
         format!("it is of the database {}, and this connection's is {}", other.database.name, place.database.name);
-    assert_eq!(read(&driver, &theirs.name).await.problem.as_ref(), Some(&words));
-    assert_says(&restore(&driver, &theirs.name).await.unwrap_err(), "permanent", &[&words]);
-    assert_eq!(made(&driver).await, []);
+    for name in [theirs.name.as_str(), "theirs.dump"] {
+        let problem = read(&driver, name).await.problem.unwrap();
+        assert!(problem.starts_with(&words) && problem.ends_with(&line), "{problem}");
+        assert_says(&restore(&driver, name).await.unwrap_err(), "permanent", &[&words, &line]);
+        assert_eq!(made(&driver).await, []);
+    }
+    // What the line allows, and what ripcord itself has kept.
+    let allowed = place.driver_with(&line).await;
+    let contents = read(&allowed, "theirs.dump").await;
+    assert_eq!((contents.problem, contents.backup.database), (None, Some(other.database.name.clone())));
+    let restored = restore(&allowed, "theirs.dump").await.unwrap();
+    let swapped = swap(&driver, &restored.database).await.unwrap();
+    let kept = Command::new(place.database.server.program("pg_dump"))
+        .args(["-Fc", "-U", "postgres", "-d", &swapped.kept, "-p", &place.database.server.port.to_string(), "-h"])
+        .arg(place.database.server.folder())
+        .output()
+        .unwrap();
+    fs::write(place.path("kept.dump"), kept.stdout).unwrap();
+    let contents = read(&driver, "kept.dump").await;
+    assert_eq!((contents.problem, contents.backup.database), (None, Some(swapped.kept)));
+}
+
+/// Each line of a refusal, carried out by a superuser, takes its obstacle away; with all of them it works.
+#[tokio::test]
+async fn what_a_login_lacks_is_found_before_anything_is_touched_with_the_lines_that_grant_it() {
+    let place = Place::new();
+    let (name, server) = (&place.database.name, place.database.server);
+    let as_superuser = |statement: &str| server.psql("postgres", statement);
+    let role = |what: &str| format!("{what}_{name}");
+    let (login, other, member, policy) = (role("login"), role("other"), role("member"), role("policy"));
+    as_superuser(&format!(
+        "CREATE ROLE {login} LOGIN PASSWORD '{}'; GRANT pg_signal_backend TO {login}; CREATE ROLE {other}; \
+         CREATE ROLE {member}; CREATE ROLE {policy}",
+        crate::postgres::OWNER_PASSWORD
+    ));
+    for statement in [
+        "SELECT lo_unlink(4711)".to_owned(),
+        "CREATE EXTENSION pageinspect".to_owned(),
+        format!("CREATE SCHEMA theirs AUTHORIZATION {other}; CREATE TABLE theirs.things (id int)"),
+        format!("ALTER TABLE theirs.things OWNER TO {other}"),
+        format!("ALTER DEFAULT PRIVILEGES FOR ROLE {member} IN SCHEMA public GRANT SELECT ON TABLES TO reader"),
+        format!("CREATE POLICY own ON calls TO {policy} USING (said <> ' TO nobody')"),
+        format!("ALTER DATABASE {name} SET log_min_duration_statement = '1s'"),
+        format!("ALTER DATABASE {name} SET app.motto = 'mine'"),
+        format!("ALTER DATABASE {name} SET statement_timeout = '1min'"),
+        format!("ALTER ROLE reader IN DATABASE {name} SET work_mem = '7MB'"),
+    ] {
+        place.database.psql(&statement);
+    }
+    let driver = place.driver_as(&login, "owner", "").await;
+    place.dumped_by_hand("whole.dump", &["-Fc"]);
+    place.dumped_by_hand("whole.sql", &[]);
+    let before = place.databases();
+    let lacking = [
+        "may not make databases",
+        "who owns or has granted something in it",
+        &format!("who owns the database {name}"),
+        "may not create the extension pageinspect",
+        "may not set log_min_duration_statement",
+        "may not set app.motto",
+        "may not set what reader has of its own",
+    ];
+    for file in ["whole.dump", "whole.sql"] {
+        assert_says(&restore(&driver, file).await.unwrap_err(), "permanent", &lacking);
+    }
+    // For one who only dumps, they are as good as any.
+    let dumps = format!(
+        "url = {:?}\npassword = 'secret:owner'\naccess = 'write'\nbackups = {:?}",
+        place.database.url(&login),
+        place.folder.path()
+    );
+    assert_eq!(read(&open(&dumps).await, "whole.dump").await.problem, None);
+
+    let problem = read(&driver, "whole.dump").await.problem.unwrap();
+    let (_, lines) = problem.split_once("with:  ").unwrap();
+    let lines: Vec<_> = lines.trim_end_matches(';').split("; ").collect();
+    assert!(lines.len() >= 7 && !problem.contains("statement_timeout"), "{problem}");
+    // Who is a superuser lacks nothing, so that line comes last.
+    let (superuser, lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.ends_with("SUPERUSER"));
+    lines.iter().for_each(|line| _ = as_superuser(line));
+    let problem = read(&driver, "whole.dump").await.problem.unwrap();
+    assert!(problem.contains("pageinspect") && problem.ends_with(&format!("{};", superuser[0])), "{problem}");
+    assert!(!lacking.iter().any(|words| problem.contains(words) && !words.contains("pageinspect")), "{problem}");
+    assert_eq!(place.databases(), before);
+    // Without it all is well.
+    place.database.psql("DROP EXTENSION pageinspect");
+    place.dumped_by_hand("whole.dump", &["-Fc"]);
+    let restored = restore(&driver, "whole.dump").await.unwrap();
+    swap(&driver, &restored.database).await.unwrap();
+    assert_eq!(place.database.psql("SHOW app.motto; SHOW log_min_duration_statement"), "mine\n1s");
+
+    // A role that only a policy or a default privilege names.
+    place.database.psql(&format!("DROP POLICY own ON calls; CREATE POLICY own ON calls TO {policy}"));
+    place.dumped_by_hand("policy.dump", &["-Fc"]);
+    place.database.psql(&format!("DROP POLICY own ON calls; DROP OWNED BY {policy}"));
+    for database in made(&driver).await {
+        server.psql(&database.name, &format!("DROP OWNED BY {policy}"));
+    }
+    as_superuser(&format!("DROP ROLE {policy}"));
+    let line = format!("CREATE ROLE \"{policy}\"");
+    assert_says(&restore(&driver, "policy.dump").await.unwrap_err(), "permanent", &[&line]);
+}
+
+/// The server is told to notice that nobody is there any more, and the host waits no longer for it than it may need.
+#[tokio::test]
+async fn a_session_that_is_left_is_noticed_by_the_server_or_named() {
+    let place = Place::new();
+    let driver = place.driver().await;
+    let plain = fs::read_to_string(place.dumped_by_hand("whole.sql", &[])).unwrap();
+    let watched =
+        "SELECT name || '=' || setting AS said FROM pg_settings WHERE name ~ '^tcp_|^client_connection_check'";
+    let tells = plain.replacen(
+        "CREATE TABLE public.notes",
+        &format!("CREATE TABLE public.watched AS {watched};\nCREATE TABLE public.notes"),
+        1,
+    );
+    fs::write(place.path("tells.sql"), tells).unwrap();
+    let restored = restore(&driver, "tells.sql").await.unwrap();
+    let said = place.database.server.psql(&restored.database, "SELECT said FROM watched ORDER BY 1");
+    let expected = "client_connection_check_interval=2000\ntcp_keepalives_count=3\ntcp_keepalives_idle=15\n\
+                    tcp_keepalives_interval=5\ntcp_user_timeout=30000";
+    assert_eq!(said, expected);
+
+    let at = At { deadline: Duration::from_millis(300), ..next_at() };
+    let left = Deaf::named(&place.database, &at.key());
+    let call = restoring("whole.sql");
+    let marker = serde_json::json!({ "database": "x" });
+    let Settlement::Unknown(seen) = driver.settle(&at, &call, Some(&marker)).await else { panic!() };
+    let line = format!("SELECT pg_terminate_backend({})", left.backend.as_raw_pid());
+    assert!(seen.contains(&line) && seen.contains("Wait until it has ended"), "{seen}");
+    drop(left);
+    place.database.server.psql("postgres", &line);
+    let at = At { deadline: Duration::from_secs(20), ..at };
+    assert_eq!(driver.settle(&at, &call, Some(&marker)).await, Settlement::DidNotHappen);
 }
 
 /// A migration may have left nothing but rubbish: whoever takes a rollback back wants just that again.
@@ -528,6 +662,11 @@ struct Deaf {
 
 impl Deaf {
     fn in_database(database: &Database) -> Self {
+        Self::named(database, "deaf")
+    }
+
+    /// One that is known by this name.
+    fn named(database: &Database, application: &str) -> Self {
         let server = database.server;
         let client = Command::new(server.program("psql"))
             .args([
@@ -537,7 +676,7 @@ impl Deaf {
                 "-d",
                 &database.name,
                 "-c",
-                "SET application_name = 'deaf'; SELECT pg_sleep(60)",
+                &format!("SET application_name = '{application}'; SELECT pg_sleep(60)"),
                 "-p",
             ])
             .arg(server.port.to_string())
@@ -548,7 +687,7 @@ impl Deaf {
             .spawn()
             .unwrap();
         let asked = format!(
-            "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'deaf' AND state = 'active'",
+            "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND application_name = '{application}' AND state = 'active'",
             database.name
         );
         let backend = wait_until(|| Some(server.psql("postgres", &asked)).filter(|pid| !pid.is_empty()));

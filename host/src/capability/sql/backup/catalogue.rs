@@ -1,14 +1,22 @@
 //! What the server's catalogue says of databases, and the words that it is told things in.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio_postgres::Client;
 
+use super::driver::Backups;
 use super::mark::Mark;
+use crate::capability::At;
+use crate::failure::Failure;
 
 /// The longest name of anything.
 pub(super) const NAME_BYTES_MAX: usize = 63;
+/// How soon a server notices that nobody is there any more, as it is told to for each session: keepalives for 30 seconds,
+/// and a look every 2. Before version 14 it looks only when a statement has ended.
+pub(super) const NOTICED_WITHIN: Duration = Duration::from_secs(32);
+/// How long the session of a call that got no answer is waited for: what it was about to commit has to be over by then.
+const SESSION_ENDS_WITHIN: Duration = NOTICED_WITHIN.saturating_add(Duration::from_secs(13));
 /// How often it is looked whether a session has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -120,14 +128,41 @@ impl Entry {
     }
 }
 
-/// Waits until no session with this name is left: what the call has sent has taken effect by then, or
-/// never will.
-pub(super) async fn session_over(client: &Client, application: &str) -> Result<(), tokio_postgres::Error> {
-    let statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()";
-    while client.query_one(statement, &[&application]).await?.try_get::<_, i64>(0)? > 0 {
+/// Waits until no session of a call is left: what the call has sent has taken effect by then, or never will. It waits
+/// as long as the server may need to notice that nobody is there, and no longer than the call itself might have taken.
+///
+/// # Errors
+/// One is left still: which, and how to end it.
+pub(super) async fn session_over(backups: &Backups, client: &Client, at: &At) -> Result<(), Failure> {
+    let failed = |error: tokio_postgres::Error| backups.trouble("looking for the sessions of a call", &error);
+    let statement = "SELECT pid, coalesce(state, 'in a state that is not shown'), coalesce(extract(epoch FROM now() - \
+                     backend_start)::bigint, 0) FROM pg_stat_activity \
+                     WHERE application_name = $1 AND pid <> pg_backend_pid() ORDER BY backend_start LIMIT 1";
+    let (application, until) = (at.key(), Instant::now() + SESSION_ENDS_WITHIN.min(at.deadline));
+    while let Some(left) = client.query_opt(statement, &[&application]).await.map_err(failed)? {
+        if Instant::now() >= until {
+            let (pid, state): (i32, String) = (left.try_get(0).map_err(failed)?, left.try_get(1).map_err(failed)?);
+            let seconds: i64 = left.try_get(2).map_err(failed)?;
+            return Err(Failure::transient(format!(
+                "the server still carries on what this call has begun: process {pid}, {application}, {state}, there for \
+                 {seconds} s. Wait until it has ended, or end it with  SELECT pg_terminate_backend({pid});  it then \
+                 leaves nothing behind, or all of it"
+            )));
+        }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
+}
+
+/// Whether a name is a database's own, or one under which ripcord has kept or made it: `app_before_20261123T031500Z`.
+pub(super) fn is_name_of(live: &str, name: &str) -> bool {
+    let is_made = |mark: &str| {
+        name.rfind(mark).is_some_and(|at| {
+            let end = &name[at..];
+            end[mark.len()..].starts_with(|c: char| c.is_ascii_digit()) && name_with(live, end) == name
+        })
+    };
+    name == live || is_made("_before_") || is_made("_new_")
 }
 
 /// A name in a statement.

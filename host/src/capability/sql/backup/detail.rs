@@ -5,7 +5,7 @@ use jiff::{Timestamp, Unit};
 use super::driver::Backups;
 use super::dump;
 use super::source::{self, Extent};
-use super::{Format, restore};
+use super::{Format, obstacle};
 use crate::capability::sql::Call;
 use crate::capability::{At, Capped, Changed, Detail, Exactly, Version};
 
@@ -52,9 +52,11 @@ pub(super) async fn detail(backups: &Backups, at: &At, call: &Call) -> Option<De
 }
 
 async fn restores(backups: &Backups, at: &At, name: &str) -> Option<Detail> {
-    let opened = backups.folder().ok()?.backup(name).ok()?;
-    let backup = opened.backup;
+    let mut opened = backups.folder().ok()?.backup(name).ok()?;
     let server = backups.maintenance(&at.key()).await.ok()?;
+    let reader = backups.reader(&server.client, opened.backup.format).await;
+    backups.identify(&mut opened, reader.as_ref().ok().and_then(Option::as_ref)).await;
+    let backup = &opened.backup;
     let mut detail = Detail::default();
     let age = age(backup.taken_at, Timestamp::now());
     let of = backup.database.as_ref().map(|database| format!(" of {database}")).unwrap_or_default();
@@ -69,7 +71,7 @@ async fn restores(backups: &Backups, at: &At, name: &str) -> Option<Detail> {
         backups.database()
     ));
     detail.notes.push("it goes into a new database; the live one is not touched before the swap".to_owned());
-    detail.obstacle = match backups.reader(&server.client, backup.format).await {
+    detail.obstacle = match reader {
         Err(failure) => Some(failure.to_string()),
         Ok(program) => {
             match source::read(&opened.file, backup.format, program.as_ref(), Extent::Facts, backups.timeout) {
@@ -77,13 +79,13 @@ async fn restores(backups: &Backups, at: &At, name: &str) -> Option<Detail> {
                 Ok(reading) => match reading.finish().await {
                     Err(problem) => Some(problem),
                     Ok(facts) => {
-                        if facts.has_owners && !facts.has_grants {
+                        if !facts.owners.is_empty() && !facts.has_grants {
                             detail.notes.push(
                                 "the backup holds no grants: roles other than the owners will not reach its tables"
                                     .to_owned(),
                             );
                         }
-                        restore::obstacle(backups, &server.client, &facts, &backup).await.ok().flatten()
+                        obstacle::of_restore(backups, &server.client, &facts, &opened.backup).await.ok().flatten()
                     }
                 },
             }

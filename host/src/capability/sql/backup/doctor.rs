@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::catalogue::Entry;
 use super::driver::Backups;
 use super::folder::Folder;
+use super::obstacle;
 use crate::capability::sql::connection::Access;
 use crate::doctor::{Aspect, Exam};
 
-/// A login that may restore: it makes databases, hands them on, and ends other people's sessions.
-const RIGHTS: &str = "SELECT r.rolsuper, r.rolcreatedb, pg_has_role(d.datdba, 'MEMBER'), \
-                      pg_has_role('pg_signal_backend', 'MEMBER') FROM pg_roles r, pg_database d \
-                      WHERE r.rolname = current_user AND d.datname = $1";
+/// A swap ends other people's sessions.
+const SIGNALS: &str = "SELECT r.rolsuper, pg_has_role('pg_signal_backend', 'MEMBER') FROM pg_roles r \
+                       WHERE r.rolname = current_user";
 
 pub(in crate::capability::sql) async fn examine(backups: &Arc<Backups>, access: Access, exam: &Exam<'_>) {
     let Ok(folder) = backups.folder() else { return };
@@ -80,14 +80,12 @@ async fn look_into(folder: &Folder, backups: &Backups, access: Access, exam: &Ex
 
 async fn rights(backups: &Backups, client: &tokio_postgres::Client, live: &Entry, exam: &Exam<'_>) {
     let user = backups.user();
-    let row = client.query_one(RIGHTS, &[&live.name]).await;
-    let rights = row.and_then(|row| {
-        Ok::<[bool; 4], tokio_postgres::Error>([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?])
-    });
-    let [is_superuser, can_create, is_owner, can_signal] = match rights {
-        Ok(rights) => rights,
-        Err(error) => {
-            let failure = backups.trouble("looking at the login's rights", &error);
+    let row = client.query_one(SIGNALS, &[]).await;
+    let rights = row.and_then(|row| Ok::<[bool; 2], tokio_postgres::Error>([row.try_get(0)?, row.try_get(1)?]));
+    let rights = rights.map_err(|error| backups.trouble("looking at the login's rights", &error));
+    let (is_superuser, can_signal, lacks) = match (rights, obstacle::of_swap(backups, client, live).await) {
+        (Ok([is_superuser, can_signal]), Ok(lacks)) => (is_superuser, can_signal, lacks),
+        (Err(failure), _) | (_, Err(failure)) => {
             return exam.fault(Aspect::Rules, failure.to_string(), "look at the server's own log");
         }
     };
@@ -95,14 +93,13 @@ async fn rights(backups: &Backups, client: &tokio_postgres::Client, live: &Entry
         return exam.good(Aspect::Rules, format!("{user} is a superuser, and may restore and swap"));
     }
     let owner = &live.owner;
-    let missing: Vec<String> =
-        [(can_create, format!("ALTER ROLE {user} CREATEDB")), (is_owner, format!("GRANT {owner} TO {user}"))]
-            .into_iter()
-            .filter_map(|(has, remedy)| (!has).then_some(remedy))
-            .collect();
-    match missing.is_empty() {
-        true => exam.good(Aspect::Rules, format!("{user} may make databases and is {owner}, who owns {}", live.name)),
-        false => exam.fault(Aspect::Rules, format!("{user} can't restore {}", live.name), missing.join("; ")),
+    match lacks.as_slice() {
+        [] => exam.good(Aspect::Rules, format!("{user} may make databases and is {owner}, who owns {}", live.name)),
+        lacks => {
+            let what = lacks.iter().map(|lack| lack.what.as_str()).collect::<Vec<_>>().join("; ");
+            let lines = lacks.iter().flat_map(|lack| &lack.lines).map(String::as_str).collect::<Vec<_>>().join("; ");
+            exam.fault(Aspect::Rules, format!("{user} can't restore {}: {what}", live.name), lines);
+        }
     }
     if !can_signal {
         let seen = format!("{user} can't end the sessions of others, which a swap has to");

@@ -12,14 +12,14 @@ use serde_json::Value as Json;
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use super::catalogue::Entry;
-use super::folder::{self, Folder};
-use super::script::Facts;
+use super::catalogue::{self, Entry};
+use super::facts::Facts;
+use super::folder::{self, Folder, Opened};
 use super::source::{self, Extent};
 use super::tools::{Program, Tools};
-use super::{Backup, Contents, Database, ENTRIES_MAX, Format, detail, dump, restore, swap};
+use super::{Backup, Contents, Database, ENTRIES_MAX, Format, detail, dump, obstacle, restore, swap};
 use crate::capability::sql::address::{DatabaseUrl, Host, TlsMode};
-use crate::capability::sql::connection::Connection;
+use crate::capability::sql::connection::{Access, Connection};
 use crate::capability::sql::session::{Session, Sessions};
 use crate::capability::sql::{Call, Reply};
 use crate::capability::{At, Detail, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
@@ -28,6 +28,12 @@ use crate::progress;
 
 /// The database that the others are renamed from. Every server has it.
 const MAINTENANCE: &str = "postgres";
+/// Has the server notice within [`catalogue::NOTICED_WITHIN`] that nobody is there any more, as far as its version can:
+/// while it waits for something to be sent, while it waits for what it has sent to arrive, and while it works.
+const WATCHED: &str = "SELECT pg_catalog.set_config(s.name, w.value, false) FROM pg_catalog.pg_settings s JOIN (VALUES \
+                       ('tcp_keepalives_idle', '15'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), \
+                       ('tcp_user_timeout', '30s'), ('client_connection_check_interval', '2s')) w (name, value) \
+                       ON w.name = s.name";
 /// How often somebody who waits is told how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Where machines keep the certificates that they trust, for the tools.
@@ -40,6 +46,10 @@ pub(in crate::capability::sql) struct Backups {
     password: Option<SecretString>,
     sessions: Arc<Sessions>,
     folder: Option<Folder>,
+    /// Other databases whose backups may be restored into this one.
+    also_of: Vec<String>,
+    /// The most that may be done.
+    pub(super) access: Access,
     pub(super) tools: Tools,
     /// How long a dump or a restore may take.
     pub(super) timeout: Duration,
@@ -61,6 +71,8 @@ impl Backups {
             password,
             sessions,
             folder: folder.map_err(OpenError::Unusable)?,
+            also_of: connection.backups_of.clone(),
+            access: connection.access,
             tools: Tools::new(connection.tools.clone(), &opening.base),
             timeout: connection.backup_timeout,
             busy: Arc::default(),
@@ -78,6 +90,17 @@ impl Backups {
         &self.url.database
     }
 
+    /// The other databases whose backups may be restored into this one.
+    pub(super) fn also_of(&self) -> &[String] {
+        &self.also_of
+    }
+
+    /// Whether a backup of a database may be restored into this one: of itself, also under a name that it was kept or
+    /// made under, or of one that the operator has named.
+    pub(super) fn takes_backups_of(&self, database: &str) -> bool {
+        catalogue::is_name_of(self.database(), database) || self.also_of.iter().any(|name| name == database)
+    }
+
     /// Who logs in.
     pub(super) fn user(&self) -> &str {
         &self.url.user
@@ -90,7 +113,10 @@ impl Backups {
 
     /// A session of its own.
     pub(super) async fn session(&self, database: &str, application: &str) -> Result<Session, Failure> {
-        self.sessions.log_in_to(database, application).await
+        let session = self.sessions.log_in_to(database, application).await?;
+        let watched = session.client.batch_execute(WATCHED).await;
+        watched.map_err(|error| self.trouble("having the server watch the connection", &error))?;
+        Ok(session)
     }
 
     /// What an error of the server says.
@@ -170,10 +196,11 @@ impl Backups {
 
     /// Reads a backup from one end to the other.
     async fn contents(&self, at: &At, name: &str) -> Result<Contents, Failure> {
-        let opened = self.folder()?.backup(name)?;
-        let mut backup = opened.backup;
+        let mut opened = self.folder()?.backup(name)?;
         let server = self.maintenance(&at.key()).await?;
-        let program = self.reader(&server.client, backup.format).await?;
+        let program = self.reader(&server.client, opened.backup.format).await?;
+        self.identify(&mut opened, program.as_ref()).await;
+        let mut backup = opened.backup;
         let limit = self.timeout;
         let mut reading = source::read(&opened.file, backup.format, program.as_ref(), Extent::Whole, limit)?;
         let mut tell = Tell::new(at, format!("read {name}"), Some(backup.bytes));
@@ -188,7 +215,7 @@ impl Backups {
         let problem = match (&read, backup.sha256) {
             (_, Some(made)) if made != sum => Some(format!("it is not as it was made: it has {sum}, and had {made}")),
             (Err(problem), _) => Some(problem.clone()),
-            (Ok(facts), _) => restore::obstacle(self, &server.client, facts, &backup).await?,
+            (Ok(facts), _) => obstacle::of_restore(self, &server.client, facts, &backup).await?,
         };
         backup.sha256 = Some(sum);
         let Facts { mut entries, tables, .. } = read.unwrap_or_default();
@@ -202,6 +229,15 @@ impl Backups {
             Format::Custom => Some(self.tools.find("pg_restore", self.major(client).await?).await?),
             Format::Plain | Format::PlainGzip => None,
         })
+    }
+
+    /// Has an archive that no record tells of say itself where it is from. A plain dump does not know.
+    pub(super) async fn identify(&self, opened: &mut Opened, program: Option<&Program>) {
+        if let (None, Some(program)) = (&opened.backup.database, program) {
+            let origin = source::origin(&opened.file, program, self.timeout).await;
+            opened.backup.database = origin.database;
+            opened.backup.server_version = origin.server_version;
+        }
     }
 
     async fn databases(&self) -> Result<Vec<Database>, Failure> {

@@ -14,9 +14,11 @@ use tokio_postgres::error::ErrorPosition;
 
 use super::catalogue::{self, Entry, comment, identifier};
 use super::driver::{Backups, Tell};
+use super::facts::Facts;
 use super::folder::{self, Opened};
 use super::mark::{FromBackup, Mark};
-use super::script::{Facts, Piece};
+use super::obstacle;
+use super::script::Piece;
 use super::source::{self, Extent, Reading};
 use super::tools::Program;
 use super::{Backup, DatabaseState, Format, Restored};
@@ -26,8 +28,6 @@ use crate::capability::{At, Prepared, Settlement};
 use crate::failure::Failure;
 use crate::id::Digest;
 
-/// The first version whose server looks while it works whether anybody is there.
-const MAJOR_WITH_CONNECTION_CHECK: u32 = 14;
 /// How much of a statement is shown to people.
 const SHOWN_CHARS: usize = 160;
 
@@ -40,7 +40,6 @@ struct Ready {
     facts: Facts,
     live: Entry,
     name: String,
-    major: u32,
     server: Session,
 }
 
@@ -76,59 +75,13 @@ pub(super) async fn prepare(
     };
     let reading = source::read(&opened.file, opened.backup.format, program.as_ref(), Extent::Facts, backups.timeout)?;
     let facts = reading.finish().await.map_err(refused)?;
-    if let Some(obstacle) = obstacle(backups, &server.client, &facts, &opened.backup).await? {
+    backups.identify(&mut opened, program.as_ref()).await;
+    if let Some(obstacle) = obstacle::of_restore(backups, &server.client, &facts, &opened.backup).await? {
         return Err(refused(obstacle));
     }
     let name = self::name(&live.name, at);
     let (backups, at) = (backups.clone(), at.clone());
-    Ok(Box::new(Ready { backups, at, opened, program, facts, live, name, major, server }))
-}
-
-/// Why a backup with these facts can't be restored on this server, as things are.
-pub(super) async fn obstacle(
-    backups: &Backups,
-    client: &Client,
-    facts: &Facts,
-    backup: &Backup,
-) -> Result<Option<String>, Failure> {
-    if let Some(other) = backup.database.as_deref().filter(|database| *database != backups.database()) {
-        return Ok(Some(format!("it is of the database {other}, and this connection's is {}", backups.database())));
-    }
-    let missing = async |statement: &str, names: Vec<&str>| -> Result<Vec<String>, Failure> {
-        let rows = client.query(statement, &[&names]).await.map_err(|error| backups.trouble("looking", &error))?;
-        rows.iter().map(|row| row.try_get(0).map_err(|error| backups.trouble("looking", &error))).collect()
-    };
-    let roles =
-        "SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)";
-    let roles = missing(roles, facts.roles.iter().map(String::as_str).collect()).await?;
-    let extensions = "SELECT wanted FROM unnest($1::text[]) wanted WHERE NOT EXISTS (SELECT FROM \
-                      pg_available_extensions e WHERE e.name = wanted)";
-    let extensions = missing(extensions, facts.extensions.iter().map(String::as_str).collect()).await?;
-    if facts.tables == 0 {
-        return Ok(Some("it holds no table".to_owned()));
-    }
-    if !roles.is_empty() {
-        let first = identifier(&roles[0]);
-        return Ok(Some(format!(
-            "it needs the role {}, which the server does not have: CREATE ROLE {first}, or restore it by hand with \
-             --no-owner",
-            roles.join(", ")
-        )));
-    }
-    if !extensions.is_empty() {
-        return Ok(Some(format!(
-            "it needs the extension {}, which is not installed on the server: install its package there",
-            extensions.join(", ")
-        )));
-    }
-    // Tables need more room than their compressed rows.
-    let bytes = backup.bytes;
-    if let Some(free) = backups.free_on_server(client).await.filter(|free| *free < bytes) {
-        return Ok(Some(format!(
-            "the server has {free} bytes left on its disk, and the backup alone has {bytes}: make room first"
-        )));
-    }
-    Ok(None)
+    Ok(Box::new(Ready { backups, at, opened, program, facts, live, name, server }))
 }
 
 async fn checksum(opened: &mut Opened) -> Result<Digest, Failure> {
@@ -189,19 +142,16 @@ impl Ready {
     }
 
     async fn fill(&self) -> Result<Restored, Failure> {
-        let Self { backups, at, opened, program, facts, live, name, major, .. } = self;
+        let Self { backups, at, opened, program, facts, live, name, .. } = self;
         let mut session = backups.session(name, &at.key()).await?;
         session.set_busy(true);
         let client = &session.client;
         let failed = |error: tokio_postgres::Error| backups.trouble(&format!("restoring into {name}"), &error);
-        let mut begin =
-            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; ".to_owned();
-        if *major >= MAJOR_WITH_CONNECTION_CHECK {
-            begin.push_str("SET client_connection_check_interval = '2s'; ");
-        }
-        client.batch_execute(&(begin + "BEGIN; SET LOCAL synchronous_commit = on")).await.map_err(failed)?;
+        let begin = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+                     BEGIN; SET LOCAL synchronous_commit = on";
+        client.batch_execute(begin).await.map_err(failed)?;
         let transaction = transaction(client).await.map_err(failed)?;
-        if !facts.has_owners {
+        if facts.owners.is_empty() {
             // A dump without owners belongs to whoever restores it: that is the live database's owner.
             let role = format!("SET LOCAL ROLE {}", identifier(&live.owner));
             client.batch_execute(&role).await.map_err(failed)?;
@@ -323,7 +273,7 @@ pub(super) async fn settle(backups: &Backups, at: &At, marker: &Json) -> Result<
     };
     let server = backups.maintenance("ripcord").await?;
     let failed = |error: tokio_postgres::Error| backups.trouble("looking what became of the restore", &error);
-    catalogue::session_over(&server.client, &at.key()).await.map_err(failed)?;
+    catalogue::session_over(backups, &server.client, at).await?;
     let entry = Entry::find(&server.client, name).await.map_err(failed)?;
     let mark = entry.and_then(|entry| entry.mark()).filter(|mark| mark.call == at.key());
     Ok(match mark.and_then(|mark| mark.reply(name)) {

@@ -6,19 +6,20 @@
 //! error, but for the two that pg_dump writes itself (`\restrict`, `\unrestrict`). If the lexer should
 //! take a statement's end for something else, the server rejects what it is sent; no more can come of it.
 
-use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use regex::bytes::Regex;
 
+use super::facts::Facts;
+
 /// How much is read at once, and about how much of the statements is sent at once.
 const CHUNK_BYTES: usize = 256 << 10;
 /// The server takes no longer statement.
 const STATEMENT_BYTES_MAX: usize = 1 << 30;
 /// What is longer is an `INSERT`, and tells nothing about roles and extensions.
-const TELLING_BYTES_MAX: usize = 4 << 10;
+const TELLING_BYTES_MAX: usize = 16 << 10;
 /// How much of a line is shown to people.
 const SHOWN_CHARS: usize = 120;
 
@@ -36,25 +37,6 @@ pub(super) enum Piece {
     Data(Bytes),
     /// There are no more rows.
     EndOfData,
-}
-
-/// What a dump says of itself, as far as it has been read.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Facts {
-    /// It has the comment that pg_dump writes last, and nothing behind it.
-    pub(super) is_complete: bool,
-    /// The roles that own something in it or are granted something.
-    pub(super) roles: BTreeSet<String>,
-    /// It says who owns what.
-    pub(super) has_owners: bool,
-    /// It says who may do what.
-    pub(super) has_grants: bool,
-    /// The extensions that it creates.
-    pub(super) extensions: BTreeSet<String>,
-    /// How many tables it creates.
-    pub(super) tables: u64,
-    /// The titles of what is in it: `TABLE public.calls`.
-    pub(super) entries: Vec<String>,
 }
 
 /// Why a dump can't be carried out.
@@ -258,21 +240,7 @@ impl<R: Read> Script<R> {
         if upper.starts_with("SET STANDARD_CONFORMING_STRINGS = ") {
             self.lexer.has_escapes_everywhere = upper.contains("OFF");
         }
-        if upper.starts_with("CREATE TABLE ") {
-            self.facts.tables += 1;
-        }
-        if let Some(rest) = upper.strip_prefix("CREATE EXTENSION ") {
-            let skipped = statement.len() - rest.strip_prefix("IF NOT EXISTS ").unwrap_or(rest).len();
-            self.facts.extensions.extend(first_name(&statement[skipped..]));
-        }
-        if let Some(at) = upper.rfind(" OWNER TO ").filter(|_| upper.starts_with("ALTER ")) {
-            self.facts.has_owners = true;
-            self.facts.roles.extend(first_name(&statement[at + " OWNER TO ".len()..]));
-        }
-        if let Some(at) = upper.rfind(" TO ").filter(|_| upper.starts_with("GRANT ")) {
-            self.facts.has_grants = true;
-            self.facts.roles.extend(first_name(&statement[at + " TO ".len()..]).filter(|role| role != "PUBLIC"));
-        }
+        self.facts.take_in(&statement, &upper);
         Ok(())
     }
 
@@ -313,24 +281,6 @@ fn entry_title(entry: &str) -> Option<String> {
     let (kind, rest) = rest.split_once("; Schema: ")?;
     let schema = rest.split("; ").next().filter(|schema| *schema != "-");
     Some(schema.map_or_else(|| format!("{kind} {name}"), |schema| format!("{kind} {schema}.{name}")))
-}
-
-/// The name that a text begins with, without its quotes.
-fn first_name(text: &str) -> Option<String> {
-    if let Some(quoted) = text.strip_prefix('"') {
-        let mut name = String::new();
-        let mut chars = quoted.chars().peekable();
-        while let Some(c) = chars.next() {
-            match c {
-                '"' if chars.peek() == Some(&'"') => name.extend(chars.next()),
-                '"' => return Some(name),
-                c => name.push(c),
-            }
-        }
-        return None;
-    }
-    let end = text.find(|c: char| c.is_whitespace() || matches!(c, ';' | ',')).unwrap_or(text.len());
-    Some(text[..end].to_owned()).filter(|name| !name.is_empty())
 }
 
 fn shown(bytes: &[u8]) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,10 +11,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::Format;
-use super::script::{Facts, Piece, Script, ScriptError};
+use super::facts::Facts;
+use super::script::{Piece, Script, ScriptError};
 use super::tools::{Program, Running};
 use crate::failure::Failure;
 
+/// Where the head of an archive's list has ended for certain.
+const LIST_HEAD_BYTES_MAX: u64 = 64 << 10;
 /// How many pieces are read ahead.
 const AHEAD: usize = 8;
 
@@ -74,6 +77,40 @@ pub(super) fn read(
         Ok(script.facts().clone())
     });
     Ok(Reading { pieces, thread, tool, file: own })
+}
+
+/// Where an archive is from, as far as it says so itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Origin {
+    pub(super) database: Option<String>,
+    pub(super) server_version: Option<String>,
+}
+
+/// Asks an archive where it is from. Why it can't be read is for whoever reads all of it to say.
+pub(super) async fn origin(file: &File, program: &Program, limit: Duration) -> Origin {
+    let input = file.try_clone().and_then(|mut file| file.rewind().map(|()| file));
+    let started =
+        input.ok().and_then(|file| program.start(&["--list"], &BTreeMap::new(), Stdio::from(file), limit).ok());
+    let Some((_tool, output)) = started else { return Origin::default() };
+    let read = tokio::task::spawn_blocking(move || Origin::read(output)).await;
+    read.unwrap_or_default()
+}
+
+impl Origin {
+    /// The comments with which the list begins; what is behind them is left unread.
+    fn read(list: impl Read) -> Self {
+        let mut origin = Self::default();
+        let lines = BufReader::new(list.take(LIST_HEAD_BYTES_MAX)).lines().map_while(Result::ok);
+        for line in lines.take_while(|line| line.is_empty() || line.starts_with(';')) {
+            let line = line.trim_start_matches(';').trim();
+            if let Some(name) = line.strip_prefix("dbname: ") {
+                origin.database = Some(name.to_owned());
+            } else if let Some(version) = line.strip_prefix("Dumped from database version: ") {
+                origin.server_version = version.split_whitespace().next().map(str::to_owned);
+            }
+        }
+        origin
+    }
 }
 
 /// Of `pg_restore`, which has the archive as its standard input.

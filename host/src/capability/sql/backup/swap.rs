@@ -292,7 +292,7 @@ pub(super) async fn settle(backups: &Backups, at: &At, marker: &Json) -> Result<
     let server = backups.maintenance("ripcord").await?;
     let client = &server.client;
     let failed = |error: tokio_postgres::Error| backups.trouble("looking what became of the swap", &error);
-    catalogue::session_over(client, &at.key()).await.map_err(failed)?;
+    catalogue::session_over(backups, client, at).await?;
     let status = "SELECT pg_xact_status($1::text::xid8)";
     // A transaction that is long over is not known any more; the names are.
     let status: Option<String> = match client.query_one(status, &[&marker.transaction]).await {
@@ -361,7 +361,7 @@ pub(super) async fn settle_drop(
 ) -> Result<Settlement<Reply>, Failure> {
     let server = backups.maintenance("ripcord").await?;
     let failed = |error: tokio_postgres::Error| backups.trouble("looking what became of a dropped database", &error);
-    catalogue::session_over(&server.client, &at.key()).await.map_err(failed)?;
+    catalogue::session_over(backups, &server.client, at).await?;
     let oid = Entry::find(&server.client, database).await.map_err(failed)?.map(|entry| u64::from(entry.oid));
     Ok(match oid == marker.get("oid").and_then(Json::as_u64) {
         true => Settlement::DidNotHappen,

@@ -24,7 +24,7 @@ pub(super) struct Belongings {
     /// None: the default.
     grants: Option<Vec<Grant>>,
     /// For everybody, or for one role; `name=value`.
-    settings: Vec<(Option<String>, String)>,
+    pub(super) settings: Vec<(Option<String>, String)>,
     connection_limit: i64,
     is_template: bool,
 }
@@ -81,6 +81,11 @@ impl Belongings {
             connection_limit: entry.connection_limit(),
             is_template: entry.is_template(),
         })
+    }
+
+    /// Who has granted what on it, where that was not the owner: only they can do it again.
+    pub(super) fn grantors(&self) -> impl Iterator<Item = &str> {
+        self.grants.iter().flatten().filter(|grant| grant.is_passed_on).map(|grant| grant.grantor.as_str())
     }
 
     /// The statements that give a database these, where it has others.

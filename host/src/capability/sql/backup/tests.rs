@@ -1,7 +1,9 @@
 //! What a dump is taken apart into, without a server.
 #![allow(clippy::unwrap_used)]
 
-use super::script::{Facts, Piece, Script, ScriptError};
+use super::catalogue::is_name_of;
+use super::facts::Facts;
+use super::script::{Piece, Script, ScriptError};
 
 fn pieces(text: &str) -> Result<(Vec<Piece>, Facts), ScriptError> {
     let mut script = Script::new(text.as_bytes());
@@ -75,7 +77,8 @@ fn statements_are_whole_and_rows_are_what_stands_between_them() {
     assert_eq!(rows, b"a;\n\\\\.\n");
     let Some(Piece::Statements(last)) = pieces.last() else { unreachable!() };
     assert!(last.contains("SELECT 1;"));
-    assert!(facts.is_complete && facts.has_owners && facts.has_grants);
+    assert!(facts.is_complete && facts.has_grants);
+    assert_eq!(facts.owners.iter().map(String::as_str).collect::<Vec<_>>(), ["an\"a"]);
     assert_eq!(facts.roles.iter().map(String::as_str).collect::<Vec<_>>(), ["an\"a", "reader"]);
     assert_eq!((facts.tables, facts.entries), (1, vec!["TABLE public.calls".to_owned()]));
     assert!(!super::tests::pieces(dump).unwrap().1.is_complete);
@@ -116,4 +119,25 @@ fn what_ends_too_early_is_told_from_what_is_whole() {
         assert!(matches!(statements(text), Err(ScriptError::CutOff(cut)) if cut == what), "{text:?}");
     }
     assert_eq!(statements("SELECT 1;\n-- end").unwrap(), ["SELECT 1;\n-- end"]);
+}
+
+#[test]
+fn a_database_goes_by_its_name_and_by_those_that_it_is_kept_under() {
+    let long = "a".repeat(60);
+    let kept = |live: &str| super::catalogue::name_with(live, "_before_20261123T031500Z");
+    for (live, name, is) in [
+        ("app", "app", true),
+        ("app", "app_before_20261123T031500Z", true),
+        ("app", "app_before_20261123T031500Z_2", true),
+        ("app", "app_new_20261122_180312_k7qm_3_0", true),
+        ("app", "app_before_christmas", false),
+        ("app", "shop_before_20261123T031500Z", false),
+        ("app", "app_staging", false),
+        ("app", "_before_1", false),
+        ("app", "postgres", false),
+        (long.as_str(), kept(&long).as_str(), true),
+        ("app", kept(&long).as_str(), false),
+    ] {
+        assert_eq!(is_name_of(live, name), is, "{live} {name}");
+    }
 }
