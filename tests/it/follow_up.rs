@@ -16,10 +16,10 @@ const REOPEN: &[&str] = &["follow-up", "last", "reopen", "--yes", "--by", "Ana"]
 pub(crate) fn world(reopen: &str, rest: &str) -> World {
     let world = World::new();
     world.allow("");
-    let switch = |verb: &str, enabled: bool| {
+    let switch = |verb: &str, back: &str, enabled: bool| {
         format!(
             "use = \"http-switch\"\nbind = {{ service = \"genia-admin\" }}\n\
-             with = {{ send = {{ path = \"/connectors/facebook/{verb}\" }}, back = {{ path = \"/connectors/facebook/enable\" }}, \
+             with = {{ send = {{ path = \"/connectors/facebook/{verb}\" }}, back = {{ path = \"/connectors/facebook/{back}\" }}, \
              state = {{ path = \"/connectors/facebook\", at = \"/enabled\", is = {enabled}, within = \"1s\" }} }}\n"
         )
     };
@@ -33,8 +33,8 @@ pub(crate) fn world(reopen: &str, rest: &str) -> World {
              [[follow-up]]\nid = \"cause\"\nwhat = \"Find out why it published nothing\"\nowner = \"analysis\"\ndue = \"3 days\"\n\
              [[follow-up]]\nid = \"reopen\"\nwhat = \"Switch facebook on again\"\nowner = \"Iris\"\ndue = \"1s\"\n\
              ends = [\"is-off\"]\n{reopen}\n{}\n{rest}",
-            switch("disable", false),
-            switch("enable", true)
+            switch("disable", "enable", false),
+            switch("enable", "disable", true)
         ),
     );
     world

@@ -6,6 +6,7 @@ use std::fs;
 use ripcord::journal::RunOutcome;
 use ripcord_tests::fault::Window;
 
+use crate::andrea::killed::windows;
 use crate::world::{Ripcord, World, git, in_parallel};
 
 /// What differs between the two.
@@ -19,6 +20,8 @@ struct Scenario {
     added: Option<&'static str>,
     message: &'static str,
     notices: usize,
+    /// How many notices come before the switch.
+    begins: u32,
 }
 
 const SCENARIOS: [Scenario; 2] = [
@@ -29,7 +32,8 @@ const SCENARIOS: [Scenario; 2] = [
         good: &["src/lib/mcp/executor.ts"],
         added: None,
         message: "Rollback: Revert the executor to good",
-        notices: 4,
+        notices: 6,
+        begins: 2,
     },
     Scenario {
         plan: "genia-panel",
@@ -38,7 +42,8 @@ const SCENARIOS: [Scenario; 2] = [
         good: &["src/admin/index.ts", "src/admin/users/list.ts"],
         added: Some("src/admin/users/edit.ts"),
         message: "Rollback: Revert the administration panel to good",
-        notices: 1,
+        notices: 2,
+        begins: 1,
     },
 ];
 
@@ -230,17 +235,18 @@ fn a_step_that_fails_keeps_what_was_done_and_says_what_did_not_work() {
     });
 }
 
-/// Each mutation of the run and of its undo, each in another window.
+/// Each mutation of the run and of its undo, each in another window; in each of them in a soak.
 #[test]
 fn a_scenario_that_is_killed_ends_as_if_it_had_not_been() {
     let cases: Vec<_> = SCENARIOS
         .iter()
         .enumerate()
         .flat_map(|(number, &scenario)| {
-            let run = (1..=6).map(move |mutation| (scenario, false, mutation));
+            let run = (1..=6).map(move |mutation| (scenario, false, scenario.begins + mutation));
             let undo = (1..=6).map(move |mutation| (scenario, true, mutation));
-            run.chain(undo).enumerate().map(move |(index, (scenario, undo, mutation))| {
-                (scenario, undo, mutation, Window::ALL[(index + number) % Window::ALL.len()])
+            run.chain(undo).enumerate().flat_map(move |(index, (scenario, undo, mutation))| {
+                let windows = windows(index + number);
+                windows.into_iter().map(move |window| (scenario, undo, mutation, window))
             })
         })
         .collect();

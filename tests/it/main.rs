@@ -29,5 +29,6 @@ mod setup;
 mod side_by_side;
 mod signals;
 mod telemetry;
+mod told;
 mod watch;
 mod world;

@@ -13,12 +13,13 @@ use crate::world::{Manner, Service, TOKEN, World};
 const RUN: &[&str] = &["run", "connector.toml", "-p", "connector=facebook", "-p", "version=v1.4.2", "--yes"];
 const PREVIEW: &[&str] = &["preview", "connector.toml", "-p", "connector=facebook", "-p", "version=v1.4.2"];
 
-/// The notice to the users, among the mutations of the plan: the first after the work.
-const USERS: u32 = 7;
+/// The notice to the users, among the mutations of the plan: the first after the work, before which two others were
+/// told that it begins.
+const USERS: u32 = 9;
 
 /// GENIA, with its users told by a service that only whoever knows its address can tell something, its
 /// dashboard by a file, and the others by mail.
-fn world(service: &Service) -> World {
+pub(crate) fn world(service: &Service) -> World {
     let world = world_without_npm();
     world.write("users-url", &format!("http://127.0.0.1:{}/services/T0GENIA/{TOKEN}\n", service.port));
     let operator = fs::read_to_string(world.path("ripcord.toml")).unwrap();
@@ -84,10 +85,10 @@ fn users_are_told_by_a_service_in_the_operators_words_and_its_address_stands_now
     let text = received[0]["blocks"][1]["text"]["text"].as_str().unwrap();
     assert!(text.contains("Hemos detectado") && text.contains("Versión restaurada → v1.4.2"), "{text}");
     let lines = fs::read_to_string(world.path("notices.jsonl")).unwrap();
-    let line: serde_json::Value = serde_json::from_str(lines.trim_end()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     assert_eq!(line["run"], world.journal().last().as_str());
     assert_eq!(line["subject"], "Conector facebook desactivado temporalmente");
-    assert_eq!(world.mails().len(), 2);
+    assert_eq!(world.mails().len(), 3);
 
     assert_no_secret("the preview", preview.said().as_bytes());
     assert_no_secret("what ripcord printed and logged", ran.said().as_bytes());
@@ -153,7 +154,7 @@ fn a_notice_to_a_file_whose_host_is_killed_stands_there_once() {
         world.ripcord(RUN).killed(window, USERS + 1).expect_killed();
         world.ripcord(&["resume", "last"]).expect(0);
         let lines = fs::read_to_string(world.path("notices.jsonl")).unwrap();
-        assert_eq!(lines.lines().count(), 1, "{window:?}: {lines}");
+        assert_eq!(lines.lines().count(), 2, "{window:?}: {lines}");
         assert_eq!(service.received().len(), 1, "{window:?}");
         world.ripcord(&["replay", "last"]).expect(0);
     }

@@ -102,8 +102,10 @@ fn a_doctor_finds_nothing_wrong_where_a_rollback_would_work_and_changes_nothing(
     assert_eq!(graded(&json, "notify.genia-users", "answer"), ["good"]);
     assert!(json.iter().all(|finding| finding["version"] == 1 && finding["event"] == "finding"));
 
-    world.allow("[http.other]\nurl = \"http://127.0.0.1:1\"\n");
-    world.ripcord(&["doctor"]).expect(2).says("http.other");
+    world.allow("[http.other]\nurl = \"http://127.0.0.1:1\"\n[alertmanager]\ntoken = \"secret:genia\"\n");
+    world.ripcord(&["doctor"]).expect(2).says("http.other").says("alertmanager");
+    let untold = world.ripcord(&["doctor"]).without_env("GENIA_TOKEN").expect(2);
+    assert!(untold.said().contains("export GENIA_TOKEN="), "{untold}");
     let bound = world.ripcord(&["doctor", "connector.toml"]).expect(0);
     assert!(!bound.said().contains("http.other"), "{bound}");
     assert_eq!(world.touched(), before);

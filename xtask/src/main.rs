@@ -9,7 +9,7 @@ const USAGE: &str = "\
 cargo xtask test [ARGUMENTS]   get ready and run all tests; ARGUMENTS go to `cargo test`
 cargo xtask demo [ARGUMENTS]   get ready and run `ripcord demo`
 cargo xtask bench [FILTER]     get ready, measure, and write BENCHMARKS.md (with FILTER: some figures, only printed)
-cargo xtask soak               get ready and kill Andrea's rollback and its undo in every window of every change
+cargo xtask soak               get ready and kill Andrea's and GENIA's rollbacks and their undo in every window of every change
 cargo xtask ci                 what has to pass before a change goes in: .ci/run";
 
 fn main() -> ExitCode {
@@ -42,7 +42,9 @@ fn test(arguments: &[String]) -> Result<(), String> {
 fn soak() -> Result<(), String> {
     ready::wasm_target()?;
     ready::packages()?;
-    run(cargo().args(["test", "--test", "it", "--", "andrea::killed", "--nocapture"]).env("RIPCORD_SOAK", "1"))
+    let killed = ["andrea::killed", "genia::a_scenario_that_is_killed"];
+    let arguments = ["test", "--test", "it", "--", "--nocapture"];
+    run(cargo().args(arguments).args(killed).env("RIPCORD_SOAK", "1"))
 }
 
 fn demo(arguments: &[String]) -> Result<(), String> {

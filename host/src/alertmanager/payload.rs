@@ -14,6 +14,9 @@ const VERSIONS: [&str; 2] = ["4", "1"];
 /// How much of a label or an annotation is kept, in bytes.
 const TEXT_BYTES_MAX: usize = 4096;
 
+/// How much of all labels of an alert is kept, and of all its annotations, names included, in bytes.
+const TEXTS_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
+
 /// What else stands there is passed over.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,7 +70,23 @@ fn of(labels: &BTreeMap<String, String>) -> String {
 }
 
 fn all_shortened(texts: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    texts.into_iter().map(|(name, text)| (shortened(name), shortened(text))).collect()
+    first_of(texts.into_iter().map(|(name, text)| (shortened(name), shortened(text))), TEXTS_BYTES_MAX)
+}
+
+/// As many of these texts, names included, as have room in so many bytes.
+pub(crate) fn first_of(
+    texts: impl IntoIterator<Item = (String, String)>,
+    bytes_max: usize,
+) -> BTreeMap<String, String> {
+    let mut left = bytes_max;
+    let has_room = |(name, text): &(String, String)| match left.checked_sub(name.len() + text.len()) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    texts.into_iter().filter(has_room).collect()
 }
 
 fn shortened(mut text: String) -> String {

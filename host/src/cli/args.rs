@@ -256,7 +256,7 @@ pub(super) struct WatchOptions {
 }
 
 /// What is known of the incident, for the report.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "The incident, for the report")]
 pub(super) struct IncidentOptions {
     /// What was observed; can be given more than once
@@ -271,9 +271,15 @@ pub(super) struct IncidentOptions {
     /// When it began to fail: 17:45, "2026-11-22 17:45", 2026-11-22T17:45:00+01:00, or 25m (so long ago)
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub since: Option<Timestamp>,
-    /// Who coordinates
+    /// Who coordinates [default: the plan's `coordinator`]
     #[arg(long, value_name = "NAME", value_parser = said)]
     pub coordinator: Option<String>,
+    /// Who has decided on the rollback [default: who agrees to it]
+    #[arg(long, value_name = "NAME", value_parser = said)]
+    pub decided_by: Option<String>,
+    /// What kind of incident it is [default: the plan's `scenario`]
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub scenario: Option<String>,
 }
 
 #[derive(Debug, Args)]

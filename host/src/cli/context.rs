@@ -107,10 +107,12 @@ impl Context {
         if begins {
             output::warnings(&checked.warnings);
         }
-        checked.open(&opening, &self.seams).await.map_err(|error| match error {
+        let job = checked.open(&opening, &self.seams).await.map_err(|error| match error {
             AssembleError::Open(unopened) => unusable(&unopened, &operator_path),
             AssembleError::Files(diagnostics) => diagnostics.into(),
-        })
+        })?;
+        job.unopened.iter().for_each(output::nobody_is_told_by);
+        Ok(job)
     }
 
     /// A run by its name, a unique part of it, or `last`.

@@ -6,7 +6,7 @@ use super::args::{DoctorOptions, PlanOptions};
 use super::context::{Context, program};
 use super::examined::Examined;
 use super::exit::{Exit, Fault};
-use crate::doctor::{STATE, examine, examine_state};
+use crate::doctor::{ALERTMANAGER, STATE, examine, examine_receiver, examine_state};
 use crate::runner::{self, Opens, Sources, opening};
 
 /// How long one connection may take.
@@ -19,11 +19,11 @@ pub(super) async fn doctor(context: &Context, options: DoctorOptions) -> Result<
         .prefix("ripcord-doctor-")
         .tempdir()
         .map_err(|error| Fault::wrong(format!("can't make a folder in {}: {error}", std::env::temp_dir().display())))?;
-    let (operator, connections) = match options.plan {
+    let (operator, connections, receives) = match options.plan {
         None => {
             let operator = context.operator(None)?;
             let connections = operator.order.clone();
-            (operator, connections)
+            (operator, connections, true)
         }
         Some(plan) => {
             let files = context.files(&PlanOptions { plan, params: Vec::new() })?;
@@ -41,16 +41,23 @@ pub(super) async fn doctor(context: &Context, options: DoctorOptions) -> Result<
             };
             let bound = runner::check(&components, sources).await?.connections();
             let connections = files.operator.order.iter().filter(|named| bound.contains(named)).cloned().collect();
-            (files.operator, connections)
+            (files.operator, connections, !files.plan.alerts.is_empty())
         }
     };
     let opening = opening(&operator, folder.path(), &program()?);
     let subjects = connections.iter().map(|(capability, name)| format!("{capability}.{name}"));
-    let examined = Examined::new(context, std::iter::once(STATE.to_owned()).chain(subjects));
+    let receiver = (receives && operator.alertmanager.is_some()).then(|| ALERTMANAGER.to_owned());
+    let subjects = std::iter::once(STATE.to_owned()).chain(subjects).chain(receiver.clone());
+    let examined = Examined::new(context, subjects);
     let listen = |progress| examined.progress(progress);
     futures_util::join!(
         examine_state(state.as_ref(), &listen),
-        examine(&operator, &connections, &opening, DEADLINE, &listen)
+        examine(&operator, &connections, &opening, DEADLINE, &listen),
+        async {
+            if receiver.is_some() {
+                examine_receiver(&operator, &opening, DEADLINE, &listen).await;
+            }
+        }
     );
     Ok(if examined.finish() { Exit::Wrong } else { Exit::Done })
 }

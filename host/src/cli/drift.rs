@@ -7,7 +7,7 @@ use super::output;
 use super::take::{For, take};
 use crate::id::RunId;
 use crate::journal::{DriftOutcome, Event};
-use crate::machine::{After, State};
+use crate::machine::{After, Drift, State};
 use crate::plan::{DriftError, Plan};
 use crate::record::look;
 
@@ -27,12 +27,7 @@ pub(super) async fn watch(context: &Context, options: WatchOptions) -> Result<Ex
     let run = context.run_id(journal.as_ref(), &name).await.map_err(|fault| {
         fault.hint(format!("to watch a deploy, name its plan's file:  ripcord watch {}.toml", name.run))
     })?;
-    if alertmanager.is_some()
-        || options.yes
-        || options.approved.is_some()
-        || !options.plan.params.is_empty()
-        || !incident.is_empty()
-    {
+    if options.yes || options.approved.is_some() || !options.plan.params.is_empty() || !incident.is_empty() {
         return Err(Fault::wrong(format!("{run} is a run that has begun: it has its parameters and its approval"))
             .hint(format!("watch whether what it has verified stays so:  ripcord watch {run}")));
     }
@@ -44,13 +39,14 @@ pub(super) async fn watch(context: &Context, options: WatchOptions) -> Result<Ex
     }
     let (known, _, _) = look(journal.as_ref(), &run).await?;
     refuse_unless_verified(&run, &known)?;
-    let mut taken = take(context, &name, &format!("watch {run}"), For::Drift).await?.taken()?;
+    let mut taken = take(context, &name, |run| format!("ripcord watch {run}"), For::Drift).await?.taken()?;
     refuse_unless_verified(&run, taken.record.state())?;
     let now = jiff::Timestamp::now();
     let plan = Plan::parse(&taken.job.plan_path.display().to_string(), &taken.job.plan_text)?;
     let began = plan.drift_from(now, by, window).map_err(|error| cannot_watch(&run, &error));
     // One that was cut off goes on for what is left of its time, unless somebody says another.
-    let left = taken.record.state().drift.as_ref().filter(|drift| drift.ended.is_none() && window.is_none());
+    let goes_on = |drift: &&Drift| drift.ended.is_none() && window.is_none() && drift.wanted.until > now;
+    let left = taken.record.state().drift.as_ref().filter(goes_on);
     let began = match left.map(|drift| drift.wanted.clone()) {
         Some(_) if taken.record.state().after == Some(After::Drift) => None,
         Some(wanted) => Some(wanted),

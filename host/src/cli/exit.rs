@@ -217,6 +217,14 @@ pub(super) fn held_by_a_follow_up(resource: &str, holder: &RunId) -> Fault {
         .hint(format!("go on with it:  ripcord resume {holder}    or stop it:  ripcord abort {holder}"))
 }
 
+/// As [`held`], by a run that has ended, and that a process still has to do with.
+pub(super) fn held_after_its_end(resource: &str, holder: &RunId) -> Fault {
+    let what = crate::present::words::resource(resource);
+    Fault::wrong(format!("{what} is held by run {holder}, which has ended, and a process is at work with it"))
+        .hint(format!("see what it is doing:  ripcord show {holder}"))
+        .hint("try again when it is done; if it only looks whether the run's result stays so, end it with Ctrl-C")
+}
+
 impl From<RecordError> for Fault {
     fn from(error: RecordError) -> Self {
         match error {

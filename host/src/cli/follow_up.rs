@@ -148,12 +148,13 @@ async fn carry_out(
         let (state, _, _) = look(journal.as_ref(), &run).await?;
         // What was cut off goes on, by the preview that it began with.
         if state.after == Some(After::FollowUp(shape.id.clone())) {
-            return super::run::resume(context, &name).await;
+            let agreed = yes.then(|| context.by(&by));
+            return super::run::go_on(context, &name, agreed).await;
         }
         refuse_to_carry_out(&run, &state, shape)?;
     }
-    let again = format!("follow-up {run} {}", shape.id);
-    let mut taken = take(context, &name, &again, For::FollowUp(&shape.id)).await?.taken()?;
+    let again = |run: &RunId| format!("ripcord follow-up {run} {}", shape.id);
+    let mut taken = take(context, &name, again, For::FollowUp(&shape.id)).await?.taken()?;
     // It may have changed before this process had the run's lock.
     refuse_to_carry_out(&run, taken.record.state(), shape)?;
     let depth = if !yes && terminal::is_interactive() { Depth::Whole } else { Depth::Listed };
@@ -168,8 +169,13 @@ async fn carry_out(
     }
     let by = context.by(&By { by: by.by });
     taken.by.clone_from(&by);
-    taken.hold().await?;
+    taken.hold(context).await?;
     let interrupts = taken.attach().await?;
+    // Somebody may have noted that it is done while nobody had answered here.
+    if let Err(fault) = refuse_to_carry_out(&run, taken.record.state(), shape) {
+        taken.let_go().await?;
+        return Err(fault);
+    }
     let requested = FollowUpRequested { item: shape.id.clone(), approval: report.approval(by) };
     taken.record.commit(Event::FollowUpRequested(requested)).await?;
     taken.drive(context, yes, interrupts).await

@@ -3,6 +3,7 @@
 mod answer;
 mod args;
 mod context;
+mod decision;
 mod demo;
 mod doctor;
 mod drift;

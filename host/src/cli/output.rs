@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::present::left::left_to_do;
 use crate::present::{self, Left, Narrator, RunLine, Style, View, clean};
 use crate::report::{Format, Report};
-use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay};
+use crate::runner::{Checked, PreviewReport, Replayed, Stand, UnderWay, Unopened};
 
 /// Without a terminal, and where the terminal does not say.
 const COLUMNS: usize = 100;
@@ -81,6 +81,13 @@ pub(super) fn warnings(warnings: &[Diagnostic]) {
     }
 }
 
+/// A rollback goes on although somebody can't be told of it, and whoever carries it has to know.
+pub(super) fn nobody_is_told_by(unopened: &Unopened) {
+    let Unopened { connection, problem } = unopened;
+    err(&format!("warning: nobody is told anything by [{}]: {}", clean(connection), clean(&problem.to_string())));
+    err("  the rollback goes on without it; `ripcord doctor` tries all connections");
+}
+
 pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
     let plugins = |id: &str| checked.manifest(id).map(|manifest| format!("{} {}", manifest.name, manifest.version));
     let steps: Vec<_> = plan.steps.iter().map(|step| (step.id.as_str(), plugins(&step.id))).collect();
@@ -90,6 +97,7 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
     let by_people = || Some("people".to_owned());
     let follow_ups = plan.follow_ups.iter().map(|item| (item.id.as_str(), plugins(&item.id).or_else(by_people)));
     let follow_ups: Vec<_> = follow_ups.collect();
+    let notices: Vec<_> = plan.notices.iter().map(|it| (it.id.as_str(), plugins(&it.id))).collect();
     if context.global.json {
         return object(&json!({
             "version": 1,
@@ -99,6 +107,7 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
             "checks": checks,
             "triggers": triggers,
             "follow-ups": follow_ups,
+            "notices": notices,
         }));
     }
     let list = |units: &[(&str, Option<String>)]| {
@@ -106,12 +115,13 @@ pub(super) fn checked(context: &Context, plan: &Plan, checked: &Checked<'_>) {
         units.iter().map(name).collect::<Vec<_>>().join(", ")
     };
     out(&format!(
-        "plan {} is sound: steps {}; checks {}{}{}",
+        "plan {} is sound: steps {}; checks {}{}{}{}",
         plan.name,
         list(&steps),
         if checks.is_empty() { "none".to_owned() } else { list(&checks) },
         if triggers.is_empty() { String::new() } else { format!("; triggers {}", list(&triggers)) },
-        if follow_ups.is_empty() { String::new() } else { format!("; follow-ups {}", list(&follow_ups)) }
+        if follow_ups.is_empty() { String::new() } else { format!("; follow-ups {}", list(&follow_ups)) },
+        if notices.is_empty() { String::new() } else { format!("; notices {}", list(&notices)) }
     ));
 }
 

@@ -25,8 +25,8 @@ pub(super) async fn report(context: &Context, options: ReportOptions) -> Result<
 
 /// What was said, and by whom.
 pub(super) fn noted(options: IncidentOptions, by: String) -> IncidentNoted {
-    let IncidentOptions { symptoms, severity, scope, since, coordinator } = options;
-    IncidentNoted { by, symptoms, severity, scope, since, coordinator }
+    let IncidentOptions { symptoms, severity, scope, since, coordinator, decided_by, scenario } = options;
+    IncidentNoted { by, symptoms, severity, scope, since, coordinator, decided_by, scenario }
 }
 
 fn format(context: &Context, options: &ReportOptions) -> Result<Format, Fault> {

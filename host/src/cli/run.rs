@@ -2,12 +2,13 @@
 
 use super::args::{ByOptions, PlanOptions, PreviewOptions, RunName, RunOptions, UndoOptions};
 use super::context::{Context, Files, append_as_person, host};
+use super::decision::decided;
 use super::drive::{Carried, drive};
-use super::exit::{Exit, Fault, held, held_by_a_follow_up, held_by_a_watch};
+use super::exit::{Exit, Fault};
 use super::interrupt::Interrupts;
 use super::output;
 use super::report::noted;
-use super::take::{For, Taking, take, watched};
+use super::take::{For, Taking, free_or_refuse, take, watched};
 use super::terminal::{self, Terminal};
 use super::watch::{Watching, listen};
 use crate::component::Components;
@@ -18,7 +19,6 @@ use crate::machine::{After, State};
 use crate::pipeline::Depth;
 use crate::plan::resolve_params;
 use crate::present::clean;
-use crate::record::look;
 use crate::runner::{self, Agreement, Job, Opens, PreviewReport, Sources, Stand};
 use crate::state::StateDir;
 
@@ -96,6 +96,8 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     let sources = sources(&files, &options.plan, watch.is_some());
     let mut job = context.job(&components, &state, sources).await?;
     job.shape.watch = watch;
+    let by = context.by(&options.by);
+    job.said = noted(options.incident.clone(), by.clone());
     job.good_states = good_states(journal.as_ref(), &job.target).await?;
     refuse_if_held(&state, journal.as_ref(), &job).await?;
     let listening = listen(&job, &files.operator).await?;
@@ -110,13 +112,12 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     let report = interrupts.before_the_run(previewed(context, &components, &job, depth)).await??;
     output::preview_for_run(&report);
     job.shape.watch.iter().for_each(output::watched);
-    let by = context.by(&options.by);
     interrupts.before_the_run(agree(&state, &job, &report, &options)).await??;
 
+    let said = interrupts.before_the_run(decided(&job, job.said.clone(), asks)).await?;
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
-    let noted = noted(options.incident, by.clone());
-    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), noted, host(&lock)).await?;
+    let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), said, host(&lock)).await?;
     let terminal = Terminal::new(by, options.yes);
     let carried = Carried { components, journal, job, record, listening };
     Ok(Begun { carried, terminal, interrupts, lock })
@@ -124,12 +125,19 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
 
 /// Goes on with a run.
 pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fault> {
-    let mut taken = take(context, name, "resume", For::GoingOn).await?.taken()?;
+    go_on(context, name, None).await
+}
+
+/// The same, by somebody who has agreed to the gates of what is under way, if that is said.
+pub(super) async fn go_on(context: &Context, name: &RunName, agreed: Option<String>) -> Result<Exit, Fault> {
+    let yes = agreed.is_some();
+    let mut taken = take(context, name, |run| format!("ripcord resume {run}"), For::GoingOn).await?.taken()?;
     match &taken.record.state().after {
         Some(After::FollowUp(_)) => {
-            taken.hold().await?;
+            taken.hold(context).await?;
+            taken.by = agreed.unwrap_or(taken.by);
             let interrupts = taken.attach().await?;
-            return taken.drive(context, false, interrupts).await;
+            return taken.drive(context, yes, interrupts).await;
         }
         Some(After::Drift) => {
             let interrupts = taken.attach().await?;
@@ -144,9 +152,9 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
             output::stand(context, taken.record.run(), &stand, taken.record.state());
             return Ok(Exit::from(&stand));
         }
-        taken.hold().await?;
+        taken.hold(context).await?;
     }
-    if taken.record.state().is_watching() {
+    if taken.record.state().waits_for_a_trigger() {
         let again = format!("ripcord resume {}", taken.record.run());
         let listening = listen(&taken.job, &taken.operator).await;
         taken.listening = listening.map_err(|fault| fault.leaves(taken.record.run(), &again))?;
@@ -163,12 +171,16 @@ pub(super) async fn resume(context: &Context, name: &RunName) -> Result<Exit, Fa
 pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit, Fault> {
     let by = context.by(&options.by);
     let event = Event::AbortRequested { by };
-    let mut taken = match take(context, &options.run, "abort", For::GoingOn).await? {
+    let mut taken = match take(context, &options.run, |run| format!("ripcord abort {run}"), For::GoingOn).await? {
         Taking::Taken(taken) => taken,
         Taking::Carried { run, pid, after: Some(After::Drift), .. } => return Err(watched(&run, &pid)),
-        Taking::Carried { run, pid, journal, .. } => {
+        Taking::Carried { run, pid, journal, after } => {
             append_as_person(journal.as_ref(), &run, event).await?;
-            output::note(&format!("run {run} is carried by process {pid}, which takes it back now"));
+            let does = match after {
+                Some(After::FollowUp(item)) => format!("process {pid} stops follow-up {item} of run {run} now"),
+                Some(After::Drift) | None => format!("run {run} is carried by process {pid}, which takes it back now"),
+            };
+            output::note(&does);
             output::note(&format!("follow it:  ripcord show {run} --follow"));
             return Ok(Exit::Done);
         }
@@ -192,7 +204,7 @@ pub(super) async fn abort(context: &Context, options: ByOptions) -> Result<Exit,
 /// Takes back what a finished run did.
 pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit, Fault> {
     let by = context.by(&options.by);
-    let mut taken = take(context, &options.run, "undo", For::Undoing).await?.taken()?;
+    let mut taken = take(context, &options.run, |run| format!("ripcord undo {run}"), For::Undoing).await?.taken()?;
     let run = taken.record.run().clone();
     let state = taken.record.state();
     match &state.ended {
@@ -220,7 +232,7 @@ pub(super) async fn undo(context: &Context, options: UndoOptions) -> Result<Exit
             .means(stays())
             .hint("say yes at the prompt, or give --yes"));
     }
-    taken.hold().await?;
+    taken.hold(context).await?;
     let interrupts = taken.attach().await?;
     taken.record.commit(Event::UndoRequested { by }).await?;
     taken.drive(context, options.yes, interrupts).await
@@ -249,15 +261,7 @@ async fn previewed(
 async fn refuse_if_held(state: &StateDir, journal: &dyn Journal, job: &Job) -> Result<(), Fault> {
     for resource in job.holds() {
         let Some(holder) = journal.holder(&resource).await? else { continue };
-        let (known, _, _) = look(journal, &holder).await?;
-        let is_carried_out = matches!(known.after, Some(After::FollowUp(_)));
-        match (&known.ended, RunLock::acquire(state, &holder)) {
-            // It was cut off between its end and letting go.
-            (Some(_), Ok(_lock)) if !is_carried_out => journal.release(&holder).await?,
-            (Some(_), _) if is_carried_out => return Err(held_by_a_follow_up(&resource, &holder)),
-            _ if known.is_watching() => return Err(held_by_a_watch(&resource, &holder, &known)),
-            _ => return Err(held(&resource, holder.as_str())),
-        }
+        free_or_refuse(state, journal, &resource, &holder).await?;
     }
     Ok(())
 }

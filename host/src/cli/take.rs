@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::RunName;
 use super::context::{Context, host};
 use super::drive::{Carried, drive};
-use super::exit::{Exit, Fault, held};
+use super::exit::{Exit, Fault, held, held_after_its_end, held_by_a_follow_up, held_by_a_watch};
 use super::interrupt::Interrupts;
 use super::output;
 use super::terminal::Terminal;
@@ -37,12 +37,16 @@ pub(super) enum For<'a> {
 impl<'a> For<'a> {
     /// What has to be open for that.
     fn opens(self, known: &'a State) -> Opens<'a> {
+        let doubts = known.doubts().filter_map(|(call, _)| known.executions.get(&call.execution));
+        let mut in_doubt = doubts.filter_map(|execution| match &execution.purpose {
+            Purpose::FollowUp(item) => Some(item.as_str()),
+            _ => None,
+        });
         match (self, &known.after) {
             (Self::FollowUp(item), _) => Opens::FollowUp(item),
             (Self::GoingOn, Some(After::FollowUp(item))) => Opens::FollowUp(item),
             (Self::Drift, _) | (Self::GoingOn, Some(After::Drift)) => Opens::Checks,
-            (Self::Undoing, Some(After::FollowUp(item))) => Opens::RunAnd(item),
-            (Self::Undoing, _) | (Self::GoingOn, None) => Opens::Run,
+            (Self::Undoing, _) | (Self::GoingOn, None) => in_doubt.next().map_or(Opens::Run, Opens::RunAnd),
         }
     }
 }
@@ -89,11 +93,16 @@ impl Taking {
 
 /// Takes a run over: its lock, its plan and plugins as they were, the operator's file as it is today.
 /// `command` is what somebody asks again for once what is in the way was put right.
-pub(super) async fn take(context: &Context, name: &RunName, command: &str, wanted: For<'_>) -> Result<Taking, Fault> {
+pub(super) async fn take(
+    context: &Context,
+    name: &RunName,
+    command: impl FnOnce(&RunId) -> String,
+    wanted: For<'_>,
+) -> Result<Taking, Fault> {
     let state = context.state()?;
     let journal = context.journal(&state)?;
     let run = context.run_id(journal.as_ref(), name).await?;
-    let again = format!("ripcord {command} {run}");
+    let again = command(&run);
     take_over(context, &state, journal, &run, wanted).await.map_err(|fault| fault.leaves(&run, &again))
 }
 
@@ -178,18 +187,47 @@ impl Taken {
     }
 
     /// A run that had ended has let go of its target.
-    pub(super) async fn hold(&self) -> Result<(), Fault> {
-        match self.journal.hold(self.record.run(), &self.job.holds()).await {
-            Ok(()) => Ok(()),
-            Err(BeginError::Held { resource, holder }) => Err(held(&resource, holder.as_str())),
-            Err(BeginError::Storage(error)) => Err(error.into()),
+    pub(super) async fn hold(&self, context: &Context) -> Result<(), Fault> {
+        let state = context.state()?;
+        loop {
+            match self.journal.hold(self.record.run(), &self.job.holds()).await {
+                Ok(()) => return Ok(()),
+                Err(BeginError::Held { resource, holder }) => {
+                    free_or_refuse(&state, self.journal.as_ref(), &resource, &holder).await?;
+                }
+                Err(BeginError::Storage(error)) => return Err(error.into()),
+            }
         }
+    }
+
+    /// Lets go again of what [`Taken::hold`] has taken, because nothing is done with it.
+    pub(super) async fn let_go(&self) -> Result<(), Fault> {
+        Ok(self.journal.release(self.record.run()).await?)
     }
 
     pub(super) async fn drive(self, context: &Context, yes: bool, interrupts: Interrupts) -> Result<Exit, Fault> {
         let Self { components, journal, record, job, by, lock: _lock, listening, .. } = self;
         let carried = Carried { components, journal, job, record, listening };
         drive(context, carried, Terminal::new(by, yes), interrupts).await
+    }
+}
+
+/// Frees what a run holds that has ended, and was cut off before it had let go; says who holds it if it is
+/// needed still.
+pub(super) async fn free_or_refuse(
+    state: &StateDir,
+    journal: &dyn Journal,
+    resource: &str,
+    holder: &RunId,
+) -> Result<(), Fault> {
+    let (known, _, _) = look(journal, holder).await?;
+    let is_carried_out = matches!(known.after, Some(After::FollowUp(_)));
+    match (&known.ended, RunLock::acquire(state, holder)) {
+        (Some(_), Ok(_lock)) if !is_carried_out => Ok(journal.release(holder).await?),
+        (Some(_), _) if is_carried_out => Err(held_by_a_follow_up(resource, holder)),
+        (Some(_), _) => Err(held_after_its_end(resource, holder)),
+        (None, _) if known.is_watching() => Err(held_by_a_watch(resource, holder, &known)),
+        (None, _) => Err(held(resource, holder.as_str())),
     }
 }
 

@@ -36,7 +36,7 @@ fn prompt(text: &str) {
 
 /// Asks for a line. Dropped (the question was answered elsewhere, the run is to pause), it leaves nothing
 /// behind that would take the next question's answer. None at the end of the input.
-async fn ask(question: &str) -> Option<String> {
+pub(super) async fn ask(question: &str) -> Option<String> {
     let mut lines = lines().lock().await;
     // What was typed before the question is no answer to it.
     while lines.try_recv().is_ok() {}

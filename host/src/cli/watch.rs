@@ -69,6 +69,7 @@ pub(super) async fn listen(job: &Job, operator: &Operator) -> Result<Option<List
     let listening = Listening::at(address, token).await;
     listening.map(Some).map_err(|error| {
         Fault::wrong(format!("alerts can't be received at {address}: {error}"))
-            .hint("is another watch running there? Give another address:  --alertmanager 127.0.0.1:9096")
+            .hint("is another watch running there? `ss -ltnp` says who listens")
+            .hint("a watch that begins may be given another address:  --alertmanager 127.0.0.1:9096")
     })
 }

@@ -41,6 +41,20 @@ pub async fn examine(
     join_all(connections.iter().map(|named| examine_one(operator, named, opening, deadline, listen))).await;
 }
 
+/// What the receiver of alerts is called in findings, and in the operator's file.
+pub const ALERTMANAGER: &str = "alertmanager";
+
+/// Examines what `watch --alertmanager` needs, if the operator's file lets alerts in at all: its token.
+pub async fn examine_receiver(operator: &Operator, opening: &Opening, deadline: Duration, listen: Listen<'_>) {
+    let Some(rules) = &operator.alertmanager else { return };
+    let sheet = Sheet::new(ALERTMANAGER.to_owned(), opening.secrets.scrubber().clone(), listen);
+    let tried = secrets(vec![rules.token.name().to_owned()], operator, &opening.secrets, &sheet);
+    if tokio::time::timeout(deadline, tried).await.is_err() {
+        sheet.broken_off(deadline);
+    }
+    sheet.ended();
+}
+
 async fn examine_one(
     operator: &Operator,
     (capability, name): &Named,

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     AlertsReceived, Answer, DriftBegan, DriftOutcome, FollowUpNoted, FollowUpOutcome, FollowUpRequested, GateId,
-    GateOpened, GoodState, IncidentNoted, Limits, Shape,
+    GateOpened, GoodState, IncidentNoted, Limits, Sending, Shape,
 };
 use crate::capability::{Call, Capability, Repeat, Reply};
 use crate::failure::Failure;
@@ -250,6 +250,9 @@ pub struct RunStarted {
     /// Who does what, by role, as the plan says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub people: BTreeMap<String, String>,
+    /// The kind of incident that it answers to, as the plan says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
     /// The language of its report.
     #[serde(default)]
     pub language: Language,
@@ -325,13 +328,15 @@ pub enum Purpose {
     FollowUp(String),
     /// The check's `check`, after the verification: whether it is still so.
     Drift(String),
+    /// The notice's `apply`.
+    Notice(Sending),
 }
 
 impl Purpose {
     /// The name of the export.
     pub fn export(&self) -> &'static str {
         match self {
-            Self::Apply(_) | Self::FollowUp(_) => "apply",
+            Self::Apply(_) | Self::FollowUp(_) | Self::Notice(_) => "apply",
             Self::Undo(_) => "undo",
             Self::Reconcile(_) => "reconcile",
             Self::Check(_) | Self::Drift(_) => "check",

@@ -25,6 +25,12 @@ pub struct IncidentNoted {
     /// Who coordinates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coordinator: Option<String>,
+    /// Who decided on the rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    /// What kind of incident it is, which decides the kind of rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
 }
 
 impl IncidentNoted {
@@ -35,6 +41,8 @@ impl IncidentNoted {
         self.scope = later.scope.clone().or(self.scope.take());
         self.since = later.since.or(self.since);
         self.coordinator = later.coordinator.clone().or(self.coordinator.take());
+        self.decided_by = later.decided_by.clone().or(self.decided_by.take());
+        self.scenario = later.scenario.clone().or(self.scenario.take());
     }
 
     /// Whether it says nothing.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FollowUpShape, WatchShape};
+use super::{FollowUpShape, NoticeShape, WatchShape};
 
 /// The skeleton of a plan: all that decides what comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Shape {
     /// What stays to be done afterwards, in file order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub follow_ups: Vec<FollowUpShape>,
+    /// What people are told, and when, in file order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<NoticeShape>,
     /// How long one execution of each step and each check may take. What it decides, the host decides.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timeouts_ms: BTreeMap<String, u64>,

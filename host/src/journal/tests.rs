@@ -193,6 +193,8 @@ fn samples() -> Vec<Event> {
         scope: Some("all calls".into()),
         since: Some(at),
         coordinator: Some("Ana".into()),
+        decided_by: Some("Marta".into()),
+        scenario: Some("a connector fails".into()),
     }));
     events.push(Event::IncidentNoted(IncidentNoted { by: "Andrea".into(), ..IncidentNoted::default() }));
     events.push(Event::RunEnded { outcome: RunOutcome::Verified, why: "all checks passed".into() });
@@ -263,12 +265,14 @@ fn run_started() -> RunStarted {
         params: BTreeMap::from([("application".into(), "u1".into())]),
         people: BTreeMap::from([("coordinator".into(), "Ana".into())]),
         language: crate::language::Language::Es,
+        scenario: Some("a connector fails".into()),
         target: "coolify/asistente".into(),
         operator_path: "ripcord.toml".into(),
         plugins: BTreeMap::from([("redeploy".into(), Digest::of(b"plugin"))]),
         shape: Shape {
             steps: vec![step("redeploy"), guarded],
             verify: vec![CheckShape { id: "health".into(), within_ms: 1, every_ms: 2 }],
+            notices: vec![NoticeShape { id: "tell".into(), on: vec![Occasion::Begun, Occasion::Verified] }],
             watch: Some(watch),
             follow_ups: vec![
                 FollowUpShape {

@@ -117,7 +117,7 @@ async fn the_files_fit_each_other_and_the_bundled_plugins() {
     let checked = check(&components, sources).await.unwrap_or_else(|wrong| panic!("{wrong}"));
     assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
 
-    let run = Some(RunFacts { id: "r1".into(), target: "t".into() });
+    let run = Some(RunFacts { id: "r1".into(), target: "t".into(), ..RunFacts::default() });
     let scope = Scope { params, people: plan.people.clone(), run, ..Scope::default() };
     for step in &plan.steps {
         render(&step.with, &scope).unwrap_or_else(|wrong| panic!("{wrong}"));

@@ -69,6 +69,7 @@ fn started(run: &RunId, target: &str) -> RunStarted {
         params: BTreeMap::new(),
         people: BTreeMap::new(),
         language: Default::default(),
+        scenario: None,
         target: target.to_owned(),
         operator_path: "ripcord.toml".into(),
         plugins: BTreeMap::new(),

@@ -125,7 +125,7 @@ impl State {
                 let execution = self.running(*execution)?;
                 execution.end = Some(end.clone());
                 execution.ended = Some(at);
-                if execution.is_check() {
+                if execution.is_beside() {
                     execution.give_doubts_up();
                 }
             }
@@ -155,12 +155,14 @@ impl State {
                 if self.ended.take_if(|(outcome, _)| *outcome != RunOutcome::Undone).is_some() {
                     self.course = Course::Back;
                     self.after = None;
+                    self.sent_from = self.next_execution();
                     self.try_undos_again();
                 }
             }
             Event::VerificationRequested { .. } => {
                 if self.ended.take_if(|(outcome, _)| *outcome == RunOutcome::Halted).is_some() {
                     self.verify_from = self.next_execution();
+                    self.sent_from = self.verify_from;
                 }
             }
             Event::RunEnded { outcome, why } => {

@@ -140,10 +140,12 @@ impl State {
             {
                 return self.drifted(check, *first, &seen);
             }
-            if !matches!(seen.last, Some((CheckOutcome::Pass, _))) {
+            let at = seen.ended.map_or(drift.at, |ended| later(ended, drift.wanted.interval_ms));
+            // Nobody has looked for more than one interval: it is not known of the time since then.
+            let is_missed = later(at, drift.wanted.interval_ms) < drift.wanted.until;
+            if is_missed || !matches!(seen.last, Some((CheckOutcome::Pass, _))) {
                 unknown.push(check.clone());
             }
-            let at = seen.ended.map_or(drift.at, |ended| later(ended, drift.wanted.interval_ms));
             if due.is_none_or(|(earliest, _)| at < earliest) {
                 due = Some((at, check));
             }

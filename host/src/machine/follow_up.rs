@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::apply::Impossible;
 use super::next::{Next, describe, later};
-use super::state::{Execution, Gate, State};
+use super::state::{Execution, Gate, Made, State};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
     Answer, Approval, Behind, End, FollowUpNoted, FollowUpOutcome, FollowUpRequested, FollowUpShape, GateId, Purpose,
@@ -159,6 +159,14 @@ impl State {
         last.into_iter().flat_map(|(_, attempt)| attempt.unknowable_again())
     }
 
+    /// Where a follow-up goes on if it is carried out again: in the execution that got stuck, behind what it has
+    /// done there. Nothing of that is done a second time.
+    pub fn goes_on_behind(&self, item: &str) -> Option<(ExecutionId, &Execution, &[Made])> {
+        let (id, last) = self.find(|purpose| matches!(purpose, Purpose::FollowUp(known) if known == item))?;
+        let known = last.calls.get(..last.known_again()).filter(|known| !known.is_empty())?;
+        Some((id, last, known))
+    }
+
     /// Whether somebody has stopped what is carried out after the end.
     pub(crate) fn is_stopped(&self) -> bool {
         let Some(After::FollowUp(item)) = &self.after else { return false };
@@ -183,9 +191,7 @@ impl State {
         if !is_step || !is_verified || !is_open || matches!(self.after, Some(After::FollowUp(_))) {
             return Err(Impossible(format!("follow-up {item} is carried out where it can't be")));
         }
-        let purpose = Purpose::FollowUp(item.clone());
-        let last =
-            self.find(|known| *known == purpose).filter(|(_, attempt)| attempt.known_again() > 0).map(|(id, _)| id);
+        let last = self.goes_on_behind(item).map(|(id, ..)| id);
         self.try_again(&last.into_iter().collect::<Vec<_>>());
         self.gates.retain(|gate| gate.opened.before != Behind::FollowUp(item.clone()));
         let from = last.unwrap_or_else(|| self.next_execution());

@@ -7,6 +7,7 @@ mod apply;
 mod drift;
 mod follow_up;
 mod next;
+mod notice;
 mod state;
 mod watch;
 

@@ -57,6 +57,11 @@ pub enum Next {
 impl State {
     /// What to do next. Carrying it out appends at least one event, so that a run gets to its end.
     pub fn next(&self) -> Next {
+        self.tell_first(self.next_but_for_notices())
+    }
+
+    /// What the rollback itself asks for, whoever is to be told of it.
+    pub(super) fn next_but_for_notices(&self) -> Next {
         if self.ended.is_some() && self.after.is_none() {
             return Next::Nothing;
         }
@@ -174,7 +179,7 @@ impl State {
             return match self.settle(call) {
                 // Coolify may be hanging: the fallback does not wait for a person. A probe tells nobody
                 // anything that is worth to wait for.
-                Next::Halt(_) | Next::AwaitAnswer(_) if has_fallback || self.is_check(id) => {
+                Next::Halt(_) | Next::AwaitAnswer(_) if has_fallback || self.is_beside(id) => {
                     Next::Conclude(id, End::InDoubt)
                 }
                 next => next,
@@ -199,7 +204,7 @@ impl State {
 
     /// The doubts of executions that are over. A check looks after its own.
     pub(super) fn settle_all(&self) -> Option<Next> {
-        let mut doubts = self.doubts().filter(|(call, _)| !self.is_check(call.execution));
+        let mut doubts = self.doubts().filter(|(call, _)| !self.is_beside(call.execution));
         doubts.next().map(|(call, _)| self.settle(call))
     }
 
@@ -245,14 +250,22 @@ impl State {
 
     /// Taking back, newest first; `untouched` is how the run ends if there is nothing to take back.
     fn back(&self, untouched: RunOutcome, why: String) -> Next {
-        if let Some((id, execution)) = self.find_running(|purpose| !matches!(purpose, Purpose::Undo(_))) {
+        let is_left = |purpose: &Purpose| !matches!(purpose, Purpose::Undo(_) | Purpose::Notice(_));
+        if let Some((id, execution)) = self.find_running(is_left) {
             // Its doubts come first: what may still happen can't be taken back.
             let settling = execution.doubts().next().map(|(ordinal, _)| self.settle(CallId { execution: id, ordinal }));
             return match settling {
-                Some(Next::Halt(_) | Next::AwaitAnswer(_)) if self.is_check(id) => Next::Conclude(id, End::Abandoned),
+                Some(Next::Halt(_) | Next::AwaitAnswer(_)) if self.is_beside(id) => Next::Conclude(id, End::Abandoned),
                 Some(next) => next,
                 None => Next::Conclude(id, End::Abandoned),
             };
+        }
+        // What a follow-up has sent may happen still, and would not be taken back then.
+        let is_of_a_follow_up = |(_, known): &(&ExecutionId, &Execution)| matches!(known.purpose, Purpose::FollowUp(_));
+        for (&execution, known) in self.executions.iter().filter(is_of_a_follow_up) {
+            if let Some((ordinal, _)) = known.doubts().next() {
+                return self.settle(CallId { execution, ordinal });
+            }
         }
         for (&id, application) in self.executions.iter().rev() {
             let Purpose::Apply(step) = &application.purpose else { continue };

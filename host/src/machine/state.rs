@@ -33,6 +33,8 @@ pub struct State {
     pub halted_on: Option<CallId>,
     /// Verification counts from here on.
     pub(super) verify_from: ExecutionId,
+    /// What was sent before this says nothing of how the run ends now: it had ended, and goes on.
+    pub(super) sent_from: ExecutionId,
     /// The trigger that has tripped, and by what.
     pub tripped: Option<(String, Cause)>,
     /// The alerts that were received, in order.
@@ -262,6 +264,7 @@ impl State {
             // Whichever way the run had gone before its end.
             Purpose::Drift(_) => self.after == Some(After::Drift),
             Purpose::FollowUp(_) => self.after.is_some() && !self.is_stopped(),
+            Purpose::Notice(sending) => self.is_timely(sending),
             _ => self.course == Course::Forward && !self.is_stopped(),
         };
         self.executions.get(&execution).is_some_and(|known| known.end.is_none() && its_turn(&known.purpose))
@@ -269,14 +272,17 @@ impl State {
 
     /// Whether all steps have done their part, so that a verification that failed may be tried again.
     pub fn can_verify_again(&self) -> bool {
+        if self.course == Course::Back {
+            return false;
+        }
         let mut steps = self.shape.steps.iter().filter(|step| step.fallback.is_none());
         steps.all(|step| self.receipt(&step.id).is_some())
     }
 
-    /// Whether an execution is one of a check: what its calls do to the target is no part of the
-    /// rollback.
-    pub fn is_check(&self, execution: ExecutionId) -> bool {
-        self.executions.get(&execution).is_some_and(Execution::is_check)
+    /// Whether an execution stands beside the rollback: what the calls of a check or of a notice do is no
+    /// part of it, and nobody is asked about them.
+    pub fn is_beside(&self, execution: ExecutionId) -> bool {
+        self.executions.get(&execution).is_some_and(Execution::is_beside)
     }
 
     /// Whether a step has done anything to the target that was not taken back.
@@ -335,9 +341,9 @@ impl Execution {
         self.effects().next().is_some()
     }
 
-    /// Whether it is one of a check.
-    pub(super) fn is_check(&self) -> bool {
-        matches!(self.purpose, Purpose::Check(_) | Purpose::Drift(_))
+    /// Whether it stands beside the rollback, see [`State::is_beside`].
+    pub(super) fn is_beside(&self) -> bool {
+        matches!(self.purpose, Purpose::Check(_) | Purpose::Drift(_) | Purpose::Notice(_))
     }
 
     /// Of what is made anew if it is opened again, what nobody knows about.

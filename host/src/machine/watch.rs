@@ -195,6 +195,11 @@ impl State {
         self.is_watching() && self.gate(&GateId::watch()).is_none()
     }
 
+    /// Whether a trigger may still trip: none has, and nobody has said anything instead.
+    pub fn waits_for_a_trigger(&self) -> bool {
+        self.may_be_ended_early() && self.tripped.is_none()
+    }
+
     /// Whether the steps' turn has come.
     fn leads_on(&self, watch: &WatchShape) -> bool {
         match self.gate(&GateId::watch()).map(|gate| &gate.answer) {
@@ -255,6 +260,9 @@ impl State {
             return Next::Trip(trigger, cause);
         }
         let began = self.began.unwrap_or(Timestamp::UNIX_EPOCH);
+        let until = later(began, watch.window_ms);
+        // The clock of the last event: a host that comes back after the window measures nothing more.
+        let now = self.last_at.unwrap_or(began);
         let mut due: Option<(Timestamp, &TriggerShape)> = None;
         let mut given_up = Vec::new();
         for trigger in &watch.triggers {
@@ -270,15 +278,15 @@ impl State {
                         None => later(began, trigger.initial_delay_ms),
                         Some(ended) => later(ended, trigger.interval_ms),
                     };
+                    if now >= until && later(at, trigger.interval_ms) < until {
+                        given_up.push(format!("{} ({}): nobody has measured it since {at}", trigger.id, trigger.title));
+                    }
                     if due.is_none_or(|(earliest, _)| at < earliest) {
                         due = Some((at, trigger));
                     }
                 }
             }
         }
-        let until = later(began, watch.window_ms);
-        // The clock of the last event: a host that comes back after the window measures nothing more.
-        let now = self.last_at.unwrap_or(began);
         match due {
             Some((at, trigger)) if at.max(now) < until => Next::BeginAfter(at, Purpose::Check(trigger.id.clone())),
             // An alert may come until then.

@@ -12,7 +12,7 @@ use super::{Pipeline, Stop, micros};
 use crate::capability::{Repeat, Reply};
 use crate::failure::{Failure, Problem};
 use crate::id::CallId;
-use crate::journal::{Answer, Behind, Event, GateId, GateOpened, Listed, Outcome, Request, Settler, Verdict};
+use crate::journal::{Answer, Behind, Event, GateId, GateOpened, Listed, Outcome, Purpose, Request, Settler, Verdict};
 use crate::record::Record;
 use crate::secret::Scrub;
 
@@ -54,6 +54,11 @@ impl Pipeline {
         assume: Option<Reply>,
         again: Option<(Again, u32)>,
     ) -> Result<Outcome, Stop> {
+        if is_an_unlisted_notice(&*record.lock().await, id, &request) {
+            let message =
+                format!("the preview did not list `{}`, and nobody is asked about a notice", request.call.summary());
+            return self.turn_away(id, request, Failure::denied(message), again.map(|(again, _)| again)).await;
+        }
         self.ask_if_unlisted(record, id, &request).await?;
         if let Some((again, doubted)) = again {
             // A target that never answers would be sent to for ever.
@@ -194,11 +199,10 @@ impl Pipeline {
     /// A mutation that nobody has agreed to waits at a gate.
     async fn ask_if_unlisted(&self, record: &Mutex<Record>, id: CallId, request: &Request) -> Result<(), Stop> {
         let mut record = record.lock().await;
-        let state = record.state();
-        if state.approval_of(id.execution).listed.iter().any(|listed| listed.covers(request)) {
+        if is_listed(&record, id, request) {
             return Ok(());
         }
-        match state.gate_before(id) {
+        match record.state().gate_before(id) {
             Some(gate) if matches!(gate.answer, Some((Answer::Yes, _))) => Ok(()),
             Some(_) => Err(Stop::Gate(id)),
             None => {
@@ -242,6 +246,17 @@ impl Pipeline {
             Err(failure) => failure.scrub(&self.setting.scrubber),
         }
     }
+}
+
+/// Whether somebody has agreed to it beforehand.
+fn is_listed(record: &Record, id: CallId, request: &Request) -> bool {
+    record.state().approval_of(id.execution).listed.iter().any(|listed| listed.covers(request))
+}
+
+/// A notice holds nothing up, and so it can't wait for a person.
+fn is_an_unlisted_notice(record: &Record, id: CallId, request: &Request) -> bool {
+    let execution = record.state().executions.get(&id.execution);
+    execution.is_some_and(|known| matches!(known.purpose, Purpose::Notice(_))) && !is_listed(record, id, request)
 }
 
 /// How an attempt of a mutation ended.

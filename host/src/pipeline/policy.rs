@@ -78,7 +78,7 @@ impl Policy {
         probe: bool,
     ) -> Self {
         let observes_only = match purpose {
-            Purpose::Apply(_) | Purpose::FollowUp(_) | Purpose::Undo(_) => None,
+            Purpose::Apply(_) | Purpose::FollowUp(_) | Purpose::Undo(_) | Purpose::Notice(_) => None,
             Purpose::Reconcile(_) => Some("a reconciliation"),
             Purpose::Check(_) | Purpose::Drift(_) if probe => None,
             Purpose::Check(_) | Purpose::Drift(_) => Some("a check that is no probe"),
@@ -107,8 +107,9 @@ impl Policy {
             Failure::denied(format!("the plan does not bind role `{role}`: write  bind = {{ {role} = \"…\" }}  with the name of a [{capability}.…] connection"))
         })?;
         let Bound { name, open } = bound;
-        let open =
-            open.as_ref().ok_or_else(|| Failure::denied(format!("{name} is not open: a replay reaches nothing")))?;
+        let open = open.as_ref().ok_or_else(|| {
+            Failure::denied(format!("{name} is not open: it could not be opened, or this is a replay"))
+        })?;
         let mutates = match open.connection.judge(name, call) {
             Judgement::Read => false,
             Judgement::Mutation => true,

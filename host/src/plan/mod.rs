@@ -6,6 +6,7 @@
 mod condition;
 mod config;
 mod follow_up;
+mod notice;
 mod outline;
 mod params;
 mod parse;
@@ -36,9 +37,10 @@ use crate::schema::DurationText;
 pub use condition::{Condition, ConditionError};
 pub use config::check_config;
 pub use follow_up::{Drift, DriftError, FollowUp, FollowUpAction};
+pub use notice::Notice;
 pub use params::resolve_params;
 pub(crate) use raw::Head as PlanFile;
-pub use template::{RenderError, RunFacts, Scope, StepFacts, render};
+pub use template::{IncidentFacts, RenderError, RunFacts, Scope, StepFacts, render};
 pub use validate::validate;
 use watch::WINDOW;
 pub use watch::{AlertTrigger, Trigger, Watch, WindowError};
@@ -65,6 +67,8 @@ pub struct Plan {
     pub target: String,
     /// How long a run may take, gates not counted. 1 hour if not said.
     pub timeout: Duration,
+    /// The kind of incident that it answers to, in the people's words.
+    pub scenario: Option<String>,
     /// The language of its report. English if not said.
     pub language: Language,
     /// What a run has to be told.
@@ -83,6 +87,8 @@ pub struct Plan {
     pub alerts: Vec<AlertTrigger>,
     /// What stays to be done afterwards.
     pub follow_ups: Vec<FollowUp>,
+    /// Who is told, and when.
+    pub notices: Vec<Notice>,
     /// How it is watched whether what was verified stays so, if the plan says.
     pub drift: Option<Drift>,
     document: Document,
@@ -261,6 +267,7 @@ impl Plan {
             steps: self.steps.iter().map(step).collect(),
             verify: self.verify.iter().map(check).collect(),
             timeouts_ms: timeouts.collect(),
+            notices: self.notice_shapes(),
             ..Shape::default()
         }
     }
@@ -270,13 +277,14 @@ impl Plan {
         self.steps.iter().find(|step| step.id == id)
     }
 
-    /// Where it names the plugin of a step, a check, a trigger or a follow-up.
+    /// Where it names the plugin of a step, a check, a trigger, a follow-up or a notice.
     pub(crate) fn place_of_plugin(&self, id: &str) -> Place {
         let step = || Some(("step", self.steps.iter().position(|step| step.id == id)?));
         let trigger = || Some(("trigger", self.triggers.iter().find(|trigger| trigger.id == id)?.index));
         let check = || ("verify", self.verify.iter().position(|check| check.id == id).unwrap_or_default());
         let item = || Some(("follow-up", self.follow_ups.iter().position(|item| item.id == id)?));
-        let (list, index) = step().or_else(trigger).or_else(item).unwrap_or_else(check);
+        let notice = || Some(("notice", self.notices.iter().position(|notice| notice.id == id)?));
+        let (list, index) = step().or_else(trigger).or_else(item).or_else(notice).unwrap_or_else(check);
         self.document.value(&segments![list, index, "use"])
     }
 

@@ -18,6 +18,7 @@ pub(super) struct Outline {
     pub(super) verifies: bool,
     pub(super) triggers: Vec<Option<String>>,
     pub(super) follow_ups: Vec<Option<String>>,
+    pub(super) notices: Vec<Option<String>>,
 }
 
 pub(super) struct OutlinedStep {
@@ -43,6 +44,7 @@ impl Outline {
             verifies: table.contains_key("verify"),
             triggers: items("trigger").map(|item| text(item, "id")).collect(),
             follow_ups: items("follow-up").map(|item| text(item, "id")).collect(),
+            notices: items("notice").map(|item| text(item, "id")).collect(),
         }
     }
 
@@ -57,8 +59,17 @@ impl Outline {
 
     /// What may be spoken of in a trigger: there is a run, and no step has begun.
     pub(super) fn known_before_the_steps(&self) -> Known<'_> {
+        self.known_without_steps("a trigger is measured before any step runs")
+    }
+
+    /// What may be spoken of in a notice: the incident, and how the run stands.
+    pub(super) fn known_in_a_notice(&self) -> Known<'_> {
+        let why = "a notice is sent wherever the run has got to; how it stands is `run.state`, and why `run.why`";
+        Known { in_notice: true, ..self.known_without_steps(why) }
+    }
+
+    fn known_without_steps(&self, why: &str) -> Known<'_> {
         let ids = self.steps.iter().filter_map(|step| step.id.as_deref());
-        let why = "a trigger is measured before any step runs";
         let other_steps = ids.map(|id| (id, why.to_owned())).collect();
         Known { in_run: true, other_steps, ..self.known_before() }
     }

@@ -1,6 +1,7 @@
 //! From a text to a plan: everything that can be known from the text alone, and all of it in one go.
 
 mod follow_up;
+mod notice;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,17 +83,20 @@ impl Plan {
         let follow_ups =
             reader.each(&table, "follow-up", |reader, index, value| reader.follow_up(index, value, &people));
 
+        let notices = reader.each(&table, "notice", Reader::notice);
+
         let wrong = reader.wrong;
         let Some(head) = head.filter(|_| wrong.is_empty()) else {
             return Err(Diagnostics::sorted(wrong));
         };
-        let Head { name, description, target, timeout, language, .. } = head;
+        let Head { name, description, target, timeout, scenario, language, .. } = head;
         let timeout = timeout.unwrap_or(HOUR);
         Ok(Self {
             name,
             description,
             target,
             timeout,
+            scenario,
             language,
             params,
             people,
@@ -102,6 +106,7 @@ impl Plan {
             triggers,
             alerts,
             follow_ups,
+            notices,
             drift,
             document,
         })
@@ -127,7 +132,8 @@ impl Reader<'_> {
     fn head(&mut self, table: &DeTable<'_>) -> Option<Head> {
         let head: Option<Head> = self.document.read(Spanned::new(0..0, DeValue::Table(table.clone())), &mut self.wrong);
         if let Some(head) = &head {
-            for (key, text) in [("name", &head.name), ("target", &head.target)] {
+            let scenario = head.scenario.as_ref().map(|text| ("scenario", text));
+            for (key, text) in [("name", &head.name), ("target", &head.target)].into_iter().chain(scenario) {
                 if text.trim().is_empty() {
                     self.note(&segments![key], format!("`{key}` is empty"), format!("write `{key} = \"…\"`"));
                 }
@@ -290,11 +296,12 @@ impl Reader<'_> {
         let triggers = outline.triggers.iter().enumerate().map(|(index, id)| (segments!["trigger", index, "id"], id));
         let items = outline.follow_ups.iter().enumerate();
         let follow_ups = items.map(|(index, id)| (segments!["follow-up", index, "id"], id));
-        for (at, id) in steps.chain(checks).chain(triggers).chain(follow_ups) {
+        let notices = outline.notices.iter().enumerate().map(|(index, id)| (segments!["notice", index, "id"], id));
+        for (at, id) in steps.chain(checks).chain(triggers).chain(follow_ups).chain(notices) {
             if let Some(id) = id
                 && !seen.insert(id.as_str())
             {
-                let message = format!("there is already a step, a check, a trigger or a follow-up `{id}`");
+                let message = format!("there is already a step, a check, a trigger, a follow-up or a notice `{id}`");
                 self.note(&at, message, "give each one a name of its own".to_owned());
             }
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{Gate, Param, Pattern, Retry};
-use crate::journal::{OnFailure, Then};
+use crate::journal::{Occasion, OnFailure, Then};
 use crate::language::Language;
 use crate::schema::{DurationText, Id};
 
@@ -35,6 +35,11 @@ pub(crate) struct Head {
     /// What happens when a step and its fallbacks have failed, unless the step says otherwise.
     #[serde(default)]
     pub(super) on_failure: OnFailure,
+    /// The kind of incident that it answers to, in the words of the people who decide: the report and the
+    /// notices name it.
+    #[serde(default)]
+    #[schemars(pattern(r"\S"))]
+    pub(super) scenario: Option<String>,
     /// The language of its reports: `en` (the default) or `es`.
     #[serde(default)]
     pub(super) language: Language,
@@ -61,6 +66,10 @@ pub(crate) struct Head {
     /// How `ripcord watch RUN` looks whether what was verified stays so.
     #[serde(default)]
     pub(super) drift: Option<RawDrift>,
+    /// Who is told of the rollback, and when.
+    #[serde(default)]
+    #[schemars(with = "Vec<RawNotice>")]
+    pub(super) notice: IgnoredAny,
     /// How the triggers are watched.
     #[serde(default)]
     pub(super) watch: Option<RawWatch>,
@@ -321,6 +330,38 @@ pub(super) struct RawDrift {
     /// Whether checks that are probes are made too, each time anew. They are left out if not said.
     #[serde(default)]
     pub(super) probe: bool,
+}
+
+/// A notice: who is told of the rollback, when, and what. One that can't be sent is noted, and the
+/// rollback goes on.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Notice")]
+#[expect(dead_code, reason = "`with` is known here, and read as JSON")]
+pub(super) struct RawNotice {
+    /// Its name, unique among all parts of the plan.
+    #[schemars(with = "Id")]
+    pub(super) id: String,
+    /// When it is sent: on each of these, once.
+    #[schemars(length(min = 1))]
+    pub(super) on: Vec<Occasion>,
+    /// The plugin, all of whose roles are of `notify`: a bundled one's name, or `PATH.wasm@sha256:…`.
+    #[schemars(schema_with = "use_schema")]
+    pub(super) r#use: String,
+    /// The connection behind each role of the plugin.
+    #[serde(default)]
+    pub(super) bind: BTreeMap<String, String>,
+    /// The plugin's configuration. Texts in it may be templates.
+    #[serde(default)]
+    #[schemars(schema_with = "with_schema")]
+    pub(super) with: IgnoredAny,
+    /// How long it may hold the rollback up. 1 minute if not said.
+    #[serde(default, with = "crate::duration::option")]
+    #[schemars(with = "Option<DurationText>")]
+    pub(super) timeout: Option<Duration>,
+    /// How often the host tries a call that certainly did not happen. Once if not said.
+    #[serde(default)]
+    pub(super) retry: Option<Retry>,
 }
 
 fn params_schema(generator: &mut SchemaGenerator) -> Schema {

@@ -23,7 +23,12 @@ pub(super) struct Known<'p> {
     pub(super) other_steps: Vec<(&'p str, String)>,
     /// Whether there is a run yet: a plan's target is known before.
     pub(super) in_run: bool,
+    /// Whether it is a notice, which speaks of how the run stands.
+    pub(super) in_notice: bool,
 }
+
+/// What is known of an incident, or empty.
+const INCIDENT: [&str; 7] = ["scenario", "symptoms", "severity", "scope", "since", "decided_by", "coordinator"];
 
 /// A name that nothing answers to.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +41,11 @@ pub(super) struct Unknown {
 impl Known<'_> {
     /// The variables that there are.
     pub(super) fn roots(&self) -> &'static [&'static str] {
-        if self.in_run { &["params", "people", "run", "steps"] } else { &["params", "people"] }
+        match (self.in_run, self.in_notice) {
+            (_, true) => &["incident", "params", "people", "run"],
+            (true, false) => &["params", "people", "run", "steps"],
+            (false, false) => &["params", "people"],
+        }
     }
 
     /// What is wrong with the ways in a piece of code.
@@ -50,8 +59,19 @@ impl Known<'_> {
         match *root {
             "params" => missing(&self.params, name, "parameter", "params", "declare it:  [params.NAME]", unknown),
             "people" => missing(&self.people, name, "role", "people", "add it to [people]", unknown),
-            "run" if self.in_run && !["id", "target"].contains(name) => {
+            "run" if self.in_notice && !["id", "target", "state", "why"].contains(name) => {
+                let help = "in a notice it has `run.id`, `run.target`, `run.state` and `run.why`".to_owned();
+                unknown(format!("a run has no `{name}`"), help)
+            }
+            "run" if self.in_run && !self.in_notice && !["id", "target"].contains(name) => {
                 unknown(format!("a run has no `{name}`"), "it has `run.id` and `run.target`".to_owned())
+            }
+            "incident" if self.in_notice && !INCIDENT.contains(name) => {
+                let help = match nearest(name, INCIDENT) {
+                    Some(near) => format!("did you mean `incident.{near}`?"),
+                    None => format!("it has {}", listed(INCIDENT, "nothing")),
+                };
+                unknown(format!("an incident has no `{name}`"), help)
             }
             "steps" if self.in_run => {
                 if let Some((_, why)) = self.other_steps.iter().find(|(id, _)| id == name) {

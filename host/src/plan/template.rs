@@ -17,8 +17,7 @@ use crate::document::instead_of;
 /// was seen to bear four times as much.
 const CODE_BYTES_MAX: usize = 1_000;
 
-/// What templates and conditions can speak of. The facts of an incident get a field of their own
-/// here on the day they are recorded.
+/// What templates and conditions can speak of.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Scope {
     /// The values of the plan's parameters.
@@ -30,6 +29,9 @@ pub struct Scope {
     /// The run itself; none while the target is worked out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunFacts>,
+    /// What people have said of the incident; only a notice speaks of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentFacts>,
 }
 
 /// What is known of a step that has ended well.
@@ -40,12 +42,37 @@ pub struct StepFacts {
 }
 
 /// What is known of a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct RunFacts {
     /// Its name.
     pub id: String,
     /// What it rolls back.
     pub target: String,
+    /// How it stands, in a notice: `begun`, `verified`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Why it stands so, in one sentence, in a notice; empty where there is nothing to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What is known of an incident. What nobody has said is empty.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct IncidentFacts {
+    /// What kind of incident it is, which decides the kind of rollback.
+    pub scenario: String,
+    /// What was observed.
+    pub symptoms: Vec<String>,
+    /// How bad it is.
+    pub severity: String,
+    /// Who or what is affected.
+    pub scope: String,
+    /// When it began, in UTC: `2026-11-22T17:45:00Z`.
+    pub since: String,
+    /// Who decided on the rollback.
+    pub decided_by: String,
+    /// Who coordinates.
+    pub coordinator: String,
 }
 
 impl Scope {
@@ -144,8 +171,10 @@ pub(super) fn check(template: &str, known: &Known<'_>) -> Vec<Unknown> {
     let functions: Vec<&str> = ENVIRONMENT.globals().map(|(name, _)| name).collect();
     for variable in variables {
         if !known.roots().contains(&variable.as_str()) && !functions.contains(&variable.as_str()) {
-            // The tail of `steps.a-b.receipt`, which has been explained.
-            let explained = unknown.iter().any(|found| template[found.at.end..].starts_with(&format!("-{variable}")));
+            // The tail of `steps.a-b.receipt`, or its beginning, which has been explained.
+            let is_tail = |found: &Unknown| template[found.at.end..].starts_with(&format!("-{variable}"));
+            let is_root = |found: &Unknown| template[found.at.clone()].starts_with(variable.as_str());
+            let explained = unknown.iter().any(|found| is_tail(found) || is_root(found));
             if !explained {
                 let start = template.find(&variable).unwrap_or(0);
                 let at = if start == 0 { 0..template.len() } else { start..start + variable.len() };

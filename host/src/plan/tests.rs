@@ -30,16 +30,29 @@ fn plan(lines: &str) -> Plan {
 #[test]
 fn the_plan_for_a_genia_connector_is_sound() {
     let plan = Plan::parse("plans/genia-connector.toml", GENIA).unwrap_or_else(|wrong| panic!("{wrong}"));
-    assert_eq!(plan.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(), ["disable", "tell"]);
+    assert_eq!(plan.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(), ["disable"]);
+    let notices = plan.notices.iter().map(|notice| notice.id.as_str());
+    assert_eq!(notices.collect::<Vec<_>>(), ["tell-begin", "tell-end", "tell-stop"]);
     assert_eq!(plan.timeout, Duration::from_secs(30 * 60));
     let params = resolve_params(&plan, &[given("connector", "facebook"), given("version", "v1.4.2")]).unwrap();
-    let scope = Scope { params, run: Some(RunFacts { id: "r1".into(), target: "t".into() }), ..Scope::default() };
+    let scope = Scope {
+        params,
+        run: Some(RunFacts { id: "r1".into(), target: "t".into(), ..RunFacts::default() }),
+        ..Scope::default()
+    };
     assert_eq!(plan.target_for(&scope.params).unwrap(), "genia/connectors/facebook");
     let with = render(&plan.step("disable").unwrap().with, &scope).unwrap();
     assert_eq!(with["path"], "src/lib/connectors/facebook.ts");
     assert_eq!(with["commit"], true);
-    let tell = render(&plan.step("tell").unwrap().with, &scope).unwrap();
-    assert_eq!(tell["subject"], "Conector facebook desactivado temporalmente");
+    let incident = Some(IncidentFacts { decided_by: "Ana".into(), ..IncidentFacts::default() });
+    let run = RunFacts { state: Some("undone".into()), why: Some("so".into()), ..scope.run.clone().unwrap() };
+    let told = Scope { run: Some(run), people: plan.people.clone(), incident, ..scope.clone() };
+    let subject = |notice: usize| render(&plan.notices[notice].with, &told).unwrap()["subject"].clone();
+    assert_eq!(subject(1), "Conector facebook desactivado temporalmente");
+    assert_eq!(subject(2), "Conector facebook: el rollback se ha deshecho");
+    let begins = render(&plan.notices[0].with, &told).unwrap()["text"].clone();
+    let ends = "Motivo: so.\nCoordina: nadie todavía. Lo ha decidido Ana.\n";
+    assert!(begins.as_str().unwrap().ends_with(ends), "{begins}");
     assert!(
         plan.verify[0]
             .expect
@@ -49,7 +62,7 @@ fn the_plan_for_a_genia_connector_is_sound() {
             .unwrap()
     );
     let shape = plan.shape(|id| id == "disable");
-    assert!(shape.steps[0].can_undo && !shape.steps[1].can_undo);
+    assert!(shape.steps[0].can_undo);
     assert_eq!((shape.verify[0].within_ms, shape.verify[0].every_ms), (120_000, 10_000));
 }
 
@@ -210,7 +223,7 @@ fn what_could_never_trip_is_a_mistake() {
     hint: add  title = "the condition that it stands for, in your people's words"
     "#);
     assert_snapshot!(wrong(&format!("{step}[[trigger]]\nid = \"a\"\nuse = \"x\"\ntitle = \" \"")), @r#"
-    error: there is already a step, a check, a trigger or a follow-up `a`
+    error: there is already a step, a check, a trigger, a follow-up or a notice `a`
      --> plan.toml:7:6
       |
     7 | id = "a"
@@ -335,7 +348,7 @@ fn a_mistake_is_shown_where_it_stands_with_what_to_write() {
     "#);
     // Two of one name
     assert_snapshot!(wrong("[[step]]\nid = \"a\"\nuse = \"x\"\n[[verify]]\nid = \"a\"\nuse = \"x\""), @r#"
-    error: there is already a step, a check, a trigger or a follow-up `a`
+    error: there is already a step, a check, a trigger, a follow-up or a notice `a`
      --> plan.toml:7:6
       |
     7 | id = "a"

@@ -14,8 +14,8 @@ use crate::manifest::{Access, Kind, Manifest, Role};
 use crate::operator::Operator;
 
 /// Checks a plan against what there is: the operator's connections, and the manifest of each step's,
-/// each check's, each trigger's and each follow-up's plugin, by its id. What has no manifest is not checked;
-/// whoever finds the plugins has said so already.
+/// each check's, each trigger's, each follow-up's and each notice's plugin, by its id. What has no manifest is
+/// not checked; whoever finds the plugins has said so already.
 ///
 /// Returns warnings, or everything that is wrong, warnings among it.
 pub fn validate(
@@ -67,6 +67,15 @@ pub fn validate(
             let at = segments!["follow-up", index].to_vec();
             let part = Part { at, uses: &step.uses, bind: &step.bind, with: &step.with };
             validator.part(&part, manifest, Kind::Action);
+        }
+    }
+    for (index, notice) in plan.notices.iter().enumerate() {
+        if let Some(manifest) = plugins.get(&notice.id) {
+            let at = segments!["notice", index].to_vec();
+            let part = Part { at, uses: &notice.uses, bind: &notice.bind, with: &notice.with };
+            if validator.only_tells(&part, manifest) {
+                validator.part(&part, manifest, Kind::Action);
+            }
         }
     }
     if plan.verify.is_empty() {
@@ -157,6 +166,18 @@ impl Validator<'_> {
             }
             (Some(_), true) | (None, false) => {}
         }
+    }
+
+    /// A notice is sent wherever the run has got to, and never waited for: it may do nothing but tell.
+    fn only_tells(&mut self, part: &Part<'_>, manifest: &Manifest) -> bool {
+        let does_more = |role: &&Role| role.capability != Capability::Notify.name();
+        let (Kind::Action, Some(role)) = (manifest.kind, manifest.roles.iter().find(does_more)) else { return true };
+        let message = format!("plugin `{}` does more than tell people something", manifest.name);
+        let diagnostic = Diagnostic::error(message)
+            .at(self.plan.document.value(&part.path(&["use"])))
+            .label(format!("it asks for role `{}` of {}: {}", role.name, role.capability, role.reason));
+        self.found.push(diagnostic.help("use it below `[[step]]`; a notice may only have roles of notify"));
+        false
     }
 
     fn binding(&mut self, part: &Part<'_>, manifest: &Manifest, role: &Role, connection: &str) {

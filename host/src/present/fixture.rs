@@ -403,6 +403,7 @@ fn started() -> RunStarted {
         params: BTreeMap::from([("connector".into(), "facebook".into()), ("version".into(), "v1.4.2".into())]),
         people: BTreeMap::from([("coordinator".into(), "Ana Ferrer".into()), ("analysis".into(), "".into())]),
         language: Language::En,
+        scenario: None,
         target: "genia/connectors/facebook".into(),
         operator_path: "/etc/ripcord.toml".into(),
         plugins: BTreeMap::new(),

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::{Call, Reply, git, notify};
 use crate::id::{CallId, ExecutionId, RunId};
-use crate::journal::{End, Purpose, RunOutcome};
+use crate::journal::{End, Occasion, Purpose, RunOutcome};
 use crate::language::Language;
 use crate::machine::{After, Fate, Made, Standing, State};
 
+use super::notices::{Delivered, Delivery, Told};
 use super::words::{self, Before};
 
 /// Something that a person has to do.
@@ -95,6 +96,15 @@ pub enum Left {
         /// Why it has not gone out.
         why: String,
     },
+    /// Tell people what a notice of the plan should have told them.
+    NotTold {
+        /// The notice.
+        notice: String,
+        /// What it was to tell of.
+        occasion: Occasion,
+        /// Why it has not.
+        why: String,
+    },
     /// Ask people whether a notice has reached them.
     PerhapsSent {
         /// The notice.
@@ -163,7 +173,7 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
     let drifted = state.has_drifted();
     left.extend(drifted.map(|(check, why)| Left::Drifted { check: check.to_owned(), why: why.to_owned() }));
     // What a probe's call has come to is its check's business.
-    for (call, made) in calls(state).filter(|(call, _)| !state.is_check(call.execution)) {
+    for (call, made) in calls(state).filter(|(call, _)| !state.is_beside(call.execution)) {
         let Made::Mutation(mutation) = made else { continue };
         let request = words::request(&mutation.request);
         match &mutation.fate {
@@ -183,8 +193,24 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
             _ => {}
         }
     }
+    left.extend(Told::all_of(state).into_iter().flat_map(untold));
     left.extend(working_copies(state));
     left
+}
+
+/// What the plan's notices were to tell people, and have not, or perhaps not.
+fn untold(told: Told) -> Vec<Left> {
+    let Told { notice, on: occasion, deliveries, problem, .. } = told;
+    let whole = problem.map(|why| Left::NotTold { notice: notice.clone(), occasion, why });
+    let by = deliveries.into_iter().filter_map(|Delivery { connection, delivered }| {
+        let request = format!("{connection}, {notice} ({occasion})");
+        match delivered {
+            Delivered::NotSent { why } => Some(Left::NotSent { request, why }),
+            Delivered::PerhapsSent { why } => Some(Left::PerhapsSent { request, why }),
+            Delivered::Sent | Delivered::Open => None,
+        }
+    });
+    whole.into_iter().chain(by).collect()
 }
 
 /// What was to be watched and could not be, if the run has ended on that.

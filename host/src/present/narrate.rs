@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::capability::Call;
 use crate::id::{CallId, ExecutionId, RunId};
-use crate::journal::{Alert, End, Event, Level, Purpose, Question, Recorded};
+use crate::journal::{Alert, End, Event, Level, Purpose, Question, Recorded, Shape};
 use crate::machine::{Fate, Made, Mutation, State, describe};
 
 use super::board::{stand, units};
@@ -51,7 +51,7 @@ impl Narrator {
         if let Event::RunStarted(start) = event {
             self.run = Some(start.run.clone());
             self.names =
-                units(&start.shape).map(width).filter(|&name| name <= NAME_COLUMNS_MAX).max().unwrap_or(0).max(3);
+                names(&start.shape).map(width).filter(|&name| name <= NAME_COLUMNS_MAX).max().unwrap_or(0).max(3);
         }
         let (name, said) = match (self.measured(event), self.looked_again(event)) {
             (Some(trigger), _) => self.measurement(at, trigger, event)?,
@@ -205,6 +205,7 @@ impl Narrator {
             Purpose::Apply(_) | Purpose::FollowUp(_) => "begins".to_owned(),
             Purpose::Undo(_) => "is being taken back".to_owned(),
             Purpose::Reconcile(call) => format!("the plugin looks what became of {}", self.asked(call)),
+            Purpose::Notice(sending) => format!("tells people: {}", sending.on),
             // That is told when it has been judged.
             Purpose::Drift(_) => String::new(),
             Purpose::Check(id) => {
@@ -220,7 +221,9 @@ impl Narrator {
         let took = duration(between(execution.began, execution.ended?));
         Some(match (&execution.purpose, end) {
             // What the host makes of it comes next.
-            (Purpose::Check(_) | Purpose::Drift(_), _) | (Purpose::Reconcile(_), End::Returned(_)) => return None,
+            (Purpose::Check(_) | Purpose::Drift(_), _)
+            | (Purpose::Reconcile(_) | Purpose::Notice(_), End::Returned(_)) => return None,
+            (Purpose::Notice(_), end) => format!("NOT told: {}; the run goes on", describe(end)),
             (Purpose::Reconcile(_), end) => format!("the plugin could not find out: {}", describe(end)),
             (Purpose::Apply(_) | Purpose::FollowUp(_), End::Returned(_)) if execution.mutations().next().is_none() => {
                 format!("done in {took}; there was nothing to change")
@@ -246,14 +249,20 @@ impl Narrator {
     }
 }
 
+/// All that has something told of it.
+fn names(shape: &Shape) -> impl Iterator<Item = &str> {
+    units(shape).chain(shape.notices.iter().map(|notice| notice.id.as_str()))
+}
+
 fn run() -> String {
     "run".to_owned()
 }
 
-/// The step, check or follow-up that an execution belongs to.
+/// The step, check, follow-up or notice that an execution belongs to.
 pub(crate) fn unit_of(state: &State, execution: ExecutionId) -> Option<&str> {
     match &state.executions.get(&execution)?.purpose {
         Purpose::Apply(id) | Purpose::Check(id) | Purpose::FollowUp(id) | Purpose::Drift(id) => Some(id),
+        Purpose::Notice(sending) => Some(&sending.notice),
         // Executions are numbered upwards, so what these speak of has a smaller number.
         Purpose::Undo(of) if *of < execution => unit_of(state, *of),
         Purpose::Reconcile(call) if call.execution < execution => unit_of(state, call.execution),

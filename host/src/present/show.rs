@@ -16,7 +16,7 @@ use super::page::{Page, Span};
 use super::story::Story;
 use super::text::{pad, width};
 use super::time::{between, date_time, duration};
-use super::{Style, drift, follow_ups, words};
+use super::{Style, drift, follow_ups, notices, words};
 
 /// All that is known of a run, for a person who reads it now.
 pub fn run(state: &State, events: &[Recorded], head: Head, now: Timestamp, style: &Style) -> String {
@@ -28,6 +28,7 @@ pub fn run(state: &State, events: &[Recorded], head: Head, now: Timestamp, style
     }
     follow_ups::section(&mut page, state, &story, now);
     drift::section(&mut page, state);
+    notices::section(&mut page, state);
     gates(&mut page, state);
     doubts(&mut page, state, &story);
     let left = left_to_do(state, &story.run());
@@ -116,7 +117,9 @@ fn show_unit(page: &mut Page<'_>, state: &State, story: &Story<'_>, unit: &str) 
     let first = if is_check { executions.len().saturating_sub(1) } else { 0 };
     for (id, execution) in executions.into_iter().skip(first) {
         let line = match &execution.purpose {
-            Purpose::Apply(_) | Purpose::Check(_) | Purpose::FollowUp(_) | Purpose::Drift(_) => None,
+            Purpose::Apply(_) | Purpose::Check(_) | Purpose::FollowUp(_) | Purpose::Drift(_) | Purpose::Notice(_) => {
+                None
+            }
             Purpose::Undo(_) => Some("taking it back:".to_owned()),
             Purpose::Reconcile(call) => Some(match &execution.end {
                 Some(crate::journal::End::Returned(_)) | None => format!("what became of {call}? The plugin looked:"),

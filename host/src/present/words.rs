@@ -457,6 +457,8 @@ pub(crate) fn noted(noted: &IncidentNoted, zone: &TimeZone) -> String {
         ("severity", &noted.severity),
         ("scope", &noted.scope),
         ("it failed at", &since),
+        ("scenario", &noted.scenario),
+        ("decided by", &noted.decided_by),
         ("coordinator", &noted.coordinator),
     ];
     facts.extend(named.into_iter().filter_map(|(name, said)| Some(format!("{name}: {}", said.as_ref()?))));

@@ -44,13 +44,14 @@ impl Report {
                 path: start.map(|start| start.plan_path.clone()).unwrap_or_default(),
                 digest: start.map_or_else(|| Digest::of(b""), |start| start.plan),
                 params: start.map(|start| start.params.clone()).unwrap_or_default(),
+                scenario: start.and_then(|start| start.scenario.clone()),
             },
             outcome: outcome(state),
             why: state.ended.as_ref().map(|(_, why)| why.clone()),
             began,
             ended: story.ended,
             took_ms: milliseconds(began, until),
-            incident: incident(events),
+            incident: incident(state, events),
             people: people(start.map(|start| &start.people)),
             decisions: decisions(state, events),
             hosts: story.hosts.iter().map(|(at, host)| carried(*at, host)).collect(),
@@ -64,6 +65,7 @@ impl Report {
             remaining: remaining(state).into_iter().map(|step| remains(state, step)).collect(),
             left: left_to_do(state, &run),
             follow_ups: follow_ups(state, events, now),
+            told: present::Told::all_of(state),
             drift: DriftWatch::of(state),
             lessons: lessons::lessons(state, &story, now),
             timeline: timeline::entries(state, events),
@@ -131,9 +133,10 @@ fn outcome(state: &State) -> Outcome {
     }
 }
 
-/// What people have said of the incident, with who said it and when.
-fn incident(events: &[Recorded]) -> Incident {
-    let mut incident = Incident::default();
+/// What people have said of the incident, with who said it and when. Who has agreed has decided, unless
+/// somebody says otherwise.
+fn incident(state: &State, events: &[Recorded]) -> Incident {
+    let mut incident = Incident { decided_by: agreed(state, events), ..Incident::default() };
     for Recorded { at, event, .. } in events {
         let Event::IncidentNoted(noted) = event else { continue };
         let by = |value: &String| Statement { value: value.clone(), by: noted.by.clone(), at: *at };
@@ -143,8 +146,24 @@ fn incident(events: &[Recorded]) -> Incident {
         incident.severity = noted.severity.as_ref().map(by).or(incident.severity);
         incident.scope = noted.scope.as_ref().map(by).or(incident.scope);
         incident.coordinator = noted.coordinator.as_ref().map(by).or(incident.coordinator);
+        incident.decided_by = noted.decided_by.as_ref().map(by).or(incident.decided_by);
+        incident.scenario = noted.scenario.as_ref().map(by).or(incident.scenario);
     }
     incident
+}
+
+/// Who has agreed that something is done, first of all: at the gate of a watch, or to the preview of a run
+/// that asks nobody any more.
+fn agreed(state: &State, events: &[Recorded]) -> Option<Statement<String>> {
+    let asks = state.shape.watch.as_ref().is_some_and(|watch| watch.then == journal::Then::Ask);
+    events.iter().find_map(|Recorded { at, event, .. }| {
+        let by = match event {
+            Event::RunStarted(start) if !asks => &start.approval.by,
+            Event::GateAnswered { gate, answer: journal::Answer::Yes, by } if *gate == journal::GateId::watch() => by,
+            _ => return None,
+        };
+        Some(Statement { value: by.clone(), by: by.clone(), at: *at })
+    })
 }
 
 /// A plan to start from leaves names empty.

@@ -11,7 +11,7 @@ use super::lessons::Lesson;
 use crate::id::{Digest, RunId};
 use crate::journal::{CheckOutcome, Level, RunOutcome};
 use crate::language::Language;
-use crate::present::{Before, Came, DriftWatch, FollowUp as Item, Found, FoundBy, Left, Said, UnitState};
+use crate::present::{Before, Came, DriftWatch, FollowUp as Item, Found, FoundBy, Left, Said, Told, UnitState};
 
 /// Counts up when a reader of the JSON would have to change. New fields don't count.
 pub const VERSION: u32 = 1;
@@ -76,6 +76,9 @@ pub struct Report {
     /// Whether what was verified was still so later.
     #[serde(default)]
     pub drift: Option<DriftWatch>,
+    /// Who was told of it by the plan's notices, in order.
+    #[serde(default)]
+    pub told: Vec<Told>,
     /// What the plan should learn.
     #[serde(default)]
     pub lessons: Vec<Lesson>,
@@ -104,6 +107,9 @@ pub struct Plan {
     pub digest: Digest,
     /// The values of its parameters.
     pub params: BTreeMap<String, String>,
+    /// The kind of incident that it answers to.
+    #[serde(default)]
+    pub scenario: Option<String>,
 }
 
 /// How a run stands.
@@ -149,6 +155,12 @@ pub struct Incident {
     pub scope: Option<Statement<String>>,
     /// Who coordinates.
     pub coordinator: Option<Statement<String>>,
+    /// Who decided on the rollback.
+    #[serde(default)]
+    pub decided_by: Option<Statement<String>>,
+    /// What kind of incident it was.
+    #[serde(default)]
+    pub scenario: Option<Statement<String>>,
 }
 
 /// A fact with its source.
@@ -363,6 +375,8 @@ pub enum Purpose {
     FollowUp,
     /// To observe, after the verification.
     Drift,
+    /// To tell people.
+    Notice,
 }
 
 /// A call of a plugin.
@@ -633,6 +647,11 @@ pub enum Happening {
         /// What went wrong.
         why: String,
     },
+    /// A notice of the plan was not sent, or not to all.
+    NotTold {
+        /// What went wrong.
+        why: String,
+    },
     /// Alerts came.
     Alerted {
         /// Which.
@@ -747,6 +766,16 @@ pub enum Noted {
     /// Who coordinates.
     Coordinator {
         /// This person.
+        text: String,
+    },
+    /// Who decided on the rollback.
+    DecidedBy {
+        /// This person.
+        text: String,
+    },
+    /// What kind of incident it was.
+    Scenario {
+        /// In these words.
         text: String,
     },
 }

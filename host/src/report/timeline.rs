@@ -120,7 +120,10 @@ fn noted(said: &IncidentNoted) -> Vec<Noted> {
     let scope = said.scope.clone().map(|text| Noted::Scope { text });
     let since = said.since.map(|at| Noted::Since { at });
     let coordinator = said.coordinator.clone().map(|text| Noted::Coordinator { text });
-    symptoms.chain(severity).chain(scope).chain(since).chain(coordinator).collect()
+    let decided_by = said.decided_by.clone().map(|text| Noted::DecidedBy { text });
+    let scenario = said.scenario.clone().map(|text| Noted::Scenario { text });
+    let people = scenario.into_iter().chain(decided_by).chain(coordinator);
+    symptoms.chain(severity).chain(scope).chain(since).chain(people).collect()
 }
 
 fn answered(request: &Request, outcome: &Outcome) -> Happening {
@@ -135,6 +138,8 @@ fn ended(purpose: &Purpose, end: &End) -> Option<Happening> {
     Some(match (purpose, end) {
         // Of a follow-up, what came of it is told when that is known.
         (Purpose::Check(_) | Purpose::Drift(_) | Purpose::Reconcile(_) | Purpose::FollowUp(_), _) => return None,
+        (Purpose::Notice(_), End::Returned(_)) => return None,
+        (Purpose::Notice(_), end) => Happening::NotTold { why: describe(end) },
         (Purpose::Apply(_), End::Returned(_)) => Happening::Done,
         (Purpose::Undo(_), End::Returned(_)) => Happening::TakenBack,
         (Purpose::Apply(_), end) => Happening::Failed { why: describe(end) },

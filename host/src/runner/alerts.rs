@@ -7,7 +7,7 @@ use std::time::Duration;
 use regex::Regex;
 use tokio::sync::{Mutex, mpsc, watch};
 
-use crate::alertmanager::Notification;
+use crate::alertmanager::{Notification, first_of};
 use crate::journal::{Alert, AlertKey, AlertsReceived, Event, WatchShape};
 use crate::machine::State;
 use crate::record::{Record, RecordError};
@@ -18,6 +18,9 @@ const BATCH_MAX: usize = 256;
 
 /// How many alerts are written down that no trigger waits for: a run's record must not fill a disk.
 const OTHERS_MAX: usize = 2_000;
+
+/// How much of the labels of such an alert is written down, names included, in bytes.
+const OTHER_BYTES_MAX: usize = 1024;
 
 /// After how long without a new alert the repeated ones are noted.
 const REPEATED_AFTER: Duration = Duration::from_secs(1);
@@ -41,7 +44,12 @@ pub(super) async fn take_alerts(
             Some(_) => false,
             None => intake.take(&mut record, &mut batch, came.is_err()).await.is_ok(),
         };
-        if record.state().is_alerted() {
+        if !kept {
+            // What was noted may be gone: it is new again when it is sent again. And whoever carries the run out
+            // has to look what it asks for now.
+            intake = Intake::new(record.state(), intake.scrubber);
+            interrupt.send_replace(true);
+        } else if record.state().is_alerted() {
             interrupt.send_replace(true);
         }
         drop(record);
@@ -99,6 +107,9 @@ impl Intake {
 
     /// The alert with its triggers, if it is a new one.
     fn sort(&mut self, mut alert: Alert) -> Option<Alert> {
+        for text in [&mut alert.group, &mut alert.fingerprint] {
+            text.scrub(&self.scrubber);
+        }
         for texts in [&mut alert.labels, &mut alert.annotations] {
             texts.values_mut().for_each(|text| text.scrub(&self.scrubber));
         }
@@ -117,6 +128,7 @@ impl Intake {
             }
             self.others += 1;
             alert.annotations.clear();
+            alert.labels = first_of(std::mem::take(&mut alert.labels), OTHER_BYTES_MAX);
         }
         self.known.insert(alert.key());
         Some(alert)

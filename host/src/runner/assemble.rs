@@ -11,7 +11,7 @@ use crate::capability::{Capability, OpenError, Opening};
 use crate::component::{Component, Components, Ended, LoadError, bundled};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, listed, nearest};
 use crate::id::Digest;
-use crate::journal::{Blob, RunStarted};
+use crate::journal::{Blob, IncidentNoted, RunStarted};
 use crate::manifest::Manifest;
 use crate::operator::Operator;
 use crate::pipeline::{Bound, Grant, Open, Retry};
@@ -44,13 +44,13 @@ pub struct Sources<'a> {
 /// has to be sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opens<'a> {
-    /// What a run needs: the steps and the checks, and the triggers if they are among its parts.
+    /// What a run needs: the steps, the checks and the notices, and the triggers if they are among its parts.
     Run,
     /// The same, and this follow-up, of which something is open still.
     RunAnd(&'a str),
     /// This follow-up alone.
     FollowUp(&'a str),
-    /// The checks alone.
+    /// The checks, and the notices that tell of them.
     Checks,
 }
 
@@ -61,6 +61,11 @@ impl Opens<'_> {
 
     fn checks(self) -> bool {
         self.steps() || self == Self::Checks
+    }
+
+    /// People are told of whatever a run does, save for a follow-up.
+    fn notices(self) -> bool {
+        !matches!(self, Self::FollowUp(_))
     }
 
     fn follow_up(self, id: &str) -> bool {
@@ -120,7 +125,8 @@ pub async fn check<'a>(components: &Components, sources: Sources<'a>) -> Result<
     let steps = plan.steps.iter().map(|step| (&step.id, &step.uses));
     let checks = plan.verify.iter().map(|check| (&check.id, &check.uses));
     let triggers = sources.triggers().iter().map(|trigger| (&trigger.id, &trigger.uses));
-    for (id, uses) in steps.chain(checks).chain(triggers).chain(plan.follow_up_plugins()) {
+    let notices = plan.notices.iter().map(|notice| (&notice.id, &notice.uses));
+    for (id, uses) in steps.chain(checks).chain(triggers).chain(plan.follow_up_plugins()).chain(notices) {
         let kept = sources.kept.and_then(|kept| kept.get(id)).cloned();
         match load(components, uses, kept).await {
             Ok(plugin) => _ = plugins.insert(id.clone(), plugin),
@@ -203,7 +209,7 @@ fn read_component(path: &Path, digest: Digest) -> Result<Blob, Misread> {
 }
 
 impl Checked<'_> {
-    /// The manifest of a step's, check's, trigger's or follow-up's plugin.
+    /// The manifest of the plugin of a step, a check, a trigger, a follow-up or a notice.
     pub fn manifest(&self, id: &str) -> Option<&Manifest> {
         self.plugins.get(id).map(|plugin| &plugin.manifest)
     }
@@ -215,7 +221,8 @@ impl Checked<'_> {
         let checks = plan.verify.iter().map(|check| (&check.id, &check.bind));
         let triggers = self.sources.triggers().iter().map(|trigger| (&trigger.id, &trigger.bind));
         let follow_ups = plan.follow_ups.iter().filter_map(|item| Some((&item.id, &item.step.as_ref()?.bind)));
-        let units = steps.chain(checks).chain(triggers).chain(follow_ups);
+        let notices = plan.notices.iter().map(|notice| (&notice.id, &notice.bind));
+        let units = steps.chain(checks).chain(triggers).chain(follow_ups).chain(notices);
         let mut connections = BTreeSet::new();
         for (id, bind) in units {
             for role in self.manifest(id).map(|manifest| manifest.roles.as_slice()).unwrap_or_default() {
@@ -268,6 +275,15 @@ impl Checked<'_> {
             let unit = opener.unit(plugin, &trigger.bind, &trigger.with, trigger.timeout, opens.steps()).await;
             units.insert(trigger.id.clone(), Unit { expect: trigger.expect.clone(), probe: trigger.probe, ..unit });
         }
+        // A rollback must not fail because somebody can't be told of it.
+        let needed = opener.unopened.len();
+        for notice in &plan.notices {
+            let Some(plugin) = plugins.remove(&notice.id) else { continue };
+            let retry = Retry { attempts: notice.retry.attempts, backoff: notice.retry.backoff };
+            let unit = opener.unit(plugin, &notice.bind, &notice.with, notice.timeout, opens.notices()).await;
+            units.insert(notice.id.clone(), Unit { retry, ..unit });
+        }
+        let unopened = opener.unopened.split_off(needed);
         if !opener.unopened.is_empty() {
             return Err(AssembleError::Open(opener.unopened));
         }
@@ -280,6 +296,7 @@ impl Checked<'_> {
             plan_text: Arc::from(sources.plan_text),
             params,
             people: plan.people.clone(),
+            scenario: plan.scenario.clone(),
             language: plan.language,
             target,
             timeout: plan.timeout,
@@ -291,6 +308,8 @@ impl Checked<'_> {
             resources,
             scrubber: opening.secrets.scrubber().clone(),
             good_states: Vec::new(),
+            said: IncidentNoted::default(),
+            unopened,
         })
     }
 }
@@ -337,9 +356,9 @@ impl Opener<'_> {
             Ok(driver) => driver,
             Err(problem) => {
                 if !self.unopened.iter().any(|unopened| unopened.connection == full) {
-                    self.unopened.push(Unopened { connection: full, problem });
+                    self.unopened.push(Unopened { connection: full.clone(), problem });
                 }
-                return None;
+                return Some(Bound { name: full, open: None });
             }
         };
         self.resources.extend(connection.resources(&self.opening.base));
@@ -376,8 +395,9 @@ pub async fn offline(
     let follow_ups = follow_ups.map(|(id, step)| (id, &step.uses, &step.bind, &step.with, None));
     let watched = if started.shape.watch.is_some() { plan.triggers.as_slice() } else { &[] };
     let triggers = watched.iter().map(|it| (&it.id, &it.uses, &it.bind, &it.with, it.expect.clone()));
+    let notices = plan.notices.iter().map(|it| (&it.id, &it.uses, &it.bind, &it.with, None));
     let mut units = BTreeMap::new();
-    for (id, uses, bind, with, expect) in steps.chain(checks).chain(triggers).chain(follow_ups) {
+    for (id, uses, bind, with, expect) in steps.chain(checks).chain(triggers).chain(follow_ups).chain(notices) {
         let plugin = load(components, uses, kept.get(id).cloned()).await.map_err(Diagnostics::from)?;
         let role = |role: &crate::manifest::Role| {
             let bound =
@@ -393,6 +413,7 @@ pub async fn offline(
         plan_text: Arc::from(plan_text),
         params: started.params.clone(),
         people: plan.people.clone(),
+        scenario: started.scenario.clone(),
         language: started.language,
         target: started.target.clone(),
         timeout: plan.timeout,
@@ -404,6 +425,8 @@ pub async fn offline(
         resources: Vec::new(),
         scrubber: Default::default(),
         good_states: started.good_states.clone(),
+        said: IncidentNoted::default(),
+        unopened: Vec::new(),
     })
 }
 

@@ -18,18 +18,19 @@ impl Runner {
     /// Notes that an execution begins. A configuration that can't be made ends it at once.
     pub(super) async fn begin_execution(&self, purpose: Purpose) -> Result<(), RunError> {
         let mut record = self.record.lock().await;
+        let said = match &purpose {
+            Purpose::Notice(_) => Some(record.incident().await?),
+            _ => None,
+        };
         let state = record.state();
         let execution = state.next_execution();
         let (config, problem) = match &purpose {
             Purpose::Apply(id) | Purpose::Check(id) | Purpose::FollowUp(id) | Purpose::Drift(id) => {
-                let unit = self.unit(id)?;
-                match render(&unit.with, &self.job.scope(record.run(), state)) {
-                    Ok(config) => {
-                        let problem = check_config(&unit.manifest, &config).err();
-                        (config, problem)
-                    }
-                    Err(error) => (Value::Null, Some(error.to_string())),
-                }
+                made(self.unit(id)?, &self.job.scope(record.run(), state))
+            }
+            Purpose::Notice(sending) => {
+                let scope = self.job.notice_scope(record.run(), state, sending.on, said.unwrap_or_default());
+                made(self.unit(&sending.notice)?, &scope)
             }
             // An undo and a reconciliation see what the execution saw that they speak of.
             Purpose::Undo(of) => (config_of(state, *of), None),
@@ -137,6 +138,8 @@ impl Runner {
             Purpose::Apply(_) | Purpose::Check(_) => Ok(own.min(left(self.job.timeout, state.held_ms, "the plan's")?)),
             // The run itself has ended.
             Purpose::FollowUp(_) | Purpose::Drift(_) | Purpose::Undo(_) | Purpose::Reconcile(_) => Ok(own),
+            // It comes at the end as well, when no time is left.
+            Purpose::Notice(_) => Ok(own),
         }
     }
 
@@ -144,7 +147,8 @@ impl Runner {
         let record = self.record.lock().await;
         let unit = self.unit(unit_of(record.state(), purpose))?;
         let (unit, plan) = (humantime::format_duration(unit.timeout), humantime::format_duration(self.job.timeout));
-        if record.state().is_watching() || record.state().after.is_some() {
+        let has_its_own = matches!(purpose, Purpose::Notice(_) | Purpose::Undo(_));
+        if has_its_own || record.state().is_watching() || record.state().after.is_some() {
             return Ok(format!("its time-out of {unit} is over"));
         }
         Ok(format!("its time-out of {unit}, or the plan's of {plan}, is over"))
@@ -173,7 +177,7 @@ pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunI
     let context = job.context(run, unit_of(state, &execution.purpose), unit);
     let config = execution.config.clone();
     match &execution.purpose {
-        Purpose::Apply(_) | Purpose::FollowUp(_) => Export::Apply { context, config },
+        Purpose::Apply(_) | Purpose::FollowUp(_) | Purpose::Notice(_) => Export::Apply { context, config },
         Purpose::Check(_) | Purpose::Drift(_) => Export::Check { context, config },
         Purpose::Undo(of) => {
             let undone = state.executions.get(of);
@@ -195,14 +199,26 @@ pub(super) fn export(state: &State, execution: &Execution, run: &crate::id::RunI
     }
 }
 
-/// The step, check or follow-up that an execution belongs to.
+/// The step, check, follow-up or notice that an execution belongs to.
 pub(super) fn unit_of<'a>(state: &'a State, purpose: &'a Purpose) -> &'a str {
     let of = match purpose {
         Purpose::Apply(id) | Purpose::Check(id) | Purpose::FollowUp(id) | Purpose::Drift(id) => return id,
+        Purpose::Notice(sending) => return &sending.notice,
         Purpose::Undo(of) => *of,
         Purpose::Reconcile(call) => call.execution,
     };
     state.executions.get(&of).map_or("", |execution| unit_of(state, &execution.purpose))
+}
+
+/// A unit's configuration, and what is wrong with it.
+fn made(unit: &Unit, scope: &Scope) -> (Value, Option<String>) {
+    match render(&unit.with, scope) {
+        Ok(config) => {
+            let problem = check_config(&unit.manifest, &config).err();
+            (config, problem)
+        }
+        Err(error) => (Value::Null, Some(error.to_string())),
+    }
 }
 
 fn config_of(state: &State, execution: ExecutionId) -> Value {

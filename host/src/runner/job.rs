@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::Unopened;
 use crate::component::{Component, Context};
 use crate::id::{Digest, ExecutionId, RunId};
-use crate::journal::{Approval, Blob, GoodState, Limits, Purpose, RunStarted, Shape};
+use crate::journal::{Approval, Blob, GoodState, IncidentNoted, Limits, Purpose, RunStarted, Shape};
 use crate::language::Language;
 use crate::machine::State;
 use crate::manifest::Manifest;
@@ -34,6 +35,8 @@ pub struct Job {
     pub params: BTreeMap<String, String>,
     /// The people it names.
     pub people: BTreeMap<String, String>,
+    /// The kind of incident that it answers to, as the plan says.
+    pub scenario: Option<String>,
     /// The language of its report.
     pub language: Language,
     /// What it rolls back.
@@ -42,7 +45,7 @@ pub struct Job {
     pub timeout: Duration,
     /// Its skeleton.
     pub shape: Shape,
-    /// Its steps, checks and follow-ups, by name; its triggers too, if they are watched.
+    /// Its steps, checks, follow-ups and notices, by name; its triggers too, if they are watched.
     pub units: BTreeMap<String, Unit>,
     /// Where the operator's file was read.
     pub operator_path: PathBuf,
@@ -56,9 +59,13 @@ pub struct Job {
     pub scrubber: Scrubber,
     /// The good states of the target that are known when it begins, newest first.
     pub good_states: Vec<GoodState>,
+    /// What is said of the incident when it begins.
+    pub said: IncidentNoted,
+    /// The connections of its notices that could not be opened: nobody is told by these.
+    pub unopened: Vec<Unopened>,
 }
 
-/// A step, a check or a follow-up.
+/// A step, a check, a follow-up or a notice.
 pub struct Unit {
     /// The plugin's name, as the plan uses it.
     pub plugin: String,
@@ -134,10 +141,14 @@ impl Job {
         }
     }
 
-    /// Its steps and the checks of its verification, without its triggers.
+    /// Its steps, the checks of its verification and its notices, without its triggers.
     fn units_of_the_run(&self) -> impl Iterator<Item = (&String, &Unit)> {
-        let Shape { steps, verify, .. } = &self.shape;
-        let is_one = |id: &str| steps.iter().any(|step| step.id == id) || verify.iter().any(|check| check.id == id);
+        let Shape { steps, verify, notices, .. } = &self.shape;
+        let is_one = |id: &str| {
+            steps.iter().any(|step| step.id == id)
+                || verify.iter().any(|check| check.id == id)
+                || notices.iter().any(|notice| notice.id == id)
+        };
         self.units.iter().filter(move |(id, _)| is_one(id))
     }
 
@@ -151,6 +162,7 @@ impl Job {
             plan: Digest::of(self.plan_text.as_bytes()),
             params: self.params.clone(),
             people: self.people.clone(),
+            scenario: self.scenario.clone(),
             language: self.language,
             target: self.target.clone(),
             operator_path: self.operator_path.display().to_string(),
@@ -227,7 +239,8 @@ impl Job {
             params: self.params.clone(),
             people: self.people.clone(),
             steps: receipts.into_iter().map(|(id, receipt)| (id, StepFacts { receipt })).collect(),
-            run: Some(RunFacts { id: run.to_string(), target: self.target.clone() }),
+            run: Some(RunFacts { id: run.to_string(), target: self.target.clone(), ..RunFacts::default() }),
+            incident: None,
         }
     }
 }

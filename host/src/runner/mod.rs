@@ -7,6 +7,7 @@ mod begin;
 mod execute;
 mod gate;
 mod job;
+mod notice;
 mod people;
 mod preview;
 mod replay;
@@ -37,7 +38,8 @@ pub use job::{Job, Unit};
 pub use people::{DoubtAnswer, Nobody, People};
 pub use preview::{
     BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedFollowUp, PreviewedGate,
-    PreviewedPlugin, PreviewedProbe, PreviewedStep, When, preview, preview_follow_up,
+    PreviewedNotice, PreviewedPlugin, PreviewedProbe, PreviewedSending, PreviewedStep, When, preview,
+    preview_follow_up,
 };
 pub use replay::{Replayed, replay};
 pub use seams::{Seams, Untouched};

@@ -1,6 +1,6 @@
 //! The one path of doubt: the driver looks at the target; else the repeat policy; else the plugin's
-//! `reconcile`; else a person. Nobody is asked about a probe's call: its check is told that no answer
-//! came.
+//! `reconcile`; else a person. Nobody is asked about a probe's call or a notice's: its plugin is told that no
+//! answer came.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,6 @@ use crate::capability::{At, Repeat, Settlement};
 use crate::id::CallId;
 use crate::journal::{End, Event, Purpose, Settler, Verdict};
 use crate::machine::Mutation;
-use crate::manifest::Kind;
 use crate::pipeline::Open;
 use crate::secret::Scrub;
 
@@ -22,17 +21,18 @@ const SETTLE_MARGIN: Duration = Duration::from_secs(60);
 
 impl Runner {
     pub(super) async fn settle(&self, call: CallId) -> Result<(), RunError> {
-        let (mutation, began, goes_on, unit, run) = {
+        let (mutation, began, goes_on, is_beside, unit, run) = {
             let record = self.record.lock().await;
             let state = record.state();
             let Some(mutation) = state.mutation(call).cloned() else { return Ok(()) };
             let Some(execution) = state.executions.get(&call.execution) else { return Ok(()) };
             let unit = self.unit(unit_of(state, &execution.purpose))?;
-            (mutation, execution.began, state.goes_on(call.execution), unit, record.run().clone())
+            let (goes_on, is_beside) = (state.goes_on(call.execution), state.is_beside(call.execution));
+            (mutation, execution.began, goes_on, is_beside, unit, record.run().clone())
         };
         let bound = unit.roles.get(&mutation.request.role).and_then(|grant| grant.bound.clone());
         let Some(open) = bound.and_then(|bound| bound.open) else {
-            if unit.manifest.kind == Kind::Check {
+            if is_beside {
                 return self.settled(call, Settler::Policy, Verdict::Unknowable).await;
             }
             let seen = format!("role `{}` is not bound any more", mutation.request.role);
@@ -71,7 +71,7 @@ impl Runner {
             return self.settled(call, Settler::Policy, Verdict::Repeat).await;
         }
 
-        if unit.manifest.kind == Kind::Check {
+        if is_beside {
             return self.settled(call, Settler::Policy, Verdict::Unknowable).await;
         }
 

@@ -18,6 +18,8 @@ impl Runner {
     pub(super) async fn between_tries(&self, purpose: &Purpose) -> Duration {
         let id = match purpose {
             Purpose::Check(id) => id,
+            // It is told at the end of the window.
+            Purpose::Notice(_) => return self.window(),
             Purpose::Drift(_) => {
                 let record = self.record.lock().await;
                 let drift = record.state().drift.as_ref();
@@ -97,7 +99,14 @@ fn symptom(state: &State, trigger: &str, cause: Cause, said: &IncidentNoted) -> 
 }
 
 fn question(state: &State, target: &str) -> String {
-    let Some((trigger, cause)) = &state.tripped else { return format!("Roll back {target}?") };
+    match &state.tripped {
+        None => format!("Roll back {target}?"),
+        Some(tripped) => format!("{}. Roll back {target}?", found(state, tripped)),
+    }
+}
+
+/// What a trigger that has tripped has found, and how bad that is.
+pub(super) fn found(state: &State, (trigger, cause): &(String, Cause)) -> String {
     let title = state.condition(trigger).map_or(trigger.as_str(), |(title, _)| title);
     let severity = severity(state, trigger, *cause).map(|severity| format!("severity {severity}"));
     let measured = match cause {
@@ -109,7 +118,7 @@ fn question(state: &State, target: &str) -> String {
     };
     let more: Vec<_> = severity.into_iter().chain(measured).collect();
     let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join("; ")) };
-    format!("{title}: {}{more}. Roll back {target}?", summary(state, *cause))
+    format!("{title}: {}{more}", summary(state, *cause))
 }
 
 /// How bad it is, as the plan says, or else the alert.

@@ -2,7 +2,7 @@
 //! whether that is needed, and afterwards whether it is so.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ripcord_plugin::{
     Action, Call, Context, Effects, Failure, Manifest, Pending, Reconciliation, Reply, Result, Role, Span, clock,
@@ -111,7 +111,15 @@ impl Action for HttpSwitch {
     /// Asks the service whether it is as the lost request wanted it to be.
     fn reconcile(_: &Context, config: Config, pending: Pending) -> Reconciliation {
         let is_back = match pending.call() {
-            Ok(Call::Http(call)) => config.back.as_ref().is_some_and(|back| back.is(&call)) && !config.send.is(&call),
+            Ok(Call::Http(call)) => {
+                match (config.send.is(&call), config.back.as_ref().is_some_and(|back| back.is(&call))) {
+                    (is_send, is_back) if is_send != is_back => is_back,
+                    _ => {
+                        let message = "`send` and `back` are one request, so nothing tells which of them was lost";
+                        return Reconciliation::Unknown(message.to_owned());
+                    }
+                }
+            }
             Ok(_) => return Reconciliation::Unknown("only an HTTP service can be asked".to_owned()),
             Err(failure) => return Reconciliation::Unknown(failure.message().to_owned()),
         };
@@ -141,8 +149,13 @@ impl Switch {
         Ok(())
     }
 
+    /// A toggle's two ways may differ by their bodies only.
     fn is(&self, call: &http::Call) -> bool {
-        (&self.method, &self.path) == (&call.method, &call.path)
+        let body = call.body.as_ref().and_then(|body| serde_json::from_slice(&body.0).ok());
+        let has = |(name, value): (&String, &String)| {
+            call.headers.iter().any(|(sent, with)| sent.eq_ignore_ascii_case(name) && with == value)
+        };
+        (&self.method, &self.path, &self.json) == (&call.method, &call.path, &body) && self.headers.iter().all(has)
     }
 }
 
@@ -166,26 +179,21 @@ impl State {
         http::Response::new(200).with_body(body.to_string().as_str())
     }
 
-    /// A service may need a moment.
+    /// A service may need a moment, and may not even answer while it starts anew.
     fn confirm(&self, sent: &Switch) -> Result<()> {
-        let mut waited = Duration::ZERO;
+        let began = Instant::now();
         loop {
-            let found = self.look()?;
-            if found == self.is {
-                return Ok(());
-            }
-            if waited >= self.within.0 {
+            let found = match self.look() {
+                Ok(found) if found == self.is => return Ok(()),
+                Ok(found) => format!("{} is {found} and not {}", self.place(), self.is),
+                Err(failure) => format!("{} can't be seen: {}", self.place(), failure.message()),
+            };
+            if began.elapsed() >= self.within.0 {
                 let Switch { method, path, .. } = sent;
-                let message = format!(
-                    "{method} {path} was answered well, but {} is {found} and not {} after {}",
-                    self.place(),
-                    self.is,
-                    self.within
-                );
+                let message = format!("{method} {path} was answered well, but after {} {found}", self.within);
                 return Err(Failure::permanent(message));
             }
             clock::sleep(LOOK_EVERY);
-            waited += LOOK_EVERY;
         }
     }
 }

@@ -19,6 +19,33 @@ struct Config {
     fields: BTreeMap<String, String>,
     state: Option<State>,
     severity: Option<Severity>,
+    #[serde(default)]
+    to: BTreeMap<String, Words>,
+}
+
+/// What some people are told otherwise than the others.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    subject: Option<String>,
+    text: Option<String>,
+    fields: Option<BTreeMap<String, String>>,
+    state: Option<State>,
+    severity: Option<Severity>,
+}
+
+impl Config {
+    /// What the people behind a role are told.
+    fn notice(&mut self, role: &str) -> Notice {
+        let own = self.to.remove(role).unwrap_or_default();
+        Notice {
+            subject: own.subject.unwrap_or_else(|| self.subject.clone()),
+            text: own.text.unwrap_or_else(|| self.text.clone()),
+            fields: own.fields.unwrap_or_else(|| self.fields.clone()).into_iter().collect(),
+            state: own.state.or(self.state),
+            severity: own.severity.or(self.severity),
+        }
+    }
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -40,8 +67,8 @@ impl Action for NotifyPeople {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
             title: "Notify people",
-            description: "Sends one notice to each channel that the plan binds: users, dashboard, administrators, \
-                          status-page. A notice that can't be sent never fails the step.",
+            description: "Sends a notice to each channel that the plan binds: users, dashboard, administrators, \
+                          status-page. `to` has words of their own for some. A notice that can't be sent never fails the step.",
             parameters: include_str!("parameters.json"),
             roles: vec![
                 Role::write("users", "notify", "to tell the affected users").optional(),
@@ -53,12 +80,10 @@ impl Action for NotifyPeople {
         }
     }
 
-    fn apply(context: &Context, config: Config) -> Result<Receipt> {
-        let Config { subject, text, fields, state, severity } = config;
-        let notice = Notice { subject, text, fields: fields.into_iter().collect(), state, severity };
+    fn apply(context: &Context, mut config: Config) -> Result<Receipt> {
         let mut receipt = Receipt::default();
         for role in &context.roles {
-            let delivery = Channel::role(role).send(&notice);
+            let delivery = Channel::role(role).send(&config.notice(role));
             match delivery.unwrap_or_else(|failure| Delivery::NotSent(failure.message().to_owned())) {
                 Delivery::Sent => receipt.sent.push(role.clone()),
                 Delivery::PerhapsSent(why) => {

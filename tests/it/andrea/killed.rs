@@ -38,13 +38,16 @@ fn changes() -> &'static (Vec<String>, Vec<String>) {
     })
 }
 
-/// Each change with the windows that it is killed in: one, another one for each, or all of them.
+/// The windows that a change is killed in: one, another one for each, or all of them in a soak.
+pub(crate) fn windows(index: usize) -> Vec<Window> {
+    match std::env::var_os(SOAK) {
+        Some(_) => Window::ALL.to_vec(),
+        None => vec![Window::ALL[index % Window::ALL.len()]],
+    }
+}
+
+/// Each change with the windows that it is killed in.
 fn cases(changes: &[String]) -> Vec<(u32, Window, String)> {
-    let is_soak = std::env::var_os(SOAK).is_some();
-    let windows = |index: usize| match is_soak {
-        true => Window::ALL.to_vec(),
-        false => vec![Window::ALL[index % Window::ALL.len()]],
-    };
     let numbered = changes.iter().enumerate();
     numbered
         .flat_map(|(index, summary)| {

@@ -2,7 +2,7 @@
 //! a destructive migration, a Coolify that does its part or does not, and the way back.
 
 mod image;
-mod killed;
+pub(crate) mod killed;
 mod triggers;
 mod world;
 

@@ -50,6 +50,13 @@ ends = ["off"]
 
 [drift]
 for = "24h"
+
+[[notice]]
+id = "tell-end"
+on = ["verified", "drifted"]
+use = "notify-people"
+bind = { users = "genia-users" }
+with = { subject = "{{ run.state }}", text = "Coordinates: {{ incident.coordinator }}" }
 "#;
 
 /// A name, the text that is changed, and what it becomes.
@@ -113,6 +120,19 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("check-as-a-follow-up", "use = \"http-switch\"", "use = \"http-check\""),
     ("drift-without-time", "for = \"24h\"", "interval = \"5m\""),
     ("drift-looks-once", "for = \"24h\"", "for = \"1m\"\ninterval = \"5m\""),
+    ("notice-on-nothing", "on = [\"verified\", \"drifted\"]", "on = []"),
+    ("notice-on-what-never-comes", "on = [\"verified\", \"drifted\"]", "on = [\"tripped\"]"),
+    ("notice-on-an-unknown-occasion", "on = [\"verified\", \"drifted\"]", "on = [\"finished\"]"),
+    ("notice-on-one-twice", "on = [\"verified\", \"drifted\"]", "on = [\"verified\", \"verified\"]"),
+    (
+        "notice-that-does-more",
+        "on = [\"verified\", \"drifted\"]\nuse = \"notify-people\"",
+        "on = [\"verified\"]\nuse = \"http-switch\"",
+    ),
+    ("notice-speaks-of-a-receipt", "{{ run.state }}", "{{ steps.disable.receipt }}"),
+    ("notice-speaks-of-nothing", "incident.coordinator", "incident.coordinador"),
+    ("step-speaks-of-a-notices-fact", "We are looking into it.", "It is {{ run.state }}."),
+    ("scenario-is-empty", "timeout = \"10m\"", "timeout = \"10m\"\nscenario = \" \""),
     ("every-without-within", "id = \"off\"", "id = \"off\"\nevery = \"5s\""),
 ];
 

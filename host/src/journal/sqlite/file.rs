@@ -4,8 +4,9 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use backon::{BlockingRetryable, ConstantBuilder};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -73,7 +74,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, StorageError> {
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
     let found = Identity::read(&writer).map_err(explain)?;
     found.check().map_err(|(problem, remedy)| failed(path, problem, remedy))?;
-    let mode = configure(&writer).map_err(explain)?;
+    let mode = at_last(|| configure(&writer)).map_err(explain)?;
     if mode != "wal" {
         return Err(failed(
             path,
@@ -85,9 +86,9 @@ pub(super) fn open(path: &Path) -> Result<Opened, StorageError> {
         ));
     }
     if found.is_new() {
-        initialise(&mut writer).map_err(explain)?;
+        at_last(|| initialise(&mut writer)).map_err(explain)?;
     }
-    writer.execute_batch(LEDGER).map_err(explain)?;
+    at_last(|| add_ledger(&mut writer)).map_err(explain)?;
     let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(explain)?;
     Ok(Opened { writer, reader })
 }
@@ -171,6 +172,26 @@ fn configure(connection: &Connection) -> rusqlite::Result<String> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     Ok(mode)
+}
+
+/// Two that open a new journal at the same time may each wait for the other. SQLite tells one of them at once
+/// that the file is busy, whatever time-out it has; that one comes again.
+fn at_last<T>(work: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let until = Instant::now() + Duration::from_secs(BUSY_S_MAX);
+    let is_busy = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+    let often = ConstantBuilder::new().with_delay(Duration::from_millis(5)).without_max_times();
+    work.retry(often).sleep(std::thread::sleep).when(|error| is_busy(error) && Instant::now() < until).call()
+}
+
+/// Journals of the first ripcord have none.
+fn add_ledger(connection: &mut Connection) -> rusqlite::Result<()> {
+    let known = "SELECT count(*) FROM sqlite_schema WHERE name = 'good_states'";
+    if connection.query_row(known, [], |row| row.get::<_, u32>(0))? > 0 {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(LEDGER)?;
+    transaction.commit()
 }
 
 fn initialise(connection: &mut Connection) -> rusqlite::Result<()> {

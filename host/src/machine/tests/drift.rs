@@ -97,6 +97,19 @@ fn what_could_not_be_seen_at_the_end_is_not_known() {
     assert_eq!(found(&watched(3, "pppf").next()).cloned(), unknown(&["b"]));
 }
 
+/// Whoever comes back when the time is over knows nothing of the time in which nobody looked.
+#[test]
+fn what_nobody_has_looked_at_for_long_is_not_known() {
+    let mut state = verified();
+    let checks = vec!["a".into(), "b".into()];
+    let wanted = DriftBegan { by: "Ana".into(), until: at(1_000), interval_ms: 50_000, failure_limit: 0, checks };
+    tell(&mut state, 100, &[attached(), Event::DriftBegan(wanted)]);
+    measure(&mut state, "pp");
+    tell(&mut state, 5_000, &[attached()]);
+    let unknown = DriftOutcome::Unknown { checks: vec!["a".into(), "b".into()] };
+    assert_eq!(found(&state.next()), Some(&unknown));
+}
+
 /// What was seen before the host was gone and what is to be seen now are two things.
 #[test]
 fn it_survives_its_host() {

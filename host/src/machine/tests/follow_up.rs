@@ -183,6 +183,20 @@ fn an_undo_closes_what_was_cut_off() {
     assert_eq!(of(&state, ITEM), FollowUpState::Closed);
 }
 
+/// Its time was over while a call was under way, and nobody knows what became of that: the run isn't taken back
+/// before somebody has said so.
+#[test]
+fn an_undo_looks_at_what_a_follow_up_has_left_in_doubt() {
+    let mut state = verified(false);
+    tell(&mut state, 20, &[attached(), requested(), began(2, its()), intended(call(2, 0))]);
+    tell(&mut state, 30, &[ended(2, End::TimedOut("its time-out is over".into()))]);
+    assert_eq!(state.next(), Next::Settle(call(2, 0)));
+    tell(&mut state, 31, &[unsettled(call(2, 0)), Event::UndoRequested { by: "ada".into() }, attached()]);
+    assert_eq!(state.next(), Next::Settle(call(2, 0)));
+    tell(&mut state, 32, &[settled(call(2, 0), Settler::Driver, Verdict::DidNotHappen)]);
+    assert_eq!(state.next(), Next::Begin(Purpose::Undo(ExecutionId(1))));
+}
+
 #[test]
 fn it_can_t_be_carried_out_where_it_means_nothing() {
     let refused = |mut state: State, event: Event| matches!(state.apply(at(20), &event), Err(Impossible(_)));

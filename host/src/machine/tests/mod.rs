@@ -29,6 +29,7 @@ fn started(shape: Shape) -> Event {
         params: BTreeMap::new(),
         people: BTreeMap::new(),
         language: Default::default(),
+        scenario: None,
         target: "t".into(),
         operator_path: "ripcord.toml".into(),
         plugins: BTreeMap::new(),

@@ -11,10 +11,16 @@ use crate::machine::Next;
 /// Up to five steps, some of which stand in for an earlier one, and up to two checks.
 /// In every second run up to three triggers are watched first.
 fn shapes() -> impl Strategy<Value = Shape> {
-    (plans(), prop::option::of(watches()), follow_ups()).prop_map(|(shape, watch, follow_ups)| Shape {
-        watch,
-        follow_ups,
-        ..shape
+    (plans(), prop::option::of(watches()), follow_ups(), notices())
+        .prop_map(|(shape, watch, follow_ups, notices)| Shape { watch, follow_ups, notices, ..shape })
+}
+
+/// Up to three notices, each on some occasions.
+fn notices() -> impl Strategy<Value = Vec<NoticeShape>> {
+    let on = prop::sample::subsequence(Occasion::ALL.to_vec(), 1..=Occasion::ALL.len());
+    prop::collection::vec(on, 0..=3).prop_map(|notices| {
+        let shape = |(index, on)| NoticeShape { id: format!("n{index}"), on };
+        notices.into_iter().enumerate().map(shape).collect()
     })
 }
 
@@ -115,10 +121,61 @@ proptest! {
         what_was_done_last_is_taken_back_first(&events);
         nobody_is_asked_about_a_probe(&events);
         what_is_done_after_the_end_is_asked_for_and_changes_no_end(&shape, &events);
+        people_are_told_once_and_in_time(&shape, &events);
         if let Some(watch) = &shape.watch {
             nothing_is_done_before_a_trigger_trips_or_a_person_says_yes(watch, &events);
             nothing_is_measured_when_that_is_decided(watch, &events);
             a_trigger_trips_with_one_failure_too_many(watch, &events);
+        }
+    }
+}
+
+/// Each notice is sent once for what it tells of, before the run goes on from there, and never beside
+/// anything else.
+fn people_are_told_once_and_in_time(shape: &Shape, events: &[&Event]) {
+    let (mut told, mut open, mut ended) = (BTreeSet::new(), None, None);
+    let ends = [Occasion::Verified, Occasion::Unchanged, Occasion::Undone, Occasion::Halted];
+    let wanted = |on: Occasion| shape.notices.iter().filter(move |notice| notice.on.contains(&on));
+    for event in events {
+        match event {
+            Event::ExecutionBegan { execution, purpose: Purpose::Notice(Sending { notice, on, call }), .. } => {
+                assert_eq!(open, None, "{notice} is sent beside another one");
+                assert!(told.insert((*on, notice.as_str(), *call)), "{notice} is sent twice on {on}");
+                assert!(wanted(*on).any(|shape| shape.id == *notice), "{notice} is not for {on}");
+                open = Some(*execution);
+            }
+            Event::ExecutionBegan { purpose, .. } => {
+                assert_eq!(open, None, "{purpose:?} begins while people are being told");
+                if let Purpose::Apply(step) = purpose {
+                    let missing =
+                        wanted(Occasion::Begun).find(|notice| !told.contains(&(Occasion::Begun, &notice.id, None)));
+                    assert_eq!(missing, None, "{step} begins, and nobody was told");
+                }
+            }
+            Event::ExecutionEnded { execution, .. } => _ = open.take_if(|open| open == execution),
+            Event::RunEnded { outcome, .. } => {
+                assert_eq!(open, None, "it ends while people are being told");
+                let on = match outcome {
+                    RunOutcome::Verified => Occasion::Verified,
+                    RunOutcome::Unchanged => Occasion::Unchanged,
+                    RunOutcome::Undone => Occasion::Undone,
+                    RunOutcome::Halted => Occasion::Halted,
+                };
+                let missing = wanted(on).find(|notice| !told.contains(&(on, notice.id.as_str(), None)));
+                assert_eq!(missing, None, "it ends, and nobody was told");
+                ended = Some(*outcome);
+            }
+            // It ends once more, which is another end.
+            Event::UndoRequested { .. } if ended.take_if(|outcome| *outcome != RunOutcome::Undone).is_some() => {
+                told.retain(|(on, _, call)| call.is_some() || !ends.contains(on));
+            }
+            Event::VerificationRequested { .. }
+                if ended.take_if(|outcome| *outcome == RunOutcome::Halted).is_some() =>
+            {
+                told.retain(|(on, _, call)| call.is_some() || !ends.contains(on));
+            }
+            Event::DriftBegan(_) => told.retain(|(on, ..)| *on != Occasion::Drifted),
+            _ => {}
         }
     }
 }

@@ -197,6 +197,15 @@ fn the_window_ends_it_whoever_carries_it_by_then() {
 }
 
 /// What it saw before its host was gone, and what is to be seen now, are two things.
+/// Whoever comes back when the window is over knows nothing of the time in which nobody measured.
+#[test]
+fn what_nobody_has_measured_for_long_is_not_known() {
+    let mut state = measured(trigger(), "pp");
+    tell(&mut state, 5_000, &[attached()]);
+    let Next::EndAfter(_, RunOutcome::Halted, why) = state.next() else { panic!("{:?}", state.next()) };
+    assert!(why.contains("nobody has measured it since 1970-01-01T00:01:02Z"), "{why}");
+}
+
 #[test]
 fn a_measurement_that_was_cut_off_is_made_anew() {
     let mut state = watching(watch(&[trigger()]));

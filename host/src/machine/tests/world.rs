@@ -258,6 +258,11 @@ impl World {
                 }
                 (Op::Clock, None) => self.note(Event::ClockRead { call, now: self.now })?,
                 (Op::Sleep, None) => self.commit(Event::SleepBegan { call, until: self.now })?,
+                (Op::Mutate { listed: false, .. }, None) if self.is_a_notice(id) => {
+                    let outcome = Err(Failure::denied("nobody is asked"));
+                    self.note(Event::Called { call, request: request(), outcome, took_us: 0 })?;
+                }
+                (Op::Mutate { listed: false, .. }, Some(Made::Read { .. })) => {}
                 (Op::Mutate { listed: false, .. }, None) if self.state.gate_before(call).is_none() => {
                     self.commit(gate_of_call(call))?;
                     return Err(Cut::Stop);
@@ -351,7 +356,7 @@ impl World {
         if self.state.goes_on(call.execution) && mutation.repeat != Repeat::Once {
             return self.commit(settled(call, Settler::Policy, Verdict::Repeat));
         }
-        if self.state.is_check(call.execution) {
+        if self.state.is_beside(call.execution) {
             // It is told so; or its repetition failed, and nobody is asked all the same.
             return match self.pick(3) {
                 1 => self.commit(unsettled(call)),
@@ -369,7 +374,7 @@ impl World {
     }
 
     fn conclude(&mut self, execution: ExecutionId, end: End) -> Result<(), Cut> {
-        let is_check = self.state.is_check(execution);
+        let is_check = matches!(self.state.executions[&execution].purpose, Purpose::Check(_) | Purpose::Drift(_));
         if !is_check {
             return self.commit(Event::ExecutionEnded { execution, end });
         }
@@ -411,6 +416,10 @@ impl World {
         self.state.executions.values().any(|execution| {
             execution.purpose == Purpose::Undo(application) && matches!(execution.end, Some(End::Returned(_)))
         })
+    }
+
+    fn is_a_notice(&self, execution: ExecutionId) -> bool {
+        matches!(self.state.executions[&execution].purpose, Purpose::Notice(_))
     }
 
     /// The calls that may not be repeated, and were.

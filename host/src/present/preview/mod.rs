@@ -2,6 +2,7 @@
 //! to the next unless the run would, or what it rests on has.
 
 mod call;
+mod notices;
 mod summary;
 #[cfg(test)]
 pub(super) mod tests;
@@ -58,6 +59,7 @@ pub fn preview(report: &PreviewReport, view: &View, style: &Style) -> String {
     }
     writer.probing_triggers();
     writer.verification();
+    writer.notices();
     writer.summary();
     writer.page.finish()
 }
@@ -91,7 +93,7 @@ impl<'a> Writer<'a> {
         let report = self.report;
         match &report.follow_up {
             None => self.page.note(0, Span::Title("Preview of "), &format!("{} on {}", report.plan, report.target)),
-            Some(PreviewedFollowUp { run, item, what }) => {
+            Some(PreviewedFollowUp { run, item, what, .. }) => {
                 let of = format!("{item} on {}, a follow-up of run {run}: {what}", report.target);
                 self.page.note(0, Span::Title("Preview of "), &of);
             }
@@ -105,6 +107,12 @@ impl<'a> Writer<'a> {
         self.page.prose(0, &about);
         self.page.gap();
         self.field(0, "plan", &report.plan_path);
+        let behind = report.follow_up.as_ref().map_or(&[][..], |follow_up| follow_up.behind.as_slice());
+        self.fields(
+            0,
+            "done before",
+            &behind.iter().map(|done| format!("{done} (not done again)")).collect::<Vec<_>>(),
+        );
         let params: Vec<_> = report.params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         self.fields(0, "parameters", &params);
         let good = report.good_states.iter().take(GOOD_STATES_SHOWN).map(|good| self.good_state(good));

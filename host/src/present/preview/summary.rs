@@ -19,13 +19,17 @@ pub(in super::super) struct Changes {
     pub(in super::super) not_reached: usize,
     /// By checks that are probes.
     pub(in super::super) probes: usize,
+    /// Notices of the plan, on all their occasions together.
+    pub(in super::super) notices: usize,
     /// Of those that are made as things are now, how many on each connection.
     pub(in super::super) connections: BTreeMap<String, usize>,
 }
 
 pub(in super::super) fn changes(report: &PreviewReport) -> Changes {
     let probes = report.probes().flat_map(|probe| &probe.calls).filter(|call| call.listed().is_some()).count();
-    let mut changes = Changes { taken: 0, only_if: 0, not_reached: 0, probes, connections: BTreeMap::new() };
+    let sent = report.sendings().flat_map(|sending| &sending.calls);
+    let notices = sent.filter(|call| call.listed().is_some()).count();
+    let mut changes = Changes { taken: 0, only_if: 0, not_reached: 0, probes, notices, connections: BTreeMap::new() };
     for branch in &report.branches {
         for listed in branch.calls.iter().filter_map(|call| call.listed()) {
             match branch.outlook {
@@ -44,7 +48,7 @@ pub(in super::super) fn changes(report: &PreviewReport) -> Changes {
 impl Writer<'_> {
     pub(super) fn summary(&mut self) {
         let report = self.report;
-        let Changes { taken, only_if, not_reached, probes, connections } = changes(report);
+        let Changes { taken, only_if, not_reached, probes, notices, connections } = changes(report);
         self.page.gap();
         self.page.line(0, &[Span::Title("In short")]);
         let is_open = |end: &BranchEnd| matches!(end, BranchEnd::Open(_));
@@ -65,6 +69,9 @@ impl Writer<'_> {
         }
         if probes > 0 {
             lines.push(format!("{probes} more by probes, each time that one is made"));
+        }
+        if notices > 0 {
+            lines.push(format!("{} to people, each on its occasion", count(notices, "notice", "notices")));
         }
         self.fields(2, "changes", &lines);
         let asks: Vec<_> = report
@@ -88,7 +95,9 @@ impl Writer<'_> {
         if self.page.says("‹") {
             self.page.prose(0, "‹…› stands for a value that only the run itself will know.");
         }
-        if report.branches.iter().any(|branch| is_open(&branch.end)) || taken + only_if + not_reached + probes > 0 {
+        if report.branches.iter().any(|branch| is_open(&branch.end))
+            || taken + only_if + not_reached + probes + notices > 0
+        {
             self.page.prose(0, "A change that is not on this list is not made without asking first.");
         }
         self.page.line(0, &[Span::Title("approval: "), Span::Plain(&report.digest().to_string())]);
@@ -105,7 +114,7 @@ impl Writer<'_> {
         let branches = &self.report.branches;
         let notices = branches.iter().filter(|branch| branch.when != When::Undone).flat_map(|branch| &branch.calls);
         let notices = notices.filter_map(|call| call.mutation()).filter(|call| call.asked.request.call.is_notice());
-        match notices.count() {
+        match notices.count() + changes(self.report).notices {
             0 => {}
             number => lines.push(format!("{}: nobody unreads a message", count(number, "notice", "notices"))),
         }

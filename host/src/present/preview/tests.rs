@@ -260,6 +260,7 @@ pub(crate) fn report() -> PreviewReport {
         ],
         probing_triggers: vec![],
         checks: checks(),
+        notices: Vec::new(),
     }
 }
 

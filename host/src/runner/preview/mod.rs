@@ -3,6 +3,7 @@
 
 mod checks;
 mod follow_up;
+mod notices;
 mod report;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::{Job, RunError, Seams, Unit};
 use crate::component::{Components, Effect, Ended, Export, Returned};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{Purpose, StepShape};
+use crate::machine::Made;
 use crate::pipeline::{Caller, Depth, Mode, Mutation, Pipeline, Preview, Previewed, Stop};
 use crate::plan::{Scope, check_config, render};
 use crate::secret::Scrub;
@@ -25,7 +27,7 @@ use crate::secret::Scrub;
 pub use follow_up::preview_follow_up;
 pub use report::{
     BoundRole, Branch, BranchEnd, Finding, Outlook, PreviewReport, PreviewedCheck, PreviewedFollowUp, PreviewedGate,
-    PreviewedPlugin, PreviewedProbe, PreviewedStep, When,
+    PreviewedNotice, PreviewedPlugin, PreviewedProbe, PreviewedSending, PreviewedStep, When,
 };
 
 /// Previews a job. Nothing is recorded and nothing is changed.
@@ -50,6 +52,7 @@ pub async fn preview(
     let checks = previewer.checks(depth).await?;
     let steps = job.shape.steps.iter().map(|step| previewer.described(step)).collect::<Result<_, _>>()?;
     let probing_triggers = previewer.probing_triggers().await?;
+    let notices = previewer.notices().await?;
     let mut report = PreviewReport {
         plan: job.plan_name.clone(),
         follow_up: None,
@@ -65,6 +68,7 @@ pub async fn preview(
         branches: previewer.branches,
         probing_triggers,
         checks,
+        notices,
     };
     report.take_back_if_it_fails();
     Ok(report)
@@ -82,6 +86,20 @@ fn secrets(job: &Job) -> Vec<String> {
 fn connections(unit: &Unit) -> impl Iterator<Item = &crate::capability::Connection> {
     let bound = unit.roles.values().filter_map(|grant| grant.bound.as_ref());
     bound.filter_map(|bound| bound.open.as_ref()).map(|open| open.connection.as_ref())
+}
+
+/// Where an execution begins that is previewed.
+struct From {
+    execution: ExecutionId,
+    began: Timestamp,
+    /// What it has done before.
+    known: Vec<Made>,
+}
+
+impl Default for From {
+    fn default() -> Self {
+        Self { execution: ExecutionId(1), began: Timestamp::now(), known: Vec::new() }
+    }
 }
 
 struct Previewer<'a> {
@@ -239,13 +257,26 @@ impl<'a> Previewer<'a> {
         export: &Export,
         timeout: Duration,
     ) -> Result<(Vec<Previewed>, Preview, Result<Returned, BranchEnd>), RunError> {
-        let began = Timestamp::now();
+        self.execute_from(From::default(), preview, unit, purpose, export, timeout).await
+    }
+
+    /// The same, of an execution that goes on.
+    async fn execute_from(
+        &self,
+        from: From,
+        preview: Preview,
+        unit: &Unit,
+        purpose: Purpose,
+        export: &Export,
+        timeout: Duration,
+    ) -> Result<(Vec<Previewed>, Preview, Result<Returned, BranchEnd>), RunError> {
+        let From { execution, began, known } = from;
         let preview = Arc::new(Mutex::new(preview));
         let never = watch::Sender::new(false).subscribe();
-        let setting = self.job.setting(&self.run, ExecutionId(1), began, &purpose, unit, never);
-        let pipeline = Pipeline::new(setting, Mode::Preview(preview.clone()), Vec::new());
+        let setting = self.job.setting(&self.run, execution, began, &purpose, unit, never);
+        let pipeline = Pipeline::new(setting, Mode::Preview(preview.clone()), known);
         let caller = self.seams.caller(Box::new(pipeline) as Box<dyn Caller>);
-        let seed = seed(&self.run, ExecutionId(1), began);
+        let seed = seed(&self.run, execution, began);
         let executed = self.components.execute(&unit.component, export, caller, &self.job.limits, began, seed);
         let returned = match tokio::time::timeout(timeout, executed).await {
             Ok(Ok(returned)) => Ok(returned),

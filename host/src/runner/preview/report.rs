@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::id::{Digest, RunId};
-use crate::journal::{Approval, CheckOutcome, GoodState, Listed, OnFailure};
+use crate::journal::{Approval, CheckOutcome, GoodState, Listed, Occasion, OnFailure};
 use crate::manifest::Access;
 use crate::pipeline::Previewed;
 
@@ -46,6 +46,9 @@ pub struct PreviewReport {
     pub probing_triggers: Vec<PreviewedCheck>,
     /// What has to hold afterwards, in file order.
     pub checks: Vec<PreviewedCheck>,
+    /// Who is told, and when, in file order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<PreviewedNotice>,
 }
 
 /// What a preview is of that is not one of a run.
@@ -57,6 +60,9 @@ pub struct PreviewedFollowUp {
     pub item: String,
     /// What is to be done, in the people's words.
     pub what: String,
+    /// What an attempt that got stuck has done already, and is not done again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<String>,
 }
 
 /// A step as the plan has it.
@@ -212,6 +218,30 @@ pub struct PreviewedProbe {
     pub end: BranchEnd,
 }
 
+/// A notice as the plan has it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PreviewedNotice {
+    /// Its name in the plan.
+    pub id: String,
+    /// Its plugin.
+    #[serde(flatten)]
+    pub plugin: PreviewedPlugin,
+    /// What it tells, on each of its occasions.
+    pub sendings: Vec<PreviewedSending>,
+}
+
+/// A notice on one of its occasions.
+#[derive(Debug, Clone, Serialize)]
+pub struct PreviewedSending {
+    /// When.
+    pub on: Occasion,
+    /// What it sends, in order.
+    pub calls: Vec<Previewed>,
+    /// How the preview of it ended.
+    pub end: BranchEnd,
+}
+
 /// What a check says before anything is done.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
@@ -224,8 +254,9 @@ pub struct Finding {
 impl PreviewReport {
     /// The mutations that an approval binds, sorted, each once.
     pub fn listed(&self) -> Vec<Listed> {
-        let calls =
-            self.branches.iter().flat_map(|branch| &branch.calls).chain(self.probes().flat_map(|probe| &probe.calls));
+        let calls = self.branches.iter().flat_map(|branch| &branch.calls);
+        let calls = calls.chain(self.probes().flat_map(|probe| &probe.calls));
+        let calls = calls.chain(self.sendings().flat_map(|sending| &sending.calls));
         calls.filter_map(Previewed::listed).cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -243,6 +274,11 @@ impl PreviewReport {
     /// What its triggers and checks do besides looking.
     pub fn probes(&self) -> impl Iterator<Item = &PreviewedProbe> {
         self.probing_triggers.iter().chain(&self.checks).filter_map(|check| check.probe.as_ref())
+    }
+
+    /// What its notices tell, on all their occasions.
+    pub fn sendings(&self) -> impl Iterator<Item = &PreviewedSending> {
+        self.notices.iter().flat_map(|notice| &notice.sendings)
     }
 
     /// A step, by its id.
