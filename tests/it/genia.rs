@@ -4,7 +4,6 @@
 use std::fs;
 
 use ripcord::journal::RunOutcome;
-use ripcord_tests::fault::Window;
 
 use crate::andrea::killed::windows;
 use crate::world::{Ripcord, World, git, in_parallel};
