@@ -42,7 +42,7 @@ fn world(service: &Service, on: &[&str], more: &str) -> World {
                  subject = \"{{{{ run.state }}}}\"\n\
                  text = \"{{{{ run.why }}}} [{{{{ incident.severity }}}}, {{{{ incident.scenario }}}}, \
                  {{{{ incident.decided_by }}}}, {{{{ people.coordinator }}}}]\"\n\
-                 to = {{ status-page = {{ subject = \"status: {{{{ run.state }}}}\" }} }}\n"
+                 to = {{ status-page = {{ subject = \"status: {{{{ run.state }}}} {{{{ incident.severity }}}}\" }} }}\n"
             )
         })
         .collect();
@@ -94,16 +94,20 @@ fn everybody_is_told_at_the_beginning_and_at_each_end_in_their_own_words() {
     let world = world(&service, &["begun", "verified", "undone", "halted", "unchanged"], "");
     world.ripcord(&["check", "plan.toml"]).expect(0).says("notices tell-begun (notify-people");
     let preview = world.ripcord(&["preview", "plan.toml"]).expect(0);
-    preview.says("People are told").says("20 notices to people, each on its occasion").says("\"status: verified\"");
+    preview.says("People are told").says("20 notices to people, each on its occasion").says("\"status: verified \"");
     assert!(service.received().is_empty());
 
-    world.ripcord(RUN).expect(0);
+    // What is said of the incident later changes nothing in what was agreed to.
+    let approval = preview.approval();
+    let run: Vec<&str> = RUN.iter().map(|it| if *it == "--yes" { "--approved" } else { *it }).collect();
+    let run = [&run[..3], &[approval.as_str()], &run[3..]].concat();
+    world.ripcord(&run).expect(0);
     world.ripcord(&["show", "last", "--follow"]).expect(0).says("tells people: begun");
     let two = told(&world, &service);
     assert_eq!((two.users, two.dashboard), (strings(&["begun", "verified"]), strings(&["begun", "verified"])));
-    let mails = ["genia-administrators: begun", "genia-administrators: verified", "genia-status: status: begun"];
+    let mails = ["genia-administrators: begun", "genia-administrators: verified", "genia-status: status: begun alta"];
     assert_eq!(two.mails[..3], strings(&mails));
-    assert_eq!(two.mails[3], "genia-status: status: verified");
+    assert_eq!(two.mails[3], "genia-status: status: verified alta");
     let said = service.received()[1]["blocks"][1]["text"]["text"].as_str().unwrap().to_owned();
     assert!(said.contains("all steps and checks have passed [alta, un conector falla, Marta, Ana]"), "{said}");
 

@@ -19,6 +19,11 @@ impl State {
         self.shape.notices.iter().find(|shape| shape.id == id)
     }
 
+    /// Whether an execution is one of a notice.
+    pub fn is_notice(&self, execution: ExecutionId) -> bool {
+        self.executions.get(&execution).is_some_and(|known| matches!(known.purpose, Purpose::Notice(_)))
+    }
+
     /// The same, but for what people have to be told of it first: a notice never decides where a run goes.
     pub(super) fn tell_first(&self, next: Next) -> Next {
         if self.shape.notices.is_empty() {

@@ -12,7 +12,7 @@ use super::{Pipeline, Stop, micros};
 use crate::capability::{Repeat, Reply};
 use crate::failure::{Failure, Problem};
 use crate::id::CallId;
-use crate::journal::{Answer, Behind, Event, GateId, GateOpened, Listed, Outcome, Purpose, Request, Settler, Verdict};
+use crate::journal::{Answer, Behind, Event, GateId, GateOpened, Listed, Outcome, Request, Settler, Verdict};
 use crate::record::Record;
 use crate::secret::Scrub;
 
@@ -59,7 +59,9 @@ impl Pipeline {
                 format!("the preview did not list `{}`, and nobody is asked about a notice", request.call.summary());
             return self.turn_away(id, request, Failure::denied(message), again.map(|(again, _)| again)).await;
         }
-        self.ask_if_unlisted(record, id, &request).await?;
+        if !record.lock().await.state().is_notice(id.execution) {
+            self.ask_if_unlisted(record, id, &request).await?;
+        }
         if let Some((again, doubted)) = again {
             // A target that never answers would be sent to for ever.
             if doubted >= self.setting.retry.attempts {
@@ -255,8 +257,8 @@ fn is_listed(record: &Record, id: CallId, request: &Request) -> bool {
 
 /// A notice holds nothing up, and so it can't wait for a person.
 fn is_an_unlisted_notice(record: &Record, id: CallId, request: &Request) -> bool {
-    let execution = record.state().executions.get(&id.execution);
-    execution.is_some_and(|known| matches!(known.purpose, Purpose::Notice(_))) && !is_listed(record, id, request)
+    let listed = &record.state().approval_of(id.execution).listed;
+    record.state().is_notice(id.execution) && !listed.iter().any(|listed| listed.covers_a_notice(request))
 }
 
 /// How an attempt of a mutation ended.
@@ -270,6 +272,17 @@ enum Attempt {
 }
 
 impl Listed {
+    /// A notice of the plan as it is agreed to: that these people are told. What they are told depends on how
+    /// the run goes and on what is known by then.
+    pub fn of_a_notice(&self) -> Self {
+        Self { target: String::new(), ..self.clone() }
+    }
+
+    /// Whether a notice of the plan is this one of the list.
+    pub fn covers_a_notice(&self, request: &Request) -> bool {
+        self.target.is_empty() && self.connection == request.connection && self.operation == request.call.operation()
+    }
+
     /// Whether a mutation is this one of the list. A hole stands for any text without white space.
     pub fn covers(&self, request: &Request) -> bool {
         self.connection == request.connection

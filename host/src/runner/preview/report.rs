@@ -256,8 +256,9 @@ impl PreviewReport {
     pub fn listed(&self) -> Vec<Listed> {
         let calls = self.branches.iter().flat_map(|branch| &branch.calls);
         let calls = calls.chain(self.probes().flat_map(|probe| &probe.calls));
-        let calls = calls.chain(self.sendings().flat_map(|sending| &sending.calls));
-        calls.filter_map(Previewed::listed).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        let told = self.sendings().flat_map(|sending| &sending.calls).filter_map(Previewed::listed);
+        let listed = calls.filter_map(Previewed::listed).cloned().chain(told.map(Listed::of_a_notice));
+        listed.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The name of exactly this preview: what `run --approved` takes. Another plan, parameter, plugin,
