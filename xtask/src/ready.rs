@@ -18,6 +18,7 @@ const NEEDED: &[Needed] = &[
     Needed { probe: &["git", "--version"], package: "git" },
     Needed { probe: &["node", "--version"], package: "nodejs" },
     Needed { probe: &["npm", "--version"], package: "npm" },
+    Needed { probe: &["curl", "--version"], package: "curl" },
     // Network namespaces, clocks that are put back, and pseudo-terminals.
     Needed { probe: &["ip", "-V"], package: "iproute2" },
     Needed { probe: &["faketime", "--version"], package: "faketime" },
@@ -53,7 +54,6 @@ const MAY_START: &str =
 
 /// What the benchmarks need besides.
 const MEASURING: &[Needed] = &[
-    Needed { probe: &["curl", "--version"], package: "curl" },
     Needed { probe: &["strace", "--version"], package: "strace" },
 ];
 
