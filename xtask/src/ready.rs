@@ -53,9 +53,7 @@ const MAY_START: &str =
     "if grep -q 'of the tests of ripcord' /usr/sbin/policy-rc.d 2>/dev/null; then rm /usr/sbin/policy-rc.d; fi";
 
 /// What the benchmarks need besides.
-const MEASURING: &[Needed] = &[
-    Needed { probe: &["strace", "--version"], package: "strace" },
-];
+const MEASURING: &[Needed] = &[Needed { probe: &["strace", "--version"], package: "strace" }];
 
 /// Rust's standard library for the plugins.
 pub(crate) fn wasm_target() -> Result<(), String> {
