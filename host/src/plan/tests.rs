@@ -51,7 +51,7 @@ fn the_plan_for_a_genia_connector_is_sound() {
     assert_eq!(subject(1), "Conector facebook desactivado temporalmente");
     assert_eq!(subject(2), "Conector facebook: el rollback se ha deshecho");
     let begins = render(&plan.notices[0].with, &told).unwrap()["text"].clone();
-    let ends = "Motivo: so.\nCoordina: nadie todavía. Lo ha decidido Ana.\n";
+    let ends = "Motivo: so.\nCoordina: nadie todavía. Lo ha decidido Ana.";
     assert!(begins.as_str().unwrap().ends_with(ends), "{begins}");
     assert!(
         plan.verify[0]
