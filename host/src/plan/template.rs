@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use regex::Regex;
+use regex_lite::Regex;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -244,7 +244,7 @@ pub(super) fn compile() {
 }
 
 fn code_in(template: &str) -> impl Iterator<Item = Range<usize>> {
-    let code = |found: regex::Captures<'_>| {
+    let code = |found: regex_lite::Captures<'_>| {
         ["expression", "statement", "open"].iter().find_map(|name| found.name(name)).map(|code| code.range())
     };
     CODE.captures_iter(template).filter_map(code)

@@ -193,7 +193,8 @@ fn read_component(path: &Path, digest: Digest) -> Result<Blob, Misread> {
         _ => misread(error.to_string(), "it has to be a file that this user may read"),
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
+    let length = file.metadata().map_err(unreadable)?.len().min(COMPONENT_BYTES_MAX);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
     file.take(COMPONENT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > COMPONENT_BYTES_MAX {
         let problem = format!("it has more than {} MiB", COMPONENT_BYTES_MAX >> 20);

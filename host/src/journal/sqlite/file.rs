@@ -116,10 +116,25 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     // Each connection stays with one thread at a time.
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(BUSY_S_MAX))?;
-    // To fold the log into the database takes several flushes, and whoever ends a run waits for them.
-    // The log stays instead, never larger than some 4 MiB for long, and is read at the next opening.
+    // To fold the log into the database takes several flushes, and whoever ends a run would wait for them:
+    // see `fold`.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
+}
+
+/// As many pages of the log as may stay: each opening reads all of them, at some 3 µs a page.
+const LOG_PAGES_MAX: u32 = 128;
+
+/// Folds the log into the database if it has become long. Done at the beginning, while whoever opened the
+/// journal is still busy with other things: then the log is begun anew by the first that writes. (In the
+/// middle of much writing, SQLite does it itself, at 1,000 pages.)
+pub(super) fn fold(connection: &Connection) -> rusqlite::Result<()> {
+    // NOOP only counts, PASSIVE waits for nobody.
+    let in_log = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>("log"))?;
+    if in_log > i64::from(LOG_PAGES_MAX) {
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 /// What the file says it is.

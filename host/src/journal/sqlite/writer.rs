@@ -30,6 +30,9 @@ impl Writer {
         let commits = Arc::new(AtomicU64::new(0));
         let (counter, owned_path) = (commits.clone(), path.to_owned());
         let write = move || {
+            if let Err(error) = file::fold(&connection) {
+                tracing::debug!(%error, "the journal's log was not folded into it");
+            }
             let mut group = Vec::new();
             while waiting.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
                 match commit(&mut connection, &owned_path, &mut group) {
