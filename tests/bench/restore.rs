@@ -112,7 +112,8 @@ impl Lab {
         let output = self.ripcord().args(["report", "last", "--format", "json"]).output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let took = found(&report, &|call| {
-            let is_restore = call["summary"].as_str().is_some_and(|summary| summary.contains("restore"));
+            let is_restore = call["access"] == "change"
+                && call["request"].as_str().is_some_and(|request| request.contains("restore"));
             is_restore.then(|| call["took-us"].as_u64()).flatten()
         });
         Duration::from_micros(took.expect("the report has the call that restores"))

@@ -22,7 +22,7 @@ pub struct Component {
     /// The capabilities that it imports.
     pub imports: Vec<String>,
     pub(super) pre: Pre,
-    pub(super) manifest: Arc<std::sync::OnceLock<Manifest>>,
+    pub(super) manifest: Arc<std::sync::OnceLock<Arc<Manifest>>>,
 }
 
 /// Why a component can't be loaded.

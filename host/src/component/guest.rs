@@ -183,7 +183,7 @@ impl Components {
     }
 
     /// What a component says of itself. It may make no call for that.
-    pub async fn describe(&self, component: &Component) -> Result<Manifest, Ended> {
+    pub async fn describe(&self, component: &Component) -> Result<Arc<Manifest>, Ended> {
         if let Some(manifest) = component.manifest.get() {
             return Ok(manifest.clone());
         }
@@ -195,7 +195,7 @@ impl Components {
             return Err(Ended::Trapped("internal: describe returned something else than a manifest".to_owned()));
         };
         manifest.imports.clone_from(&component.imports);
-        Ok(component.manifest.get_or_init(|| manifest).clone())
+        Ok(component.manifest.get_or_init(|| Arc::new(manifest)).clone())
     }
 }
 

@@ -710,7 +710,7 @@ fn operator() -> Operator {
 
 /// What [`validate`] says of a plan with these lines, whose step is `a` and whose check is `v`.
 fn judged(lines: &str, manifest: &Manifest) -> String {
-    let plugins = ["a", "v"].map(|id| (id.to_owned(), manifest.clone()));
+    let plugins = ["a", "v"].map(|id| (id.to_owned(), manifest.clone().into()));
     match validate(&plan(lines), &operator(), &plugins.into()) {
         Ok(warnings) => Diagnostics(warnings).to_string(),
         Err(wrong) => wrong.to_string(),

@@ -1,6 +1,7 @@
 //! A plan against the operator's file and the plugins' manifests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ use crate::operator::Operator;
 pub fn validate(
     plan: &Plan,
     operator: &Operator,
-    plugins: &BTreeMap<String, Manifest>,
+    plugins: &BTreeMap<String, Arc<Manifest>>,
 ) -> Result<Vec<Diagnostic>, Diagnostics> {
     let mut validator = Validator { plan, operator, found: Vec::new() };
     for (index, step) in plan.steps.iter().enumerate() {

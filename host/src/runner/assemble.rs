@@ -115,7 +115,7 @@ struct Plugin {
     name: String,
     bytes: Blob,
     component: Component,
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
 }
 
 /// Checks all that can be known without a network and without a secret.
@@ -212,7 +212,7 @@ fn read_component(path: &Path, digest: Digest) -> Result<Blob, Misread> {
 impl Checked<'_> {
     /// The manifest of the plugin of a step, a check, a trigger, a follow-up or a notice.
     pub fn manifest(&self, id: &str) -> Option<&Manifest> {
-        self.plugins.get(id).map(|plugin| &plugin.manifest)
+        self.plugins.get(id).map(|plugin| &*plugin.manifest)
     }
 
     /// The connections that the plan binds to its plugins' roles, by capability and name.

@@ -74,7 +74,7 @@ pub struct Unit {
     /// The plugin, ready to run.
     pub component: Component,
     /// What it says of itself.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// Its roles, bound.
     pub roles: BTreeMap<String, Grant>,
     /// Its configuration, with templates.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -36,6 +37,8 @@ pub(crate) fn client_config(ca_file: Option<&Path>, encrypted: bool) -> Result<C
         .map_err(|error| OpenError::Unusable(format!("TLS can't be set up: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    // A connection speaks with one server, and each place for another one costs memory in each run.
+    config.resumption = Resumption::in_memory_sessions(8);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
