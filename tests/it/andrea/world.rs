@@ -365,27 +365,28 @@ fn imported() {
 
 /// A cluster with Andrea's database, made once and copied for each test.
 fn cluster() -> &'static Path {
-    static CLUSTER: OnceLock<TempDir> = OnceLock::new();
-    CLUSTER.get_or_init(make_cluster).path()
+    static CLUSTER: OnceLock<PathBuf> = OnceLock::new();
+    CLUSTER.get_or_init(make_cluster)
 }
 
-fn make_cluster() -> TempDir {
-    let folder = tempfile::Builder::new().prefix("ripcord-cluster-").tempdir().unwrap();
+fn make_cluster() -> PathBuf {
+    let folder = docker::engine().folder().join("cluster");
+    fs::create_dir(&folder).unwrap();
     let (user, group) = image::postgres_ids();
-    chown(folder.path(), Some(user), Some(group)).unwrap();
-    let data = folder.path().join("data");
+    chown(&folder, Some(user), Some(group)).unwrap();
+    let data = folder.join("data");
     let run = |program: &str, arguments: &[&str]| {
         let output = Command::new("setpriv")
             .args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups"])
             .arg(image::postgres_bin().join(program))
             .args(arguments)
             .env("TZ", "UTC")
-            .current_dir(folder.path())
+            .current_dir(&folder)
             .output()
             .unwrap();
         assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    let (data_text, socket) = (data.to_str().unwrap(), folder.path().to_str().unwrap());
+    let (data_text, socket) = (data.to_str().unwrap(), folder.to_str().unwrap());
     run("initdb", &["-D", data_text, "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"]);
     let settings = "\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = '16MB'\n";
     let file = data.join("postgresql.conf");

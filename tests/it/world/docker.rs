@@ -90,6 +90,11 @@ impl Engine {
         self.docker(&["import", archive.to_str().unwrap(), IMAGE]);
     }
 
+    /// A folder that goes away with the engine, for what else lasts as long as the tests.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where it listens: `unix://…`.
     pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.socket().display())

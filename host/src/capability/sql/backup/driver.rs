@@ -15,6 +15,7 @@ use tokio_postgres::Client;
 use super::catalogue::{self, Entry};
 use super::facts::Facts;
 use super::folder::{self, Folder, Opened};
+use super::known::{Known, Read, Stamp};
 use super::source::{self, Extent};
 use super::tools::{Program, Tools};
 use super::{Backup, Contents, Database, ENTRIES_MAX, Format, detail, dump, obstacle, restore, swap};
@@ -24,6 +25,7 @@ use crate::capability::sql::session::{Session, Sessions};
 use crate::capability::sql::{Call, Reply};
 use crate::capability::{At, Detail, Driver, Exactly, OpenError, Opening, Prepared, Settlement};
 use crate::failure::Failure;
+use crate::id::Digest;
 use crate::progress;
 
 /// The database that the others are renamed from. Every server has it.
@@ -55,6 +57,7 @@ pub(in crate::capability::sql) struct Backups {
     pub(super) timeout: Duration,
     /// Held by whoever changes the folder, even when nobody waits for it any more.
     pub(super) busy: Arc<Mutex<()>>,
+    known: Known,
 }
 
 impl Backups {
@@ -76,6 +79,7 @@ impl Backups {
             tools: Tools::new(connection.tools.clone(), &opening.base),
             timeout: connection.backup_timeout,
             busy: Arc::default(),
+            known: Known::default(),
         }))
     }
 
@@ -194,24 +198,26 @@ impl Backups {
         listed.map_err(|error| Failure::transient(format!("{failed}: {error}")))
     }
 
-    /// Reads a backup from one end to the other.
+    /// What a backup holds, read from one end to the other.
     async fn contents(&self, at: &At, name: &str) -> Result<Contents, Failure> {
         let mut opened = self.folder()?.backup(name)?;
         let server = self.maintenance(&at.key()).await?;
         let program = self.reader(&server.client, opened.backup.format).await?;
         self.identify(&mut opened, program.as_ref()).await;
+        let failed = |error: std::io::Error| Failure::transient(format!("can't read {name}: {error}"));
+        let stamp = Stamp::of(&opened.file).map_err(failed)?;
+        let (read, sum) = match self.known.get(&stamp) {
+            Some(Read { sha256, facts }) => (Ok(facts), sha256),
+            None => {
+                let read = self.read_whole(at, &opened, program.as_ref()).await?;
+                let sum = self.checksum(&opened).await?;
+                if let Ok(facts) = &read {
+                    self.known.keep(stamp, Read { sha256: sum, facts: facts.clone() });
+                }
+                (read, sum)
+            }
+        };
         let mut backup = opened.backup;
-        let limit = self.timeout;
-        let mut reading = source::read(&opened.file, backup.format, program.as_ref(), Extent::Whole, limit)?;
-        let mut tell = Tell::new(at, format!("read {name}"), Some(backup.bytes));
-        while reading.next().await.is_some() {
-            tell.progress(reading.position());
-        }
-        let read = reading.finish().await;
-        let mut file = opened.file;
-        let sum = tokio::task::spawn_blocking(move || folder::checksum(&mut file)).await;
-        let sum = sum.map_err(std::io::Error::other).flatten();
-        let sum = sum.map_err(|error| Failure::transient(format!("can't read {name}: {error}")))?;
         let problem = match (&read, backup.sha256) {
             (_, Some(made)) if made != sum => Some(format!("it is not as it was made: it has {sum}, and had {made}")),
             (Err(problem), _) => Some(problem.clone()),
@@ -221,6 +227,33 @@ impl Backups {
         let Facts { mut entries, tables, .. } = read.unwrap_or_default();
         entries.truncate(ENTRIES_MAX);
         Ok(Contents { backup, entries, tables, problem })
+    }
+
+    /// Reads all of a backup: what it says of itself, or why it can't be read.
+    async fn read_whole(
+        &self,
+        at: &At,
+        opened: &Opened,
+        program: Option<&Program>,
+    ) -> Result<Result<Facts, String>, Failure> {
+        let backup = &opened.backup;
+        let mut reading = source::read(&opened.file, backup.format, program, Extent::Whole, self.timeout)?;
+        let mut tell = Tell::new(at, format!("read {}", backup.name), Some(backup.bytes));
+        while reading.next().await.is_some() {
+            tell.progress(|| reading.position());
+        }
+        Ok(reading.finish().await)
+    }
+
+    /// The checksum of a backup as it is now.
+    pub(super) async fn checksum(&self, opened: &Opened) -> Result<Digest, Failure> {
+        let failed = |error: std::io::Error| Failure::transient(format!("can't read {}: {error}", opened.backup.name));
+        if let Some(read) = self.known.get(&Stamp::of(&opened.file).map_err(failed)?) {
+            return Ok(read.sha256);
+        }
+        let mut file = opened.file.try_clone().map_err(failed)?;
+        let sum = tokio::task::spawn_blocking(move || folder::checksum(&mut file)).await;
+        sum.map_err(std::io::Error::other).flatten().map_err(failed)
     }
 
     /// The `pg_restore` that reads a format, if it needs one.
@@ -346,11 +379,12 @@ impl Tell {
     }
 
     /// So many bytes are done.
-    pub(super) fn progress(&mut self, done: u64) {
+    pub(super) fn progress(&mut self, done: impl FnOnce() -> u64) {
         if self.last.elapsed() < TELL_EVERY {
             return;
         }
         self.last = Instant::now();
+        let done = done();
         let Self { at, what, .. } = self;
         let text = match self.total.filter(|total| *total > 0) {
             Some(total) => {

@@ -160,7 +160,7 @@ impl Dump {
         let file = loop {
             tokio::select! {
                 file = &mut writing => break file,
-                Ok(()) = progress.changed() => tell.progress(*progress.borrow_and_update()),
+                Ok(()) = progress.changed() => tell.progress(|| *progress.borrow_and_update()),
             }
         };
         let file = file.map_err(io::Error::other).flatten();

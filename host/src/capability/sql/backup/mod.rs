@@ -14,6 +14,7 @@ mod driver;
 mod dump;
 mod facts;
 mod folder;
+mod known;
 mod mark;
 mod obstacle;
 mod restore;

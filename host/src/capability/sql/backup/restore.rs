@@ -15,7 +15,7 @@ use tokio_postgres::error::ErrorPosition;
 use super::catalogue::{self, Entry, comment, identifier};
 use super::driver::{Backups, Tell};
 use super::facts::Facts;
-use super::folder::{self, Opened};
+use super::folder::Opened;
 use super::mark::{FromBackup, Mark};
 use super::obstacle;
 use super::script::Piece;
@@ -59,7 +59,7 @@ pub(super) async fn prepare(
     let refused = |problem: String| Failure::permanent(format!("backup {name} can't be restored: {problem}"));
     let expected = [(sha256, "it was chosen"), (opened.backup.sha256, "it was made")];
     if expected.iter().any(|(expected, _)| expected.is_some()) {
-        let now = checksum(&mut opened).await?;
+        let now = backups.checksum(&opened).await?;
         for (expected, whose) in expected {
             if let Some(expected) = expected.filter(|expected| *expected != now) {
                 return Err(refused(format!("it is another file than when {whose}: it has {now}, and had {expected}")));
@@ -82,13 +82,6 @@ pub(super) async fn prepare(
     let name = self::name(&live.name, at);
     let (backups, at) = (backups.clone(), at.clone());
     Ok(Box::new(Ready { backups, at, opened, program, facts, live, name, server }))
-}
-
-async fn checksum(opened: &mut Opened) -> Result<Digest, Failure> {
-    let failed = |error: std::io::Error| Failure::transient(format!("can't read the backup: {error}"));
-    let mut file = opened.file.try_clone().map_err(failed)?;
-    let sum = tokio::task::spawn_blocking(move || folder::checksum(&mut file)).await;
-    sum.map_err(std::io::Error::other).flatten().map_err(failed)
 }
 
 #[async_trait]
@@ -195,7 +188,7 @@ impl Ready {
             backups.trouble(&format!("restoring backup {name}: {}", place(text, &error)), &error)
         };
         while let Some(piece) = reading.next().await {
-            tell.progress(reading.position());
+            tell.progress(|| reading.position());
             match piece {
                 Piece::Statements(text) => {
                     client.batch_execute(&text).await.map_err(|error| rejected(&text, error))?;
@@ -228,7 +221,7 @@ async fn copy(
             // Dropping the sink fails the COPY, and the reading knows why there is no end.
             Some(Piece::Statements(_) | Piece::Copy(_)) | None => return Ok(0),
         }
-        tell.progress(reading.position());
+        tell.progress(|| reading.position());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::failure::Failure;
 
 /// Where the head of an archive's list has ended for certain.
 const LIST_HEAD_BYTES_MAX: u64 = 64 << 10;
+/// Between a tool and its reader.
+const PIPE_BYTES: usize = 1 << 20;
 /// How many pieces are read ahead.
 const AHEAD: usize = 8;
 
@@ -56,7 +58,9 @@ pub(super) fn read(
         (Format::PlainGzip, _) => (Box::new(MultiGzDecoder::new(input)), None),
         (Format::Custom, Some(program)) => {
             let (tool, output) = program.start(arguments(extent), &BTreeMap::new(), Stdio::from(input), limit)?;
-            (Box::new(output), Some(tool))
+            // As far as the system lets it: else the tool and its reader wait for each other every 64 KiB.
+            let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
+            (Box::new(Gathered(output)), Some(tool))
         }
         (Format::Custom, None) => {
             return Err(Failure::permanent("internal: an archive is read without pg_restore"));
@@ -118,6 +122,27 @@ pub(super) fn arguments(extent: Extent) -> &'static [&'static str] {
     match extent {
         Extent::Whole => &["--file=-"],
         Extent::Facts => &["--file=-", "--schema-only"],
+    }
+}
+
+/// Reads until there is no more room. A tool writes a few KiB at a time, and each piece has its way to go: to
+/// another thread, to the server, to its disk.
+struct Gathered<R>(R);
+
+impl<R: Read> Read for Gathered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.0.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It comes again, behind what was read.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
     }
 }
 
