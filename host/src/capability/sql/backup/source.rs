@@ -18,8 +18,6 @@ use crate::failure::Failure;
 
 /// Where the head of an archive's list has ended for certain.
 const LIST_HEAD_BYTES_MAX: u64 = 64 << 10;
-/// Between a tool and its reader.
-const PIPE_BYTES: usize = 1 << 20;
 /// How many pieces are read ahead.
 const AHEAD: usize = 8;
 
@@ -58,8 +56,6 @@ pub(super) fn read(
         (Format::PlainGzip, _) => (Box::new(MultiGzDecoder::new(input)), None),
         (Format::Custom, Some(program)) => {
             let (tool, output) = program.start(arguments(extent), &BTreeMap::new(), Stdio::from(input), limit)?;
-            // As far as the system lets it: else the tool and its reader wait for each other every 64 KiB.
-            let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
             (Box::new(Gathered(output)), Some(tool))
         }
         (Format::Custom, None) => {
