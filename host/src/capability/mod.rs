@@ -47,6 +47,11 @@ pub trait CapabilityCall: Debug + Clone + PartialEq + Serialize + DeserializeOwn
     /// Together with the operation it is what an approval binds.
     fn target(&self) -> String;
 
+    /// The things that it is done to, where one call does the same to several: who agrees to each agrees to all.
+    fn targets(&self) -> &[String] {
+        &[]
+    }
+
     /// The whole call in one line, for people: "POST /connectors/facebook/disable".
     fn summary(&self) -> String;
 
@@ -332,6 +337,11 @@ macro_rules! capabilities {
             /// See [`CapabilityCall::target`].
             pub fn target(&self) -> String {
                 match self { $(Self::$Variant(call) => call.target()),+ }
+            }
+
+            /// See [`CapabilityCall::targets`].
+            pub fn targets(&self) -> &[String] {
+                match self { $(Self::$Variant(call) => call.targets()),+ }
             }
 
             /// See [`CapabilityCall::summary`].

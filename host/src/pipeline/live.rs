@@ -252,7 +252,19 @@ impl Pipeline {
 
 /// Whether somebody has agreed to it beforehand.
 fn is_listed(record: &Record, id: CallId, request: &Request) -> bool {
-    record.state().approval_of(id.execution).listed.iter().any(|listed| listed.covers(request))
+    let listed = &record.state().approval_of(id.execution).listed;
+    listed.iter().any(|listed| listed.covers(request)) || is_each_listed(listed, request)
+}
+
+/// Whether each of the things that a call is done to is on the list, in whatever company: that an application's
+/// containers are started is said of each of them, and some may run already.
+fn is_each_listed(listed: &[Listed], request: &Request) -> bool {
+    let operation = request.call.operation();
+    let like_it: Vec<_> =
+        listed.iter().filter(|it| it.connection == request.connection && it.operation == operation).collect();
+    let is_listed = |target: &String| like_it.iter().any(|listed| listed.target.split(", ").any(|part| part == target));
+    let targets = request.call.targets();
+    !targets.is_empty() && targets.iter().all(is_listed)
 }
 
 /// A notice holds nothing up, and so it can't wait for a person.
@@ -303,4 +315,36 @@ fn no_answer(request: &Request, deadline: Duration) -> String {
         request.connection,
         humantime::format_duration(deadline)
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_agrees_to_several_things_agrees_to_each_of_them_and_to_no_other() {
+        let listed = |operation: &str, target: &str| Listed {
+            connection: "docker.app".to_owned(),
+            operation: operation.to_owned(),
+            target: target.to_owned(),
+        };
+        let listed = [listed("stop", "app, cron"), listed("start", "app, worker"), listed("start", "proxy")];
+        for (connection, operation, containers, agreed) in [
+            ("docker.app", "start", vec!["app"], true),
+            ("docker.app", "start", vec!["worker", "app"], true),
+            ("docker.app", "start", vec!["proxy", "app"], true),
+            ("docker.app", "start", vec!["app", "cron"], false),
+            ("docker.app", "start", vec!["ap"], false),
+            ("docker.app", "start", vec!["app, worker"], false),
+            ("docker.app", "restart", vec!["app"], false),
+            ("docker.other", "start", vec!["app"], false),
+        ] {
+            let call = json!({ "role": "containers", "connection": connection, "docker": { operation: { "containers": containers } } });
+            let request: Request = serde_json::from_value(call.clone()).unwrap();
+            assert_eq!(is_each_listed(&listed, &request), agreed, "{call}");
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::config::misfits;
-use super::{Plan, Uses};
-use crate::capability::Capability;
+use super::{Plan, Step, Uses};
+use crate::capability::{Capability, sql};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, listed, nearest};
 use crate::document::{Path, Segment, segments};
 use crate::journal::OnFailure;
@@ -30,6 +30,7 @@ pub fn validate(
             let part =
                 Part { at: segments!["step", index].to_vec(), uses: &step.uses, bind: &step.bind, with: &step.with };
             validator.part(&part, manifest, Kind::Action);
+            validator.ends_before_its_restore(index, step, manifest);
             if step.on_failure == OnFailure::Undo && !manifest.can_undo {
                 validator.undo_does_nothing(index, manifest);
             }
@@ -216,6 +217,32 @@ impl Validator<'_> {
             diagnostic = diagnostic.help(message);
         }
         self.found.push(diagnostic.help(format!("or add `[{capability}.{connection}]` to {file}")));
+    }
+
+    /// A step that runs out of time is stopped: it can't start what it has stopped for a restore, nor say how things
+    /// stand, as it does where the restore itself runs out of time.
+    fn ends_before_its_restore(&mut self, index: usize, step: &Step, manifest: &Manifest) {
+        let timeout = step.timeout.unwrap_or(self.plan.timeout);
+        let restores = manifest.roles.iter().filter(|role| role.capability == "sql" && role.access == Access::Write);
+        for (role, name) in restores.filter_map(|role| Some((role, step.bind.get(&role.name)?))) {
+            let connection =
+                self.operator.connections.sql.get(name).filter(|found| found.access == sql::Access::Restore);
+            let Some(longer) = connection.map(|found| found.backup_timeout).filter(|longer| timeout < *longer) else {
+                continue;
+            };
+            let at = segments!["step", index, "bind", role.name.as_str()];
+            let [timeout, longer] = [timeout, longer].map(|time| humantime::format_duration(time).to_string());
+            let message = format!(
+                "step `{}` is stopped after {timeout}, before a restore through `sql.{name}`, which may take {longer}, is",
+                step.id
+            );
+            let warning = Diagnostic::warning(message).at(self.plan.document.value(&at));
+            let file = self.operator.path.display();
+            self.found.push(warning.help(format!(
+                "write a shorter  backup-timeout  below [sql.{name}] in {file}, or a longer  timeout  here: else nothing \
+                 starts again what the step has stopped"
+            )));
+        }
     }
 
     fn unbound(&mut self, part: &Part<'_>, manifest: &Manifest, role: &Role) {

@@ -11,12 +11,14 @@ pub(crate) const DATABASE: Database = Database::role("database");
 /// What a preview takes for the new database's name.
 const ASSUMED_NAME: &str = "assumed-database";
 
+/// The database of the connection, which alone knows its name. A backup may be of another one.
+const LIVE: &str = "the live database";
+
 /// What is restored, found out before anything is touched.
 pub(crate) struct Chosen {
     pub(crate) backup: Backup,
     /// Its checksum, as it was read just now: no other file is restored under its name.
     sha256: Option<String>,
-    live: String,
     /// The good state that it is of: its code is the one that goes with this data.
     pub(crate) good: Option<Good>,
 }
@@ -67,17 +69,16 @@ impl Chosen {
 
     fn read(name: &str) -> Result<std::result::Result<Self, String>> {
         let contents = DATABASE.read_backup(name).send()?;
-        let live = contents.backup.database.clone().unwrap_or_else(|| "the database".to_owned());
         Ok(match contents.problem {
             Some(problem) => Err(problem),
-            None => Ok(Self { sha256: contents.backup.sha256.clone(), backup: contents.backup, live, good: None }),
+            None => Ok(Self { sha256: contents.backup.sha256.clone(), backup: contents.backup, good: None }),
         })
     }
 
     /// Restores it beside the live database, and puts it in its place. A failure leaves the live one as it was.
     pub(crate) fn exchange(&self) -> Result<(Restored, Swapped)> {
         let restored = self.restore()?;
-        let swapped = swap(&restored.database, &self.live).map_err(|failure| {
+        let swapped = swap(&restored.database, LIVE).map_err(|failure| {
             failure.and(&format!("what was restored stays in {}, which nobody uses", restored.database))
         })?;
         Ok((restored, swapped))

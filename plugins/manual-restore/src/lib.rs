@@ -88,9 +88,17 @@ impl Action for ManualRestore {
         let (stopped, exchanged) = exchanged.map_err(|failure| stranded.help(context, failure))?;
         let (rows, kept) = exchanged.map_or((0, None), |(restored, swapped)| (restored.rows, Some(swapped.kept)));
         let mut started = Vec::new();
-        for group in config.start() {
-            started.extend(containers::start(&group)?.into_iter().map(|changed| changed.name));
-            containers::wait_until_healthy(&group, config.healthy_within)?;
+        let groups = config.start();
+        for (at, group) in groups.iter().enumerate() {
+            let begun = containers::start(group).and_then(|changed| {
+                containers::wait_until_healthy(group, config.healthy_within)?;
+                Ok(changed)
+            });
+            let begun = begun.map_err(|failure| {
+                let exchanged = chosen.as_ref().zip(kept.as_deref()).map(|(chosen, kept)| (&*chosen.backup.name, kept));
+                stranded::half_started(context, failure, exchanged, &groups[at + 1..])
+            })?;
+            started.extend(begun.into_iter().map(|changed| changed.name));
         }
 
         let backup = chosen.as_ref().map(|chosen| &chosen.backup);

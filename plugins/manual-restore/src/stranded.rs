@@ -15,13 +15,15 @@ use crate::containers;
 pub(crate) struct Stranded {
     /// The containers that ran, in the order in which they are to be started.
     up: Vec<Vec<String>>,
+    /// Those that ran, and that the plan only stops: nobody has agreed to their start.
+    only_stopped: Vec<String>,
     /// The revision whose code is there by now, if it was not there before.
     moved_to: Option<String>,
     has_database: bool,
 }
 
 impl Stranded {
-    /// `starting` are the groups that the plan starts; what it stops and never starts comes last.
+    /// `starting` are the groups that the plan starts.
     pub(crate) fn new(
         stopping: &[Container],
         starting: &[Vec<Container>],
@@ -32,19 +34,18 @@ impl Stranded {
             stopping.iter().any(|stopped| stopped.id == container.id && containers::is_up(stopped.state))
         };
         let names = |group: Vec<&Container>| group.into_iter().map(|container| container.name.clone()).collect();
-        let mut up: Vec<Vec<String>> =
-            starting.iter().map(|group| names(group.iter().filter(was_up).collect())).collect();
+        let up = starting.iter().map(|group| names(group.iter().filter(was_up).collect())).collect();
         let is_started = |container: &&Container| starting.iter().flatten().any(|started| started.id == container.id);
-        up.push(names(stopping.iter().filter(was_up).filter(|container| !is_started(container)).collect()));
+        let only_stopped = names(stopping.iter().filter(was_up).filter(|container| !is_started(container)).collect());
         let moved_to = way.filter(|way| !way.is_there()).map(|way| way.to.clone());
-        Self { up, moved_to, has_database }
+        Self { up, only_stopped, moved_to, has_database }
     }
 
     /// Starts what may be started, and says behind the failure how things stand.
     pub(crate) fn help(&self, context: &Context, failure: Failure) -> Failure {
         let failure = if self.has_database { failure.and("the live database is as it was") } else { failure };
         let undo = format!("ripcord undo {}", context.run);
-        let all = self.up.concat();
+        let all = [self.up.concat(), self.only_stopped.clone()].concat();
         let down: Vec<String> = match containers::look(&all) {
             Ok(now) => {
                 let down = now.into_iter().filter(|container| !containers::is_up(container.state));
@@ -78,6 +79,41 @@ impl Stranded {
                 ));
             }
         }
-        failure.and(&format!("{names} had been stopped, and run again, as bad as before"))
+        let (left, again): (Vec<_>, Vec<_>) = down.into_iter().partition(|name| self.only_stopped.contains(name));
+        let failure = match again.is_empty() {
+            true => failure,
+            false => failure.and(&format!("{} had been stopped, and run again, as bad as before", again.join(", "))),
+        };
+        match left.is_empty() {
+            true => failure,
+            false => failure.and(&format!(
+                "{} stay stopped, for the plan does not start them: start them by hand, or by  {undo}",
+                left.join(", ")
+            )),
+        }
+    }
+}
+
+/// What a failure means that came when all was exchanged, and the containers were being started. `exchanged` is the
+/// backup, and the name under which the data of before is kept; `left` are the groups whose turn had not come.
+pub(crate) fn half_started(
+    context: &Context,
+    failure: Failure,
+    exchanged: Option<(&str, &str)>,
+    left: &[Vec<String>],
+) -> Failure {
+    let failure = match exchanged {
+        Some((backup, kept)) => {
+            failure.and(&format!("the data of {backup} is live by now, and what was is kept in {kept}"))
+        }
+        None => failure,
+    };
+    let undo = format!("ripcord undo {}", context.run);
+    match left.concat().as_slice() {
+        [] => failure.and(&format!("put right what is wrong with it; or take all of it back:  {undo}")),
+        left => failure.and(&format!(
+            "{} were not started yet: put right what is wrong, and start them; or take all of it back:  {undo}",
+            left.join(", ")
+        )),
     }
 }

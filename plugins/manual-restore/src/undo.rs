@@ -64,12 +64,13 @@ pub(crate) fn undo(config: &Config, effects: &Effects) -> Result<()> {
     // What stands in the way is found out while the application still runs.
     let back = done.code.back()?;
     let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
-    if back.is_none() && done.swapped.is_none() && set(&done.stopped) == set(&done.started) {
+    let stopped = containers::look(&done.stopped)?;
+    let is_all_up = stopped.iter().all(|container| containers::is_up(container.state));
+    if back.is_none() && done.swapped.is_none() && set(&done.stopped) == set(&done.started) && is_all_up {
         // It was all started again, on the code and the data of before.
         return done.restored.as_deref().map_or(Ok(()), drop_unused);
     }
     let started = containers::look(&done.started)?;
-    containers::look(&done.stopped)?;
     if !started.is_empty() {
         containers::stop(&started)?;
     }

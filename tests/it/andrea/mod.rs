@@ -93,7 +93,7 @@ fn the_database_is_restored_only_if_somebody_says_so() {
 /// is as it was; the containers run again if the code is as it was too, and else a person is told both ways out.
 #[test]
 fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
-    in_parallel(vec!["restore", "swap"], |what| {
+    in_parallel(vec!["restore", "swap", "start"], |what| {
         let andrea = Andrea::new("4.3.11");
         andrea.back_up();
         let plain = andrea.dumped_by_hand();
@@ -118,6 +118,22 @@ fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
             fs::write(&path, plan).unwrap();
             let ran = andrea.roll_back().expect(0);
             assert_eq!(andrea.health().unwrap()["version"], "1.4.2", "{ran}");
+        } else if what == "start" {
+            // What the engine needs to start it is not there either, for a while.
+            let (code, away) = (andrea.code(), andrea.path("away"));
+            fs::rename(&code, &away).unwrap();
+            fs::write(&code, "in the way").unwrap();
+            let mut session = andrea.superuser_session();
+            let ran = andrea.ripcord(&["run", "asistente-andrea-database.toml", "--yes"]).expect(3);
+            ran.says(words).says("could not all be started again").says("start them by hand, or by");
+            fs::remove_file(&code).unwrap();
+            fs::rename(&away, &code).unwrap();
+            andrea.ripcord(&["undo", "last", "--yes"]).expect(3).says("drop-database andrea_new");
+            andrea.ripcord(&["approve", "last", "call-2.2"]).expect(0);
+            let ran = andrea.ripcord(&["resume", "last"]).expect(1);
+            assert_eq!((calls(), andrea.state("app").as_str()), (before, "running"), "{ran}");
+            andrea.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+            session.wait().unwrap();
         } else {
             let run = || andrea.ripcord(&["run", "asistente-andrea-database.toml", "--yes"]);
             let mut session = andrea.superuser_session();
@@ -127,7 +143,7 @@ fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
             let began = andrea.began("app");
             // No preview could know of a database that was restored and not used.
             andrea.ripcord(&["undo", "last", "--yes"]).expect(3).says("drop-database andrea_new");
-            andrea.ripcord(&["approve", "last", "call-2.0"]).expect(0);
+            andrea.ripcord(&["approve", "last", "call-2.1"]).expect(0);
             andrea.ripcord(&["resume", "last"]).expect(1);
             assert_eq!(andrea.began("app"), began, "an undo has nothing to stop");
             andrea.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");

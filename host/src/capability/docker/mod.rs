@@ -302,6 +302,13 @@ impl CapabilityCall for Call {
         }
     }
 
+    fn targets(&self) -> &[String] {
+        match self {
+            Self::Stop { containers, .. } | Self::Start { containers } | Self::Restart { containers, .. } => containers,
+            _ => &[],
+        }
+    }
+
     fn summary(&self) -> String {
         match self {
             Self::Logs { container, tail, .. } => format!("logs {container} (the newest {tail})"),

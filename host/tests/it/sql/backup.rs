@@ -478,6 +478,12 @@ async fn a_restore_that_goes_wrong_leaves_nothing_but_its_reason() {
             "needs the extension no_such_thing",
         ),
         ("role.dump", of_role, &gone),
+        // As version 17 writes for a server that has no such setting yet.
+        (
+            "newer.sql",
+            plain.replacen("SET lock_timeout", "SET setting_of_the_future = 0;\nSET lock_timeout", 1).into(),
+            "sets setting_of_the_future, which this server does not know",
+        ),
         ("empty.sql", format!("--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n{}", END).into(), "it holds no table"),
         ("no-backup.txt", b"hello".to_vec(), "is no backup"),
         ("newer.dump", [b"PGDMP\x01\x63\x00".as_slice(), &archive[8..]].concat(), "unsupported version"),
@@ -509,6 +515,11 @@ async fn a_dump_without_owners_belongs_to_the_owner_of_the_live_one() {
     let restored = restore(&driver, "nobody.sql").await.unwrap();
     let owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'calls'";
     assert_eq!(place.database.server.psql(&restored.database, owner), "owner");
+    // Who logs in is a superuser, and the owner is none.
+    place.database.psql("CREATE EXTENSION pageinspect");
+    place.dumped_by_hand("nobody.sql", &["--no-owner", "--no-acl"]);
+    let failure = restore(&driver, "nobody.sql").await.unwrap_err();
+    assert_says(&failure, "permanent", &["made as owner", "extension pageinspect", "without --no-owner"]);
 }
 
 #[tokio::test]
@@ -534,6 +545,30 @@ async fn tools_of_another_version_are_refused_before_anything_is_touched() {
     assert_eq!(place.databases(), before);
     // The folder holds what was there.
     assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1);
+}
+
+/// Coolify calls an application's database `postgres` unless it is told otherwise. Nobody renames the database that
+/// they are in, so it takes another one to work from.
+#[tokio::test]
+async fn the_database_that_others_are_renamed_from_is_restored_and_swapped_as_well() {
+    let folder = std::env::temp_dir().join(format!("ripcord-postgres-own-{}", std::process::id()));
+    let server: &'static Server = Box::leak(Box::new(Server::start(&folder)));
+    server.psql("postgres", "CREATE TABLE calls AS SELECT generate_series(1, 5) AS n");
+    let (url, folder) =
+        (format!("postgres://postgres@127.0.0.1:{}/postgres", server.port), tempfile::tempdir().unwrap());
+    let table =
+        format!("url = {url:?}\npassword = 'secret:superuser'\naccess = 'restore'\nbackups = {:?}", folder.path());
+    let driver = open(&table).await;
+    let backup = dump(&driver, Format::Custom, None).await.unwrap();
+    server.psql("postgres", "DELETE FROM calls");
+    let restored = restore(&driver, &backup.name).await.unwrap();
+    let swapped = swap(&driver, &restored.database).await.unwrap();
+    assert_eq!(
+        (swapped.live.as_str(), server.psql("postgres", "SELECT count(*) FROM calls").as_str()),
+        ("postgres", "5")
+    );
+    swap(&driver, &swapped.kept).await.unwrap();
+    assert_eq!(server.psql("postgres", "SELECT count(*) FROM calls"), "0");
 }
 
 /// A disk of its own that is soon full. Only root may make one.
@@ -846,6 +881,13 @@ async fn a_host_that_is_killed_leaves_what_the_catalogue_knows() {
         let marker = host(call, &at, false, &done("never")).kill();
         assert_eq!(settled(call, &at, &marker).await, Settlement::DidNotHappen, "{call:?}");
     }
+
+    // Behind a standby that took over without having heard of it, its number is another transaction's.
+    let at = next_at();
+    let mut marker = host(&swapping, &at, false, &done("never")).kill();
+    marker["transaction"] = server.psql("postgres", "SELECT pg_current_xact_id()").into();
+    let settlement = settled(&swapping, &at, &marker).await;
+    assert!(matches!(&settlement, Settlement::Unknown(seen) if seen.contains("is committed")), "{settlement:?}");
 
     // In the middle of a swap, which waits for a session.
     let at = next_at();

@@ -28,14 +28,15 @@ use crate::failure::Failure;
 use crate::id::Digest;
 use crate::progress;
 
-/// The database that the others are renamed from. Every server has it.
-const MAINTENANCE: &str = "postgres";
+/// The databases that others are renamed from: every server has both, and nobody renames the one that they are in.
+const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 /// Has the server notice within [`catalogue::NOTICED_WITHIN`] that nobody is there any more, as far as its version can:
 /// while it waits for something to be sent, while it waits for what it has sent to arrive, and while it works.
 const WATCHED: &str = "SELECT pg_catalog.set_config(s.name, w.value, false) FROM pg_catalog.pg_settings s JOIN (VALUES \
                        ('tcp_keepalives_idle', '15'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), \
-                       ('tcp_user_timeout', '30s'), ('client_connection_check_interval', '2s')) w (name, value) \
-                       ON w.name = s.name";
+                       ('tcp_user_timeout', '30s')) w (name, value) ON w.name = s.name";
+/// The same while it works, where its system can: others refuse the setting.
+const WATCHED_AT_WORK: &str = "SET client_connection_check_interval = '2s'";
 /// How often somebody who waits is told how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Where machines keep the certificates that they trust, for the tools.
@@ -110,9 +111,10 @@ impl Backups {
         &self.url.user
     }
 
-    /// A session in the database that nothing is done to.
+    /// A session in a database that nothing is done to.
     pub(super) async fn maintenance(&self, application: &str) -> Result<Session, Failure> {
-        self.session(MAINTENANCE, application).await
+        let [usual, other] = MAINTENANCE;
+        self.session(if self.database() == usual { other } else { usual }, application).await
     }
 
     /// A session of its own.
@@ -120,6 +122,12 @@ impl Backups {
         let session = self.sessions.log_in_to(database, application).await?;
         let watched = session.client.batch_execute(WATCHED).await;
         watched.map_err(|error| self.trouble("having the server watch the connection", &error))?;
+        match session.client.batch_execute(WATCHED_AT_WORK).await {
+            Err(error) if error.as_db_error().is_none() => {
+                return Err(self.trouble("having the server watch the connection", &error));
+            }
+            _ => {}
+        }
         Ok(session)
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Facts {
     pub(super) has_grants: bool,
     /// The extensions that it creates.
     pub(super) extensions: BTreeSet<String>,
+    /// The settings of the session that it sets.
+    pub(super) settings: BTreeSet<String>,
     /// How many tables it creates.
     pub(super) tables: u64,
     /// The titles of what is in it: `TABLE public.calls`.
@@ -52,6 +54,11 @@ impl Facts {
         } else if upper.starts_with("SET SESSION AUTHORIZATION ") && upper != "SET SESSION AUTHORIZATION DEFAULT;" {
             let role = statement["SET SESSION AUTHORIZATION ".len()..].replace('\'', "\"");
             self.acts_as.extend(first_name(&role).map(|(name, _)| name));
+        } else if upper.starts_with("SET ")
+            && let Some((name, rest)) = first_name(&statement["SET ".len()..])
+            && rest.trim_start().starts_with('=')
+        {
+            self.settings.insert(name);
         }
     }
 

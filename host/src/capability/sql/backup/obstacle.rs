@@ -105,6 +105,19 @@ async fn of_server(client: &Client, facts: &Facts) -> Result<Vec<Lack>, Error> {
         let what = format!("it needs the role {}, which the server does not have", listed(&roles));
         lacks.push(Lack { what, lines });
     }
+    let wanted: Vec<&str> = facts.settings.iter().map(String::as_str).collect();
+    let settings =
+        "SELECT wanted FROM unnest($1::text[]) wanted WHERE current_setting(wanted, true) IS NULL ORDER BY 1";
+    let settings = names(client, settings, &wanted).await?;
+    if !settings.is_empty() {
+        let what = format!(
+            "it sets {}, which this server does not know, for a newer pg_dump has made it: dump with the pg_dump of the \
+             server's own version, or delete that line (`SET {} = …;`) near the beginning of the file",
+            listed(&settings),
+            settings[0],
+        );
+        lacks.push(Lack { what, lines: Vec::new() });
+    }
     let wanted: Vec<&str> = facts.extensions.iter().map(String::as_str).collect();
     let extensions = "SELECT wanted FROM unnest($1::text[]) wanted \
                       WHERE NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = wanted) ORDER BY 1";
@@ -168,17 +181,22 @@ impl Login {
 }
 
 async fn of_login(client: &Client, login: &Login, live: &Entry, facts: &Facts) -> Result<Vec<Lack>, Error> {
+    // A dump without owners is restored as the live database's owner, whoever logs in.
+    let is_owners = facts.owners.is_empty();
+    let mut lacks = if is_owners { of_owner(client, live, facts).await? } else { Vec::new() };
     if login.is_superuser {
-        return Ok(Vec::new());
+        return Ok(lacks);
     }
-    let mut lacks = Vec::new();
     let name = &login.name;
     if !login.makes_databases {
         let lines = vec![format!("ALTER ROLE {} CREATEDB", login.quoted)];
         lacks.push(Lack { what: format!("{name} may not make databases"), lines });
     }
     let belongings = Belongings::of(client, live).await?;
-    let mut wanted: BTreeSet<&str> = facts.owners.iter().chain(&facts.defaults_of).map(String::as_str).collect();
+    let mut wanted: BTreeSet<&str> = match is_owners {
+        true => BTreeSet::new(),
+        false => facts.owners.iter().chain(&facts.defaults_of).map(String::as_str).collect(),
+    };
     // Of the new database that is the live one's owner.
     wanted.remove("pg_database_owner");
     wanted.insert(&live.owner);
@@ -195,8 +213,8 @@ async fn of_login(client: &Client, login: &Login, live: &Entry, facts: &Facts) -
         let what = format!("it makes grants in the name of {}, which only a superuser can", listed(&roles));
         lacks.push(Lack { what, lines: login.superuser() });
     }
-    let extensions = for_superusers(client, &facts.extensions).await?;
-    if !extensions.is_empty() {
+    let extensions = for_superusers(client, name, &facts.extensions).await?;
+    if !extensions.is_empty() && !is_owners {
         let what = format!(
             "{name} may not create the extension {}, which is for superusers (it has no `trusted = true` in its control \
              file)",
@@ -205,6 +223,36 @@ async fn of_login(client: &Client, login: &Login, live: &Entry, facts: &Facts) -
         lacks.push(Lack { what, lines: login.superuser() });
     }
     lacks.extend(of_settings(client, login, live, &belongings).await?);
+    Ok(lacks)
+}
+
+/// What the live database's owner lacks to make all that a dump without owners holds.
+async fn of_owner(client: &Client, live: &Entry, facts: &Facts) -> Result<Vec<Lack>, Error> {
+    const REMEDY: &str = "dump it with its owners (without --no-owner)";
+    let owner = &live.owner;
+    let is_superuser = "SELECT coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = $1), false)";
+    if client.query_one(is_superuser, &[owner]).await?.try_get(0)? {
+        return Ok(Vec::new());
+    }
+    let made_as = format!("it names no owners, so all of it is made as {owner}");
+    let mut lacks = Vec::new();
+    let extensions = for_superusers(client, owner, &facts.extensions).await?;
+    if !extensions.is_empty() {
+        let extensions = listed(&extensions);
+        let what =
+            format!("{made_as}, who may not create the extension {extensions}, which is for superusers: {REMEDY}");
+        lacks.push(Lack { what, lines: Vec::new() });
+    }
+    let statement = "SELECT r.rolname::text FROM pg_roles r WHERE r.rolname = ANY ($1::text[]) \
+                     AND NOT pg_has_role($2, r.oid, 'USAGE') ORDER BY 1";
+    let others: Vec<&str> = facts.defaults_of.iter().map(String::as_str).collect();
+    let others = client.query(statement, &[&others, owner]).await?;
+    let others = others.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    if !others.is_empty() {
+        let others = listed(&others);
+        let what = format!("{made_as}, who may not set the default privileges of {others}: {REMEDY}");
+        lacks.push(Lack { what, lines: Vec::new() });
+    }
     Ok(lacks)
 }
 
@@ -218,13 +266,12 @@ async fn not_a_member(client: &Client, login: &Login, wanted: &BTreeSet<&str>) -
     names(client, &statement, &wanted.iter().copied().collect::<Vec<_>>()).await
 }
 
-/// The extensions that nobody but a superuser creates.
-async fn for_superusers(client: &Client, wanted: &BTreeSet<String>) -> Result<Vec<String>, Error> {
-    let managers =
-        "SELECT r.rolname::text FROM pg_roles r WHERE r.rolname = ANY ($1::text[]) AND pg_has_role(r.oid, 'MEMBER')";
+/// The extensions that nobody but a superuser creates, and so not this role.
+async fn for_superusers(client: &Client, role: &str, wanted: &BTreeSet<String>) -> Result<Vec<String>, Error> {
+    let managers = "SELECT FROM pg_roles r WHERE r.rolname = ANY ($1::text[]) AND pg_has_role($2, r.oid, 'MEMBER')";
     // Modules of such servers, which let others do what their settings say.
     let modules = "SELECT m FROM unnest($1::text[]) m WHERE coalesce(current_setting(m, true), '') <> ''";
-    if !names(client, managers, MANAGERS).await?.is_empty()
+    if !client.query(managers, &[&MANAGERS, &role]).await?.is_empty()
         || !names(client, modules, &["extwlist.extensions", "supautils.privileged_extensions"]).await?.is_empty()
     {
         return Ok(Vec::new());

@@ -303,11 +303,12 @@ pub(super) async fn settle(backups: &Backups, at: &At, marker: &Json) -> Result<
     let oid = async |name: &str| Entry::find(client, name).await.map(|entry| entry.map(|entry| entry.oid));
     let (live, kept) = (oid(&marker.live).await.map_err(failed)?, oid(&marker.kept).await.map_err(failed)?);
     Ok(match (status.as_deref(), live, kept) {
-        (Some("committed"), ..) => Settlement::Happened(marker.reply()),
-        (Some("aborted"), ..) => Settlement::DidNotHappen,
+        // The names are exact. A transaction's number is given again, to another one, where a standby took over that
+        // had not heard of it.
         (_, Some(live), Some(kept)) if live == marker.new_oid && kept == marker.live_oid => {
             Settlement::Happened(marker.reply())
         }
+        (Some("aborted"), ..) => Settlement::DidNotHappen,
         (None, Some(live), None) if live == marker.live_oid => Settlement::DidNotHappen,
         (status, live, kept) => Settlement::Unknown(format!(
             "transaction {} is {}; database {} has the oid {live:?}, which was {} before and is {} after, and {} has {kept:?}",
