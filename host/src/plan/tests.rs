@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -706,6 +707,28 @@ fn manifest(kind: Kind, roles: &[(&str, &str, bool)], parameters: Value) -> Mani
 fn operator() -> Operator {
     let text = "[http.genia-admin]\nurl = \"https://api.genia.ai/admin\"\n[git.genia]\npath = \".\"\n";
     Operator::parse("ripcord.toml", text).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+#[test]
+fn a_step_that_is_stopped_before_its_restore_may_be_is_warned_of() {
+    let operator = |more: &str| {
+        let text = format!(
+            "[sql.app]\nurl = \"postgres://a@localhost/app\"\naccess = \"restore\"\nbackups = \"/srv/backups\"\n{more}"
+        );
+        Operator::parse("ripcord.toml", &text).unwrap_or_else(|wrong| panic!("{wrong}"))
+    };
+    let manifest = Arc::new(manifest(Kind::Action, &[("database", "sql", true)], json!({})));
+    let warned = |timeout: &str, more: &str| {
+        let lines = format!("[[step]]\nid = \"a\"\nuse = \"x\"\nbind = {{ database = \"app\" }}\n{timeout}");
+        let mut manifest = Manifest::clone(&manifest);
+        manifest.imports = vec!["sql".to_owned()];
+        let plugins = BTreeMap::from([("a".to_owned(), Arc::new(manifest))]);
+        let warnings = validate(&plan(&lines), &operator(more), &plugins).unwrap_or_else(|wrong| panic!("{wrong}"));
+        Diagnostics(warnings).to_string().contains("step `a` is stopped after 30m, before a restore through `sql.app`")
+    };
+    assert!(warned("timeout = \"30m\"", ""), "a restore may take an hour unless the file says otherwise");
+    assert!(!warned("timeout = \"30m\"", "backup-timeout = \"20m\""));
+    assert!(!warned("timeout = \"1h\"", ""));
 }
 
 /// What [`validate`] says of a plan with these lines, whose step is `a` and whose check is `v`.
