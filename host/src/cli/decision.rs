@@ -15,7 +15,8 @@ pub(super) async fn decided(job: &Job, mut said: IncidentNoted, asks: bool) -> I
     }
     // A watch is decided on when a trigger trips, by whoever answers then.
     if said.decided_by.is_none() && job.shape.watch.is_none() {
-        said.decided_by = named(&format!("Who has decided on this rollback? [{}] ", said.by)).await;
+        let named = named(&format!("Who has decided on this rollback? [{}] ", said.by)).await;
+        said.decided_by = Some(named.unwrap_or_else(|| said.by.clone()));
     }
     let planned = job.people.get(COORDINATOR).is_some_and(|name| !name.trim().is_empty());
     if said.coordinator.is_none() && !planned {

@@ -329,7 +329,7 @@ fn told(context: &Context, run: &RunId, stand: &Stand, state: &State, why: &str)
 /// The notices that have not reached anybody. They stop no rollback, but somebody has to know.
 fn untold(run: &RunId, state: &State) -> Vec<String> {
     let left = left_to_do(state, run).into_iter();
-    left.filter(|left| matches!(left, Left::NotSent { .. } | Left::PerhapsSent { .. }))
+    left.filter(|left| matches!(left, Left::NotTold { .. } | Left::NotSent { .. } | Left::PerhapsSent { .. }))
         .map(|left| left.words())
         .collect()
 }

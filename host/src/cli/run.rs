@@ -114,7 +114,9 @@ async fn begin(context: &Context, options: RunOptions, watch: Option<Watching>) 
     job.shape.watch.iter().for_each(output::watched);
     interrupts.before_the_run(agree(&state, &job, &report, &options)).await??;
 
-    let said = interrupts.before_the_run(decided(&job, job.said.clone(), asks)).await?;
+    // Who has agreed beforehand may have left the terminal to a program.
+    let is_there = asks && options.approved.is_none();
+    let said = interrupts.before_the_run(decided(&job, job.said.clone(), is_there)).await?;
     let run = RunId::new(jiff::Timestamp::now());
     let lock = RunLock::acquire(&state, &run)?;
     let record = runner::begin(&journal, &run, &job, report.approval(by.clone()), said, host(&lock)).await?;

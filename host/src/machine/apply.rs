@@ -92,6 +92,7 @@ impl State {
                     intended: at,
                     doubted: 0,
                     lost: None,
+                    intended_before: self.next_execution(),
                     fate: Fate::Open,
                     told: false,
                     repeated: self.mutation(*call).is_some_and(|known| known.fate == Fate::Repeating),
@@ -146,8 +147,10 @@ impl State {
                 }
             }
             Event::AbortRequested { by } => {
-                if self.ended.is_none() {
+                if self.ended.is_none() && self.course != Course::Back {
                     self.course = Course::Back;
+                    // What people were told of the way there is not what they are told of this one's end.
+                    self.sent_from = self.next_execution();
                 }
                 self.stop_follow_up(by);
             }
@@ -275,8 +278,8 @@ impl State {
     }
 
     /// Time counts between two events of a host that holds the run, and not while it waits at a gate:
-    /// not the time in which no host was there, nor the time that a person takes. While it watches, and
-    /// when it has ended, it counts for what is executed, and not for the run.
+    /// not the time in which no host was there, nor the time that a person takes. While it watches, while
+    /// people are told, and when it has ended, it counts for what is executed, and not for the run.
     fn count_time(&mut self, at: Timestamp, event: &Event) {
         let waiting = self.is_at_a_gate();
         // A person's event says nothing of whether a host is there; the host's own next one does.
@@ -287,7 +290,8 @@ impl State {
         let since = self.last_at.replace(at);
         let (Some(since), false, false) = (since, waiting, attached) else { return };
         let passed = u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0);
-        if !self.is_watching() && self.ended.is_none() {
+        let tells = self.executions.iter().any(|(id, known)| known.end.is_none() && self.is_notice(*id));
+        if !self.is_watching() && self.ended.is_none() && !tells {
             self.held_ms += passed;
         }
         for execution in self.executions.values_mut().filter(|execution| execution.end.is_none()) {

@@ -31,7 +31,7 @@ impl State {
         }
         let news = self.news(&next);
         if let Some((id, execution, sending)) = self.sends() {
-            let is_timely = self.is_still_so(sending, &news);
+            let is_timely = self.is_still_so(id, sending, &news);
             // Half of the people may have been told; the others are told what is true now.
             return if is_timely { self.go_on(id, execution, true) } else { self.cut_off(id, execution) };
         }
@@ -58,15 +58,15 @@ impl State {
     }
 
     /// Whether what a notice says is still to be told.
-    pub(super) fn is_timely(&self, sending: &Sending) -> bool {
-        self.is_still_so(sending, &self.news(&self.next_but_for_notices()))
+    pub(super) fn is_timely(&self, id: ExecutionId, sending: &Sending) -> bool {
+        self.is_still_so(id, sending, &self.news(&self.next_but_for_notices()))
     }
 
     /// A host that takes the run over looks at its doubts once more before it asks; what people were being
     /// told of a question is so until it is answered.
-    fn is_still_so(&self, sending: &Sending, news: &[News]) -> bool {
+    fn is_still_so(&self, id: ExecutionId, sending: &Sending, news: &[News]) -> bool {
         let is_open = |call: CallId| self.mutation(call).is_some_and(Mutation::is_in_doubt);
-        news.iter().any(|news| news.is_of(sending)) || sending.call.is_some_and(is_open)
+        news.iter().any(|news| news.is_of(id, sending)) || sending.call.is_some_and(is_open)
     }
 
     /// What people are told of before this is done.
@@ -82,7 +82,9 @@ impl State {
             }
             // A follow-up that asks halts no run.
             Next::AwaitAnswer(call) if self.after.is_none() => {
-                vec![News { call: Some(*call), ..once(Occasion::Halted) }]
+                // Sent again, and lost again, it is another question.
+                let from = self.mutation(*call).map_or(ExecutionId(0), |mutation| mutation.intended_before);
+                vec![News { call: Some(*call), from, ..once(Occasion::Halted) }]
             }
             Next::End(outcome, _) | Next::EndAfter(_, outcome, _) => {
                 vec![News { from: self.sent_from, ..once(of_the_end(*outcome)) }]
@@ -116,8 +118,8 @@ impl State {
 }
 
 impl News {
-    fn is_of(&self, sending: &Sending) -> bool {
-        self.on == sending.on && self.call == sending.call
+    fn is_of(&self, id: ExecutionId, sending: &Sending) -> bool {
+        self.on == sending.on && self.call == sending.call && id >= self.from
     }
 }
 

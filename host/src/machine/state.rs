@@ -11,7 +11,7 @@ use crate::capability::{Repeat, Reply};
 use crate::id::{CallId, ExecutionId};
 use crate::journal::{
     Alert, Answer, Approval, Behind, Cause, CheckOutcome, CheckShape, End, GateId, GateOpened, Outcome, Purpose,
-    Request, RunOutcome, Shape, StepShape,
+    Request, RunOutcome, Shape, StepShape, Then,
 };
 
 /// All that is known of a run. Built by [`State::apply`] alone.
@@ -122,6 +122,8 @@ pub struct Mutation {
     pub assume: Option<Reply>,
     /// When its last intent was recorded.
     pub intended: Timestamp,
+    /// The first execution that began after that.
+    pub(super) intended_before: ExecutionId,
     /// How often it was sent and no reply came, crashes not counted.
     pub doubted: u32,
     /// What was seen when no reply came to its last sending; nothing if the host was gone by then.
@@ -171,6 +173,18 @@ impl State {
     /// The number of the next execution.
     pub fn next_execution(&self) -> ExecutionId {
         ExecutionId(self.executions.last_key_value().map_or(0, |(last, _)| last.0) + 1)
+    }
+
+    /// Who has agreed that it is done: at the gate of a watch that asks, else to the preview.
+    pub fn agreed_by(&self) -> Option<&str> {
+        let by = match &self.shape.watch {
+            Some(watch) if watch.then == Then::Ask => match self.gate(&GateId::watch())?.answer.as_ref()? {
+                (Answer::Yes, by) => by,
+                (Answer::No | Answer::Expired, _) => return None,
+            },
+            _ => &self.approval.by,
+        };
+        Some(by.as_str()).filter(|by| !by.is_empty())
     }
 
     /// A gate by its name.
@@ -264,7 +278,7 @@ impl State {
             // Whichever way the run had gone before its end.
             Purpose::Drift(_) => self.after == Some(After::Drift),
             Purpose::FollowUp(_) => self.after.is_some() && !self.is_stopped(),
-            Purpose::Notice(sending) => self.is_timely(sending),
+            Purpose::Notice(sending) => self.is_timely(execution, sending),
             _ => self.course == Course::Forward && !self.is_stopped(),
         };
         self.executions.get(&execution).is_some_and(|known| known.end.is_none() && its_turn(&known.purpose))

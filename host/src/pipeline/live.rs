@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::policy::Granted;
 use super::replay::Again;
 use super::{Pipeline, Stop, micros};
-use crate::capability::{Repeat, Reply};
+use crate::capability::{Repeat, Reply, notify};
 use crate::failure::{Failure, Problem};
 use crate::id::CallId;
 use crate::journal::{Answer, Behind, Event, GateId, GateOpened, Listed, Outcome, Request, Settler, Verdict};
@@ -284,10 +284,10 @@ enum Attempt {
 }
 
 impl Listed {
-    /// A notice of the plan as it is agreed to: that these people are told. What they are told depends on how
-    /// the run goes and on what is known by then.
-    pub fn of_a_notice(&self) -> Self {
-        Self { target: String::new(), ..self.clone() }
+    /// A notice of the plan by this connection as it is agreed to: that these people are told. What they are told
+    /// depends on how the run goes and on what is known by then.
+    pub fn of_a_notice(connection: &str) -> Self {
+        Self { connection: connection.to_owned(), operation: notify::SEND.to_owned(), target: String::new() }
     }
 
     /// Whether a notice of the plan is this one of the list.

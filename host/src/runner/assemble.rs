@@ -359,7 +359,10 @@ impl Opener<'_> {
                 if !self.unopened.iter().any(|unopened| unopened.connection == full) {
                     self.unopened.push(Unopened { connection: full.clone(), problem });
                 }
-                return Some(Bound { name: full, open: None });
+                // To try it again, for another role or notice, could take as long again.
+                let bound = Bound { name: full.clone(), open: None };
+                self.open.insert(full, bound.clone());
+                return Some(bound);
             }
         };
         self.resources.extend(connection.resources(&self.opening.base));

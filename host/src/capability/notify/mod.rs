@@ -99,6 +99,9 @@ impl std::fmt::Display for Severity {
     }
 }
 
+/// The one operation.
+pub const SEND: &str = "send";
+
 /// What became of a notice. A notice that was not sent is a reply: it never blocks a rollback.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -120,7 +123,7 @@ impl Reply {
 
 impl CapabilityCall for Call {
     fn operation(&self) -> &str {
-        "send"
+        SEND
     }
 
     fn target(&self) -> String {

@@ -4,6 +4,7 @@
 
 mod drift;
 mod follow_up;
+mod notice;
 mod properties;
 mod semantics;
 mod watch;

@@ -133,7 +133,7 @@ proptest! {
 /// Each notice is sent once for what it tells of, before the run goes on from there, and never beside
 /// anything else.
 fn people_are_told_once_and_in_time(shape: &Shape, events: &[&Event]) {
-    let (mut told, mut open, mut ended) = (BTreeSet::new(), None, None);
+    let (mut told, mut open, mut ended, mut goes_back) = (BTreeSet::new(), None, None, false);
     let ends = [Occasion::Verified, Occasion::Unchanged, Occasion::Undone, Occasion::Halted];
     let wanted = |on: Occasion| shape.notices.iter().filter(move |notice| notice.on.contains(&on));
     for event in events {
@@ -167,8 +167,16 @@ fn people_are_told_once_and_in_time(shape: &Shape, events: &[&Event]) {
             }
             // It ends once more, which is another end.
             Event::UndoRequested { .. } if ended.take_if(|outcome| *outcome != RunOutcome::Undone).is_some() => {
+                goes_back = true;
                 told.retain(|(on, _, call)| call.is_some() || !ends.contains(on));
             }
+            // So is the one of the way back, whatever people were being told of the way there.
+            Event::AbortRequested { .. } if ended.is_none() && !goes_back => {
+                goes_back = true;
+                told.retain(|(on, _, call)| call.is_some() || !ends.contains(on));
+            }
+            // Sent again, and lost again, it is another question.
+            Event::Intended { call: again, .. } => told.retain(|(.., call)| *call != Some(*again)),
             Event::VerificationRequested { .. }
                 if ended.take_if(|outcome| *outcome == RunOutcome::Halted).is_some() =>
             {

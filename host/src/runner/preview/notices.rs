@@ -2,7 +2,7 @@
 
 use super::{BranchEnd, PreviewedNotice, PreviewedSending, Previewer};
 use crate::component::{Export, Returned};
-use crate::journal::{NoticeShape, Occasion, Purpose, Sending};
+use crate::journal::{Listed, NoticeShape, Occasion, Purpose, Sending};
 use crate::pipeline::Preview;
 use crate::plan::{check_config, render};
 use crate::runner::RunError;
@@ -20,15 +20,19 @@ impl Previewer<'_> {
             for on in shape.on.iter().filter(comes) {
                 sendings.push(self.sending(shape, *on).await?);
             }
-            let plugin = self.plugin(self.unit(&shape.id)?);
-            notices.push(PreviewedNotice { id: shape.id.clone(), plugin, sendings });
+            let unit = self.unit(&shape.id)?;
+            let bound = unit.roles.values().filter_map(|grant| grant.bound.as_ref());
+            let listed = bound.map(|bound| Listed::of_a_notice(&bound.name)).collect();
+            notices.push(PreviewedNotice { id: shape.id.clone(), plugin: self.plugin(unit), sendings, listed });
         }
         Ok(notices)
     }
 
     async fn sending(&self, shape: &NoticeShape, on: Occasion) -> Result<PreviewedSending, RunError> {
         let unit = self.unit(&shape.id)?;
-        let scope = self.job.scope_of_a_notice(&self.run, on, WHY.to_owned(), self.job.said.clone());
+        // The beginning of a run that watches nothing has no reason to tell.
+        let why = if on == Occasion::Begun && self.job.shape.watch.is_none() { "" } else { WHY };
+        let scope = self.job.scope_of_a_notice(&self.run, on, why.to_owned(), self.job.said.clone());
         let config = render(&unit.with, &scope).map_err(|error| error.to_string());
         let config = match config.and_then(|config| check_config(&unit.manifest, &config).map(|()| config)) {
             Ok(config) => config,

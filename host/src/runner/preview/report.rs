@@ -229,6 +229,10 @@ pub struct PreviewedNotice {
     pub plugin: PreviewedPlugin,
     /// What it tells, on each of its occasions.
     pub sendings: Vec<PreviewedSending>,
+    /// That these people are told is agreed to, by each connection that the plan binds: whatever happens, and
+    /// whether or not it can be opened just now.
+    #[serde(skip)]
+    pub(super) listed: Vec<Listed>,
 }
 
 /// A notice on one of its occasions.
@@ -256,8 +260,8 @@ impl PreviewReport {
     pub fn listed(&self) -> Vec<Listed> {
         let calls = self.branches.iter().flat_map(|branch| &branch.calls);
         let calls = calls.chain(self.probes().flat_map(|probe| &probe.calls));
-        let told = self.sendings().flat_map(|sending| &sending.calls).filter_map(Previewed::listed);
-        let listed = calls.filter_map(Previewed::listed).cloned().chain(told.map(Listed::of_a_notice));
+        let told = self.notices.iter().flat_map(|notice| &notice.listed);
+        let listed = calls.filter_map(Previewed::listed).chain(told).cloned();
         listed.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
