@@ -199,6 +199,23 @@ fn with_every_channel_down_the_rollback_still_ends_verified() {
     is_whole(&world);
 }
 
+/// What was agreed to in daylight is carried out at night, when a channel's secret is not to be had; and who agreed has
+/// decided, where nobody says otherwise.
+#[test]
+fn an_agreement_does_not_depend_on_what_can_be_opened_or_said_just_then() {
+    let service = Service::start(Manner::Takes);
+    let world = world(&service, &["begun", "verified"], "");
+    let approval = world.ripcord(&["preview", "plan.toml"]).expect(0).approval();
+    fs::remove_file(world.path("users-url")).unwrap();
+    let ran = world.ripcord(&["run", "plan.toml", "--approved", &approval, "--by", "Iris", "--severity", "alta"]);
+    ran.expect(0).says("nobody is told anything by [notify.genia-users]");
+    let told = told(&world, &service);
+    assert_eq!((told.users.len(), told.dashboard), (0, strings(&["begun", "verified"])));
+    let lines = fs::read_to_string(world.path("notices.jsonl")).unwrap();
+    assert!(lines.lines().all(|line| line.contains("Iris, Ana]")), "{lines}");
+    is_whole(&world);
+}
+
 /// A trigger that trips, and what has come undone a day later.
 #[test]
 fn what_a_watch_finds_before_and_after_is_told() {
@@ -208,7 +225,9 @@ fn what_a_watch_finds_before_and_after_is_told() {
                    bind = { service = \"genia-admin\" }\nwith = { path = \"/connectors/facebook\" }\n\
                    expect = \"response.json.enabled == false\"\n[drift]\nfor = \"1m\"\ninterval = \"100ms\"\n";
     let world = world(&service, &["tripped", "begun", "verified", "drifted"], watches);
-    let watch = [&["watch"][..], &RUN[1..]].concat();
+    // A run never tells of a trigger, and one approval does for both.
+    let approval = world.ripcord(&["preview", "plan.toml"]).expect(0).approval();
+    let watch = [&["watch", "plan.toml", "--approved", &approval][..], &RUN[3..]].concat();
     world.ripcord(&watch).expect(0);
     assert_eq!(told(&world, &service).users, ["tripped", "begun", "verified"]);
     let said = service.received()[0]["blocks"][1]["text"]["text"].as_str().unwrap().to_owned();
