@@ -179,6 +179,8 @@ fn with_every_channel_down_the_rollback_still_ends_verified() {
                 "smtp = { host = \"127.0.0.1\", port = 1, tls = \"none\", user = \"a\", password = \"secret:nowhere\" }\n"
                     .to_owned()
             }
+            // It hangs for longer than the whole notice may take, and the others have their turn all the same.
+            "timeout = \"2s\"\n" => "timeout = \"1m\"\n".to_owned(),
             "file = \"notices.jsonl\"\n" => "file = \"no-such-folder/notices.jsonl\"\n".to_owned(),
             "[secrets]\n" => "[secrets]\nnowhere = { env = \"NO_SUCH_VARIABLE\" }\n".to_owned(),
             line => line.to_owned(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Job, Seams, Unit};
-use crate::capability::{Capability, OpenError, Opening};
+use crate::capability::{Capability, Connection, OpenError, Opening};
 use crate::component::{Component, Components, Ended, LoadError, bundled};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, listed, nearest};
 use crate::id::Digest;
@@ -281,7 +281,8 @@ impl Checked<'_> {
         for notice in &plan.notices {
             let Some(plugin) = plugins.remove(&notice.id) else { continue };
             let retry = Retry { attempts: notice.retry.attempts, backoff: notice.retry.backoff };
-            let unit = opener.unit(plugin, &notice.bind, &notice.with, notice.timeout, opens.notices()).await;
+            let mut unit = opener.unit(plugin, &notice.bind, &notice.with, notice.timeout, opens.notices()).await;
+            share_the_time(&mut unit);
             units.insert(notice.id.clone(), Unit { retry, ..unit });
         }
         let unopened = opener.unopened.split_off(needed);
@@ -432,6 +433,19 @@ pub async fn offline(
         said: IncidentNoted::default(),
         unopened: Vec::new(),
     })
+}
+
+/// No channel of a notice has more than its share of the time, or one that hangs would keep the others from being
+/// told. One share is for the plugin itself.
+fn share_the_time(notice: &mut Unit) {
+    let channels = notice.roles.values_mut().filter_map(|grant| grant.bound.as_mut()?.open.as_mut());
+    let channels: Vec<_> = channels.collect();
+    let share = notice.timeout / u32::try_from(channels.len() + 1).unwrap_or(u32::MAX);
+    for open in channels {
+        if let Connection::Notify(channel) = &*open.connection {
+            open.connection = Arc::new(Connection::Notify(channel.within(share)));
+        }
+    }
 }
 
 impl Plugin {

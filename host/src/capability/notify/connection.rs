@@ -273,6 +273,14 @@ pub(super) fn check_url(url: &Url) -> Result<(), String> {
     Err(format!("the webhook's URL {wrong}"))
 }
 
+impl Connection {
+    /// The same, but that the delivery of a notice is waited for no longer than this.
+    pub(crate) fn within(&self, share: Duration) -> Self {
+        let most = share.saturating_sub(GRACE).max(share / 2);
+        Self { timeout: self.timeout.min(most), ..self.clone() }
+    }
+}
+
 impl TryFrom<Table> for Connection {
     type Error = String;
 
@@ -451,7 +459,7 @@ impl CapabilityConnection for Connection {
     }
 
     fn deadline(&self, _call: &Call) -> Duration {
-        self.timeout + GRACE
+        self.timeout + GRACE.min(self.timeout)
     }
 
     fn server(&self) -> Option<(String, u16)> {
