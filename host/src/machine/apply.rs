@@ -290,12 +290,16 @@ impl State {
         let since = self.last_at.replace(at);
         let (Some(since), false, false) = (since, waiting, attached) else { return };
         let passed = u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0);
-        let tells = self.executions.iter().any(|(id, known)| known.end.is_none() && self.is_notice(*id));
+        let is_open = |known: &&mut Execution| known.end.is_none();
+        let is_notice = |known: &Execution| matches!(known.purpose, Purpose::Notice(_));
+        let tells = self.executions.values().any(|known| known.end.is_none() && is_notice(known));
         if !self.is_watching() && self.ended.is_none() && !tells {
             self.held_ms += passed;
         }
-        for execution in self.executions.values_mut().filter(|execution| execution.end.is_none()) {
-            execution.held_ms += passed;
+        for execution in self.executions.values_mut().filter(is_open) {
+            if !tells || is_notice(execution) {
+                execution.held_ms += passed;
+            }
         }
     }
 }

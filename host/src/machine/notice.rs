@@ -48,6 +48,7 @@ impl State {
     pub fn why_it_stands_so(&self) -> Option<String> {
         match self.next_but_for_notices() {
             Next::End(_, why) | Next::EndAfter(_, _, why) | Next::EndDrift { why, .. } => Some(why),
+            Next::AwaitGate(gate) => Some(self.gate(&gate)?.opened.ask.clone()),
             Next::AwaitAnswer(call) => {
                 let what = self.mutation(call)?.request.call.summary();
                 let seen = self.seen(call).unwrap_or_default();
@@ -80,6 +81,13 @@ impl State {
                 let tripped = self.tripped.is_some().then(|| once(Occasion::Tripped));
                 tripped.into_iter().chain([once(Occasion::Begun)]).collect()
             }
+            // The preview did not list a call, and the run is in the middle of what it was agreed to.
+            Next::AwaitGate(gate) if self.after.is_none() => match self.gate(gate).map(|gate| &gate.opened.before) {
+                Some(&Behind::Call(call)) => {
+                    vec![News { call: Some(call), from: call.execution, ..once(Occasion::Halted) }]
+                }
+                _ => Vec::new(),
+            },
             // A follow-up that asks halts no run.
             Next::AwaitAnswer(call) if self.after.is_none() => {
                 // Sent again, and lost again, it is another question.

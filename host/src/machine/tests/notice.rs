@@ -63,3 +63,15 @@ fn a_question_that_is_asked_again_is_told_again() {
     let again = [both.as_slice(), &[answered, intended(A)], &question].concat();
     assert_eq!(told(Occasion::Halted, &again).next(), Next::Begin(asks));
 }
+
+#[test]
+fn a_call_that_nobody_has_agreed_to_is_told_of_before_it_is_waited_for() {
+    let asks = tell(Occasion::Halted, Some(A));
+    let waits = [began(1, apply("a")), gate_of_call(A)];
+    assert_eq!(told(Occasion::Halted, &waits).next(), Next::Begin(asks.clone()));
+    let sent = [waits.as_slice(), &[began(2, asks), ended(2, returned())]].concat();
+    let mut state = told(Occasion::Halted, &sent);
+    assert_eq!(state.next(), Next::AwaitGate(GateId(format!("call-{A}"))));
+    state.apply(at(99), &gate_answered(&format!("call-{A}"), Answer::Yes)).unwrap();
+    assert_eq!(state.next(), Next::Go(ExecutionId(1)));
+}
