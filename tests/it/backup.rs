@@ -19,6 +19,16 @@ with.apply = [
 ]
 "#;
 
+/// Tells of what stops half-way.
+const TELL: &str = r#"
+[[notice]]
+id   = "tell"
+on   = ["halted"]
+use  = "notify-people"
+bind = { administrators = "team" }
+with = { subject = "{{ run.why }}", text = "{{ run.state }}" }
+"#;
+
 /// Drops the kept database, and deletes the dump.
 const TIDY: &str = r#"
 [[step]]
@@ -45,7 +55,7 @@ impl Place {
         place.world.allow(&format!(
             "superuser = {{ file = \"superuser\" }}\n[sql.app]\nurl = {:?}\npassword = \"secret:superuser\"\n\
              access = \"restore\"\nbackups = \"backups\"\n\
-             [http.ill]\nurl = \"http://127.0.0.1:9\"\nread = [\"GET /health\"]\n",
+             [notify.team]\nfile = \"told.jsonl\"\n[http.ill]\nurl = \"http://127.0.0.1:9\"\nread = [\"GET /health\"]\n",
             place.database.url("postgres")
         ));
         let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans/backup-before-deploy.toml");
@@ -117,11 +127,18 @@ fn a_backup_or_a_restore_that_is_killed_in_any_window_ends_as_if_it_had_not_been
         let backups = place.backups();
         assert_eq!(backups.len(), 1, "{backups:?}");
 
-        place.world.plan("restore", &RESTORE.replace("BACKUP", &backups[0]));
+        place.world.plan("restore", &(RESTORE.replace("BACKUP", &backups[0]) + TELL));
         place.database.as_owner("DELETE FROM calls");
         place.world.ripcord(RUN).killed(window, 1).expect_killed();
         // What the guest assumes stands in its plan, so that it is no hole: the swap is asked about.
         place.world.ripcord(&["resume", "last"]).expect(3).says("swap");
+        place.world.ripcord(&["resume", "last"]).expect(3);
+        let told = fs::read_to_string(place.world.path("told.jsonl")).unwrap();
+        assert_eq!(
+            (told.lines().count(), told.matches("The preview did not list this call: swap").count()),
+            (1, 1),
+            "{told}"
+        );
         assert_eq!(place.database.psql("SELECT count(*) FROM calls"), "0", "{window:?}");
         place.world.ripcord(&["approve", "last", "call-1.1"]).expect(0);
         place.world.ripcord(&["resume", "last"]).killed(window, 1).expect_killed();
