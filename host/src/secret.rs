@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use schemars::JsonSchema;
@@ -176,17 +176,28 @@ impl Scrubber {
                 known.forms.push(form);
             }
         }
-        // Longest first, so that no form leaves the tail of a longer one behind.
-        known.matcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known.forms).ok();
+        known.matcher = matcher(&known.forms);
         assert!(known.matcher.is_some(), "a few short patterns always build");
     }
 
     /// The bytes without secrets; `None` if there are none in them.
     fn clean(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let matcher = known.matcher.as_ref()?;
+        let matcher = known.matcher.as_ref().filter(|matcher| bytes.len() >= matcher.min_pattern_len())?;
         matcher.is_match(bytes).then(|| matcher.replace_all_bytes(bytes, &vec![REDACTED.as_bytes(); known.forms.len()]))
     }
+}
+
+/// Tables of this many bytes of secrets take some hundred kilobytes; those of a private key would take
+/// megabytes.
+const TABLED_BYTES_MAX: usize = 1_024;
+
+fn matcher(forms: &[Vec<u8>]) -> Option<AhoCorasick> {
+    let tabled = forms.iter().map(Vec::len).sum::<usize>() <= TABLED_BYTES_MAX;
+    let kind = if tabled { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+    // Longest first, so that no form leaves the tail of a longer one behind. Most texts are short, and to look
+    // for rare bytes first takes longer there than to look at all of them.
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(kind)).prefilter(false).build(forms).ok()
 }
 
 fn forms(secret: &str) -> Vec<Vec<u8>> {

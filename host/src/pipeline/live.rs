@@ -54,13 +54,18 @@ impl Pipeline {
         assume: Option<Reply>,
         again: Option<(Again, u32)>,
     ) -> Result<Outcome, Stop> {
-        if is_an_unlisted_notice(&*record.lock().await, id, &request) {
-            let message =
-                format!("the preview did not list `{}`, and nobody is asked about a notice", request.call.summary());
-            return self.turn_away(id, request, Failure::denied(message), again.map(|(again, _)| again)).await;
-        }
-        if !record.lock().await.state().is_notice(id.execution) {
-            self.ask_if_unlisted(record, id, &request).await?;
+        let (is_notice, is_listed) = agreement(&*record.lock().await, id, &request);
+        match (is_listed, is_notice) {
+            (true, _) => {}
+            (false, false) => self.ask(record, id, &request).await?,
+            // A notice holds nothing up, and so it can't wait for a person.
+            (false, true) => {
+                let message = format!(
+                    "the preview did not list `{}`, and nobody is asked about a notice",
+                    request.call.summary()
+                );
+                return self.turn_away(id, request, Failure::denied(message), again.map(|(again, _)| again)).await;
+            }
         }
         if let Some((again, doubted)) = again {
             // A target that never answers would be sent to for ever.
@@ -199,11 +204,8 @@ impl Pipeline {
     }
 
     /// A mutation that nobody has agreed to waits at a gate.
-    async fn ask_if_unlisted(&self, record: &Mutex<Record>, id: CallId, request: &Request) -> Result<(), Stop> {
+    async fn ask(&self, record: &Mutex<Record>, id: CallId, request: &Request) -> Result<(), Stop> {
         let mut record = record.lock().await;
-        if is_listed(&record, id, request) {
-            return Ok(());
-        }
         match record.state().gate_before(id) {
             Some(gate) if matches!(gate.answer, Some((Answer::Yes, _))) => Ok(()),
             Some(_) => Err(Stop::Gate(id)),
@@ -250,10 +252,14 @@ impl Pipeline {
     }
 }
 
-/// Whether somebody has agreed to it beforehand.
-fn is_listed(record: &Record, id: CallId, request: &Request) -> bool {
-    let listed = &record.state().approval_of(id.execution).listed;
-    listed.iter().any(|listed| listed.covers(request)) || is_each_listed(listed, request)
+/// Whether it is a notice of the plan, and whether somebody has agreed to it beforehand.
+fn agreement(record: &Record, id: CallId, request: &Request) -> (bool, bool) {
+    let state = record.state();
+    let listed = &state.approval_of(id.execution).listed;
+    if state.is_notice(id.execution) {
+        return (true, listed.iter().any(|listed| listed.covers_a_notice(request)));
+    }
+    (false, listed.iter().any(|listed| listed.covers(request)) || is_each_listed(listed, request))
 }
 
 /// Whether each of the things that a call is done to is on the list, in whatever company: that an application's
@@ -265,12 +271,6 @@ fn is_each_listed(listed: &[Listed], request: &Request) -> bool {
     let is_listed = |target: &String| like_it.iter().any(|listed| listed.target.split(", ").any(|part| part == target));
     let targets = request.call.targets();
     !targets.is_empty() && targets.iter().all(is_listed)
-}
-
-/// A notice holds nothing up, and so it can't wait for a person.
-fn is_an_unlisted_notice(record: &Record, id: CallId, request: &Request) -> bool {
-    let listed = &record.state().approval_of(id.execution).listed;
-    record.state().is_notice(id.execution) && !listed.iter().any(|listed| listed.covers_a_notice(request))
 }
 
 /// How an attempt of a mutation ended.

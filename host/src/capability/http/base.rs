@@ -139,4 +139,15 @@ mod tests {
         assert_eq!(base.join("/x?y=1").unwrap().as_str(), "https://host/api/v1/x?y=1");
         assert!(base.join("/x?y=a b").is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_passes_for_a_path_goes_out_as_it_is(
+            target in r"/[a-z.%2EeC3A9!$&'()*+,;=:@/?\[\]~_-]{0,12}(/\.{0,3}|\?[a-z?/%&='\[\]]{0,8})?"
+        ) {
+            if crate::capability::http::path::check(&target).is_ok() {
+                proptest::prop_assert!(base("https://host/api/v1").unwrap().join(&target).is_ok(), "{}", target);
+            }
+        }
+    }
 }

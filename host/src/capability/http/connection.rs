@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::HeaderValue;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -208,7 +208,6 @@ impl Connection {
             return Err(Refusal::Unfit(format!("`{}` is none of the methods {methods}", method.escape_debug())));
         }
         let path = path::check(target).map_err(Refusal::Unfit)?;
-        self.url.join(target).map_err(Refusal::Unfit)?;
         if self.write.allow(method, path) {
             return Ok(Kind::Mutation);
         }
@@ -229,9 +228,9 @@ impl Connection {
     fn classify_call(&self, call: &Call) -> Result<Kind, Refusal> {
         for (name, value) in &call.headers {
             header::check(name, value).map_err(Refusal::Unfit)?;
-            let name = name.to_ascii_lowercase();
-            let set_here = self.headers.keys().chain(&self.idempotency_header).any(|field| *field.name() == *name);
-            if set_here || self.auth.as_ref().is_some_and(|auth| auth.sets(&name)) {
+            let mut set_here = self.headers.keys().chain(&self.idempotency_header);
+            let is_set_here = set_here.any(|field| *field.name() == **name);
+            if is_set_here || self.auth.as_ref().is_some_and(|auth| auth.sets(name)) {
                 return Err(Refusal::Unfit(format!("the header {name} belongs to the connection")));
             }
         }
@@ -256,10 +255,10 @@ fn check_rule(operation: &str, text: &str) -> Result<(), String> {
 }
 
 impl Auth {
-    /// Whether it sets this header; in lower case.
+    /// Whether it sets this header, in whatever case.
     fn sets(&self, header: &str) -> bool {
         match self {
-            Self::Bearer(_) | Self::Basic { .. } => header == "authorization",
+            Self::Bearer(_) | Self::Basic { .. } => AUTHORIZATION == header,
             Self::Header { name, .. } => *name.name() == header,
             Self::Twilio { .. } => login::is_twilios(header),
             Self::Telnyx { .. } => login::is_telnyxs(header),

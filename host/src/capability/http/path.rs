@@ -11,14 +11,17 @@ pub(super) fn check(target: &str) -> Result<&str, String> {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    if let Some(character) = target.chars().find(|&character| !is_allowed(character)) {
+    let is_refused = |character: &char| !u8::try_from(*character).is_ok_and(is_allowed);
+    if let Some(character) = target.chars().find(is_refused) {
         return Err(format!("`{}` has {character:?} in it: percent-encode it", target.escape_debug()));
     }
     if !path.starts_with('/') {
         return Err(format!("the path `{path}` does not begin with `/`"));
     }
-    let decoded = decode(path)?;
-    if std::str::from_utf8(&decoded).is_err() {
+    if path.contains(['[', ']']) {
+        return Err(format!("the path `{path}` has a bracket in it: write %5B or %5D"));
+    }
+    if path.contains('%') && std::str::from_utf8(&decode(path)?).is_err() {
         return Err(format!("the path `{path}` is not UTF-8 when decoded"));
     }
     for segment in path.split('/').skip(1) {
@@ -41,13 +44,33 @@ pub(super) fn check(target: &str) -> Result<&str, String> {
 
 /// The characters of a path and a query (RFC 3986, 3.3 and 3.4), and the brackets that queries are
 /// full of. A fragment is never sent, and all else would be encoded on the way.
-fn is_allowed(character: char) -> bool {
-    is_unreserved(character) || "%!$&'()*+,;=:@/?[]".contains(character)
+fn is_allowed(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(
+            byte,
+            b'%' | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'@'
+                | b'/'
+                | b'?'
+                | b'['
+                | b']'
+        )
 }
 
 /// What means the same whether it is encoded or not (RFC 3986, 2.3).
-fn is_unreserved(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "-._~".contains(character)
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Decodes a path, once, and refuses what a second reading could find in it.
@@ -55,9 +78,6 @@ fn decode(path: &str) -> Result<Vec<u8>, String> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
-        if matches!(first, b'[' | b']') {
-            return Err(format!("the path `{path}` has a bracket in it: write %5B or %5D"));
-        }
         if first != b'%' {
             decoded.push(first);
             rest = tail;
@@ -65,8 +85,8 @@ fn decode(path: &str) -> Result<Vec<u8>, String> {
         }
         let byte =
             hex_pair(tail).ok_or_else(|| format!("the path `{path}` has a `%` without two digits: write %25"))?;
-        let character = char::from(byte);
-        if is_unreserved(character) {
+        if is_unreserved(byte) {
+            let character = char::from(byte);
             return Err(format!(
                 "the path `{path}` encodes `{character}`, which no rule would recognise: write it as it is"
             ));
