@@ -82,6 +82,10 @@ pub struct Connection {
     /// is of any other is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backups_of: Vec<String>,
+    /// Extensions that the server lets the login create although PostgreSQL keeps them for superusers, as those who run
+    /// servers for others may have arranged it. A backup that needs another such one is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub creates_extensions: Vec<String>,
     /// Where `pg_dump` and `pg_restore` of the server's major version are: a folder, or the database's
     /// container. Left out: where this machine keeps them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,6 +204,9 @@ impl Connection {
             return Err(
                 "backups-of has no use without backups: add  backups = \"/srv/backups\", or leave it out".to_owned()
             );
+        }
+        if !self.creates_extensions.is_empty() && self.access != Access::Restore {
+            return Err("creates-extensions is for restoring: add  access = \"restore\", or leave it out".to_owned());
         }
         if self.rows_max == 0 || !(1..=BYTES_MAX).contains(&self.bytes_max) {
             return Err(format!("rows-max has to be at least 1, bytes-max at least 1 and at most {BYTES_MAX}"));

@@ -520,6 +520,9 @@ async fn a_dump_without_owners_belongs_to_the_owner_of_the_live_one() {
     place.dumped_by_hand("nobody.sql", &["--no-owner", "--no-acl"]);
     let failure = restore(&driver, "nobody.sql").await.unwrap_err();
     assert_says(&failure, "permanent", &["made as owner", "extension pageinspect", "without --no-owner"]);
+    // Where the operator says that the server allows it, the server has the last word.
+    let failure = restore(&place.driver_with(r#"creates-extensions = ["pageinspect"]"#).await, "nobody.sql").await;
+    assert_says(&failure.unwrap_err(), "permanent", &["permission denied to create extension"]);
 }
 
 #[tokio::test]

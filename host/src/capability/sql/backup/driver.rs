@@ -51,6 +51,8 @@ pub(in crate::capability::sql) struct Backups {
     folder: Option<Folder>,
     /// Other databases whose backups may be restored into this one.
     also_of: Vec<String>,
+    /// Extensions for superusers that the login may create all the same.
+    pub(super) creates_extensions: Vec<String>,
     /// The most that may be done.
     pub(super) access: Access,
     pub(super) tools: Tools,
@@ -76,6 +78,7 @@ impl Backups {
             sessions,
             folder: folder.map_err(OpenError::Unusable)?,
             also_of: connection.backups_of.clone(),
+            creates_extensions: connection.creates_extensions.clone(),
             access: connection.access,
             tools: Tools::new(connection.tools.clone(), &opening.base),
             timeout: connection.backup_timeout,

@@ -56,7 +56,9 @@ pub(super) async fn of_restore(
     if backups.access >= Access::Restore {
         let live = backups.live(client).await?;
         let login = Login::of(backups, client).await?;
-        lacks.extend(of_login(client, &login, &live, facts).await.map_err(trouble)?);
+        let mut facts = facts.clone();
+        facts.extensions.retain(|name| !backups.creates_extensions.contains(name));
+        lacks.extend(of_login(client, &login, &live, &facts).await.map_err(trouble)?);
     }
     if !lacks.is_empty() {
         return Ok(Some(in_words(&lacks)));
@@ -217,8 +219,9 @@ async fn of_login(client: &Client, login: &Login, live: &Entry, facts: &Facts) -
     if !extensions.is_empty() && !is_owners {
         let what = format!(
             "{name} may not create the extension {}, which is for superusers (it has no `trusted = true` in its control \
-             file)",
-            listed(&extensions)
+             file){}",
+            listed(&extensions),
+            unless_arranged(&extensions)
         );
         lacks.push(Lack { what, lines: login.superuser() });
     }
@@ -238,9 +241,11 @@ async fn of_owner(client: &Client, live: &Entry, facts: &Facts) -> Result<Vec<La
     let mut lacks = Vec::new();
     let extensions = for_superusers(client, owner, &facts.extensions).await?;
     if !extensions.is_empty() {
-        let extensions = listed(&extensions);
-        let what =
-            format!("{made_as}, who may not create the extension {extensions}, which is for superusers: {REMEDY}");
+        let what = format!(
+            "{made_as}, who may not create the extension {}, which is for superusers: {REMEDY}{}",
+            listed(&extensions),
+            unless_arranged(&extensions)
+        );
         lacks.push(Lack { what, lines: Vec::new() });
     }
     let statement = "SELECT r.rolname::text FROM pg_roles r WHERE r.rolname = ANY ($1::text[]) \
@@ -280,6 +285,16 @@ async fn for_superusers(client: &Client, role: &str, wanted: &BTreeSet<String>) 
                      JOIN pg_available_extension_versions v ON v.name = e.name AND v.version = e.default_version \
                      WHERE e.name = ANY ($1::text[]) AND v.superuser AND NOT v.trusted ORDER BY 1";
     names(client, statement, &wanted.iter().map(String::as_str).collect::<Vec<_>>()).await
+}
+
+/// What the catalogue does not know: whether the server lets somebody create an extension all the same.
+fn unless_arranged(extensions: &[String]) -> String {
+    let names = extensions.iter().map(|name| toml::Value::from(name.as_str()).to_string()).collect::<Vec<_>>();
+    format!(
+        "; if the server lets it be created all the same, as some that are run for others do, in ripcord.toml, in this \
+         connection's table:  creates-extensions = [{}]",
+        names.join(", ")
+    )
 }
 
 /// The settings of the database that the swap hands on, and that the login may not set.
