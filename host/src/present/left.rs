@@ -1,10 +1,10 @@
 //! What is left for people to do in a run.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod remains;
 
 use serde::{Deserialize, Serialize};
 
-use crate::capability::{Call, Reply, git, notify};
+use crate::capability::{Reply, notify};
 use crate::id::{CallId, ExecutionId, RunId};
 use crate::journal::{End, Occasion, Purpose, RunOutcome};
 use crate::language::Language;
@@ -112,6 +112,13 @@ pub enum Left {
         /// Why that is not known.
         why: String,
     },
+    /// Start containers that the run has stopped and not started again.
+    Stopped {
+        /// The engine's connection.
+        connection: String,
+        /// The containers, in the order in which they were stopped.
+        containers: Vec<String>,
+    },
     /// Commit what was changed in a working copy.
     Uncommitted {
         /// The working copy's connection.
@@ -164,7 +171,9 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
         Some(_) if !is_over => left.push(Left::ThenResume { run: run.clone() }),
         None if left.is_empty() => left.push(Left::CutOff { run: run.clone() }),
         None => left.push(Left::ThenResume { run: run.clone() }),
+        Some((RunOutcome::Undone, _)) => left.extend(remains::stopped(state)),
         Some((RunOutcome::Halted, _)) => {
+            left.extend(remains::stopped(state));
             left.extend(unmeasured(state));
             left.extend(halted(state, run));
         }
@@ -194,7 +203,7 @@ pub(crate) fn left_to_do(state: &State, run: &RunId) -> Vec<Left> {
         }
     }
     left.extend(Told::all_of(state).into_iter().flat_map(untold));
-    left.extend(working_copies(state));
+    left.extend(remains::working_copies(state));
     left
 }
 
@@ -235,43 +244,6 @@ fn halted(state: &State, run: &RunId) -> Option<Left> {
         true => Some(Left::CanUndo { run: run.clone(), steps }),
         false => Some(Left::CannotUndo { steps }),
     }
-}
-
-/// What was changed in working copies and has gone no further.
-fn working_copies(state: &State) -> Vec<Left> {
-    let mut uncommitted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let mut unpushed: BTreeMap<&str, &str> = BTreeMap::new();
-    for (id, execution) in &state.executions {
-        // What was taken back is not there any more, and how it was taken back leaves nothing to do.
-        if matches!(execution.purpose, Purpose::Undo(_)) || is_undone(state, *id) {
-            continue;
-        }
-        for (_, mutation) in execution.effects() {
-            let connection = mutation.request.connection.as_str();
-            match (&mutation.request.call, &mutation.fate) {
-                (Call::Git(git::Call::Push { .. }), Fate::Answered(Ok(_))) => {
-                    unpushed.remove(connection);
-                }
-                (Call::Git(git::Call::Restore { .. }), Fate::Answered(Ok(Reply::Git(git::Reply::Moved(moved))))) => {
-                    uncommitted.entry(connection).or_default().extend(moved.changed.iter().map(String::as_str));
-                }
-                (Call::Git(_), Fate::Answered(Ok(Reply::Git(git::Reply::Moved(moved))))) => {
-                    uncommitted.remove(connection);
-                    if moved.head != moved.previous {
-                        unpushed.insert(connection, &moved.head);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    let uncommitted = uncommitted.into_iter().filter(|(_, paths)| !paths.is_empty()).map(|(connection, paths)| {
-        Left::Uncommitted { connection: connection.to_owned(), paths: paths.into_iter().map(str::to_owned).collect() }
-    });
-    let unpushed = unpushed
-        .into_iter()
-        .map(|(connection, head)| Left::Unpushed { connection: connection.to_owned(), head: head.to_owned() });
-    uncommitted.chain(unpushed).collect()
 }
 
 /// The steps that have changed something that was not taken back, in their order.
