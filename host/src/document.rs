@@ -67,7 +67,10 @@ pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostics> 
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             let missing = failed("there is no such file");
-            similar_file(path).iter().fold(missing, |missing, near| missing.help(format!("did you mean {near}?")))
+            match instead_of_file(path) {
+                Some(help) => missing.help(help),
+                None => missing,
+            }
         }
         std::io::ErrorKind::IsADirectory => failed("it is a folder").help("name the file in it"),
         std::io::ErrorKind::PermissionDenied => {
@@ -100,16 +103,26 @@ pub(crate) fn read_text(what: &str, path: &File) -> Result<String, Diagnostics> 
     })
 }
 
-/// The file beside a missing one whose name is like its name.
-fn similar_file(missing: &File) -> Option<String> {
+/// More names of files help nobody to find the right one.
+const FILES_SHOWN_MAX: usize = 12;
+
+/// What is there instead of a missing file: one whose name is like its name, or else those of its kind.
+fn instead_of_file(missing: &File) -> Option<String> {
     let name = missing.file_name()?.to_str()?;
     let folder = missing.parent().filter(|folder| *folder != File::new(""));
-    let files = std::fs::read_dir(folder.unwrap_or(File::new("."))).ok()?;
-    let names: Vec<String> = files.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect();
-    let extension = missing.extension();
-    let alike = names.iter().filter(|name| File::new(name).extension() == extension);
-    let near = nearest(name, alike.map(String::as_str))?;
-    Some(folder.map_or(near.to_owned(), |folder| folder.join(near).display().to_string()))
+    let Ok(files) = std::fs::read_dir(folder.unwrap_or(File::new("."))) else {
+        return folder.map(|folder| format!("there is no folder {} either", folder.display()));
+    };
+    let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    let mut alike: Vec<String> = names.filter(|name| File::new(name).extension() == missing.extension()).collect();
+    let shown = |name: &str| folder.map_or(name.to_owned(), |folder| folder.join(name).display().to_string());
+    if let Some(near) = nearest(name, alike.iter().map(String::as_str)) {
+        return Some(format!("did you mean {}?", shown(near)));
+    }
+    alike.sort();
+    let there: Vec<String> = alike.iter().take(FILES_SHOWN_MAX).map(|name| shown(name)).collect();
+    let more = if alike.len() > FILES_SHOWN_MAX { ", …" } else { "" };
+    (!there.is_empty()).then(|| format!("what is there: {}{more}", there.join(", ")))
 }
 
 /// A file that was parsed.

@@ -54,11 +54,11 @@ fn next(starter: &Starter, folder: &Path) -> Result<String, Fault> {
         false => format!("    cd {}\n", crate::shell::quoted(&folder.display().to_string())),
     };
     Ok(format!(
-        "\nBoth are commented: put in what is yours. Then:\n\n{go}    \
+        "\nAll of it is commented: put in what is yours. Then:\n\n{go}    \
          ripcord check {file}\n    \
          ripcord doctor {file}\n    \
          ripcord preview {file}{arguments}\n\n\
-         The first says whether the two fit each other, the second whether everything is there, the third\n\
-         what a run would do. None of them changes anything."
+         The first says whether the plan and ripcord.toml fit each other, the second whether everything is there,\n\
+         the third what a run would do. None of them changes anything."
     ))
 }

@@ -169,6 +169,8 @@ fn a_wrong_plan() {
     world.write("empty.toml", "");
     messages.shows(&world, "empty", world.shipped(&["check", "empty.toml"]));
     messages.shows(&world, "missing-file", world.shipped(&["check", "facebok.toml"]));
+    messages.shows(&world, "missing-plan", world.shipped(&["check", "payments.toml"]));
+    messages.shows(&world, "missing-folder", world.shipped(&["check", "nowhere/payments.toml"]));
     messages.shows(&world, "folder", world.shipped(&["check", "genia"]));
     fs::write(world.path("binary.toml"), b"name = \"x\"\ntarget = \"caf\xe9\"\n").unwrap();
     messages.shows(&world, "binary", world.shipped(&["check", "binary.toml"]));
