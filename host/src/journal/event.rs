@@ -4,7 +4,8 @@
 //! A name or a meaning here is a format that old runs are stored in: fields are added with a
 //! default, and never change their meaning.
 
-use std::collections::BTreeMap;
+mod call;
+mod start;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,12 +13,14 @@ use serde_json::Value;
 
 use super::{
     AlertsReceived, Answer, DriftBegan, DriftOutcome, FollowUpNoted, FollowUpOutcome, FollowUpRequested, GateId,
-    GateOpened, GoodState, IncidentNoted, Limits, Sending, Shape,
+    GateOpened, IncidentNoted, Sending,
 };
-use crate::capability::{Call, Capability, Repeat, Reply};
+use crate::capability::{Repeat, Reply};
 use crate::failure::Failure;
-use crate::id::{CallId, Digest, ExecutionId, RunId};
-use crate::language::Language;
+use crate::id::{CallId, ExecutionId};
+
+pub use call::{Outcome, Request, Settler, Verdict};
+pub use start::{Approval, HostAttached, Listed, RunStarted};
 
 /// One thing that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,7 +71,7 @@ pub enum Event {
         /// The call.
         request: Request,
         /// Its reply.
-        #[serde(with = "outcome")]
+        #[serde(with = "call::outcome")]
         outcome: Outcome,
         /// How long all attempts took together.
         took_us: u64,
@@ -95,7 +98,7 @@ pub enum Event {
         /// The mutation.
         call: CallId,
         /// Its reply. Never [`Failure::Unknown`]: that is a doubt.
-        #[serde(with = "outcome")]
+        #[serde(with = "call::outcome")]
         outcome: Outcome,
         /// How long all attempts took together.
         took_us: u64,
@@ -231,87 +234,6 @@ impl Event {
     }
 }
 
-/// What a run is made of. The bytes behind the digests are kept with the journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct RunStarted {
-    /// The run.
-    pub run: RunId,
-    /// The version of ripcord that began it.
-    pub ripcord: String,
-    /// The plan's name.
-    pub plan_name: String,
-    /// Where the plan was read.
-    pub plan_path: String,
-    /// The plan's text.
-    pub plan: Digest,
-    /// The values of its parameters.
-    pub params: BTreeMap<String, String>,
-    /// Who does what, by role, as the plan says.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub people: BTreeMap<String, String>,
-    /// The kind of incident that it answers to, as the plan says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scenario: Option<String>,
-    /// The language of its report.
-    #[serde(default)]
-    pub language: Language,
-    /// What it rolls back; no other run may work on it at the same time.
-    pub target: String,
-    /// Where the operator's file was read. A run obeys the file of the day, not the one of its start.
-    pub operator_path: String,
-    /// The component of each step and each check.
-    pub plugins: BTreeMap<String, Digest>,
-    /// What the state machine needs to know of the plan.
-    pub shape: Shape,
-    /// What the guests were allowed to use.
-    pub limits: Limits,
-    /// What was previewed and agreed to.
-    pub approval: Approval,
-    /// The target's good states that were known then, newest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub good_states: Vec<GoodState>,
-}
-
-/// What a person agreed to: everything that a run may do without asking again.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Approval {
-    /// Who agreed.
-    pub by: String,
-    /// The digest of plan, parameters, plugins and operator's rules that was previewed.
-    pub binding: String,
-    /// The mutations that were listed.
-    pub listed: Vec<Listed>,
-}
-
-/// A mutation on a preview's list.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Listed {
-    /// `http.coolify`
-    pub connection: String,
-    /// `POST`
-    pub operation: String,
-    /// What it is done to, with [`HOLE`](crate::pipeline::HOLE) for each value that the preview assumed.
-    pub target: String,
-}
-
-/// A process that carries a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct HostAttached {
-    /// Its process id.
-    pub pid: u32,
-    /// The machine's name.
-    pub machine: String,
-    /// Its version of ripcord.
-    pub ripcord: String,
-    /// The process that held the run before, and is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub taken_over_from: Option<u32>,
-}
-
 /// What an execution is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -353,92 +275,6 @@ pub enum Cause {
     /// An alert: which of all that were received, from 0.
     #[serde(rename = "alert")]
     Alert(usize),
-}
-
-/// A call with its way to the target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Request {
-    /// The plugin's name for it.
-    pub role: String,
-    /// The operator's name for it, `http.coolify`; empty if the role is not bound.
-    pub connection: String,
-    /// What was asked for.
-    #[serde(flatten)]
-    pub call: Call,
-}
-
-impl Request {
-    /// The capability that it goes through.
-    pub fn capability(&self) -> Capability {
-        self.call.capability()
-    }
-}
-
-/// What came back from a call.
-pub type Outcome = Result<Reply, Failure>;
-
-/// `{"reply": …}` or `{"failure": …}`, instead of Rust's own words.
-mod outcome {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{Failure, Outcome, Reply};
-
-    #[derive(Serialize)]
-    #[serde(rename_all = "kebab-case")]
-    enum Written<'a> {
-        Reply(&'a Reply),
-        Failure(&'a Failure),
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "kebab-case")]
-    enum Read {
-        Reply(Reply),
-        Failure(Failure),
-    }
-
-    pub(super) fn serialize<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
-        match outcome {
-            Ok(reply) => Written::Reply(reply).serialize(serializer),
-            Err(failure) => Written::Failure(failure).serialize(serializer),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Outcome, D::Error> {
-        Ok(match Read::deserialize(deserializer)? {
-            Read::Reply(reply) => Ok(reply),
-            Read::Failure(failure) => Err(failure),
-        })
-    }
-}
-
-/// Who settled a doubt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Settler {
-    /// The capability's driver, by looking at the target.
-    Driver,
-    /// The call's repeat policy.
-    Policy,
-    /// The plugin's `reconcile`.
-    Plugin,
-    /// A person, by name.
-    Person(String),
-}
-
-/// The answer to a doubt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// It happened, with this reply.
-    Happened(Reply),
-    /// It did not happen; it is sent (again).
-    DidNotHappen,
-    /// It may have happened, and may be sent again.
-    Repeat,
-    /// It can't be found out; the plugin is told so.
-    Unknowable,
 }
 
 /// How much a log line matters.

@@ -132,7 +132,7 @@ mod tests {
             vec![Left::Stopped { connection: "docker.app".to_owned(), containers }]
         };
         // One that was down before is none of this run's.
-        assert_eq!(after(&[both.clone()]), down(&["app", "worker"]));
+        assert_eq!(after(std::slice::from_ref(&both)), down(&["app", "worker"]));
         assert_eq!(after(&[both.clone(), (start("app"), &[("app", Exited, Running)])]), down(&["worker"]));
         assert_eq!(after(&[both.clone(), (start("app"), &[("app", Exited, Exited)])]), down(&["app", "worker"]));
         let started: Switch<'_> = (start("app"), &[("app", Exited, Running), ("worker", Exited, Running)]);
