@@ -112,7 +112,7 @@ fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
             fs::write(&path, plan.replacen("database = \"{{", "backup = \"bad.sql\"\ndatabase = \"{{", 1)).unwrap();
             let ran = andrea.roll_back().expect(3);
             let undo = format!("ripcord undo {}", andrea.journal().last().as_str());
-            ran.says(words).says("stay stopped").says(&undo);
+            ran.says(words).says("stay stopped").says("Start again what was stopped").says(&undo);
             assert_eq!((calls(), andrea.state("app").as_str()), (before, "exited"), "{ran}");
             // One of the two: what failed is put right.
             fs::write(&path, plan).unwrap();
@@ -126,6 +126,7 @@ fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
             let mut session = andrea.superuser_session();
             let ran = andrea.ripcord(&["run", "asistente-andrea-database.toml", "--yes"]).expect(3);
             ran.says(words).says("could not all be started again").says("start them by hand, or by");
+            ran.says("Start again what was stopped");
             fs::remove_file(&code).unwrap();
             fs::rename(&away, &code).unwrap();
             andrea.ripcord(&["undo", "last", "--yes"]).expect(3).says("drop-database andrea_new");
@@ -139,6 +140,7 @@ fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
             let mut session = andrea.superuser_session();
             let ran = run().expect(3);
             ran.says(words).says("run again, as bad as before").says("which nobody uses");
+            assert!(!ran.said().contains("Start again"), "{ran}");
             assert_eq!((calls(), andrea.state("app").as_str()), (before, "running"), "{ran}");
             let began = andrea.began("app");
             // No preview could know of a database that was restored and not used.
