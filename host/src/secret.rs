@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine;
@@ -115,35 +116,60 @@ pub enum SecretError {
 pub struct Secrets {
     sources: BTreeMap<String, SecretSource>,
     base: PathBuf,
-    resolved: Mutex<BTreeMap<String, SecretString>>,
+    asked: Mutex<BTreeMap<String, Asked>>,
     scrubber: Scrubber,
 }
+
+/// What came of asking a source.
+enum Asked {
+    Resolved(SecretString),
+    Failed { at: Instant, problem: String },
+}
+
+/// Connections are opened one after the other, and several may need a secret whose program hangs: within this time it is
+/// not asked again. A run that goes on for hours asks later.
+const FAILURE_HOLDS: Duration = Duration::from_secs(30);
 
 impl Secrets {
     /// Secrets from these sources; relative paths start at `base`.
     pub fn new(sources: BTreeMap<String, SecretSource>, base: impl Into<PathBuf>) -> Self {
-        Self { sources, base: base.into(), resolved: Mutex::default(), scrubber: Scrubber::default() }
+        Self { sources, base: base.into(), asked: Mutex::default(), scrubber: Scrubber::default() }
     }
 
     /// The secret, from now on known to the scrubber.
     pub async fn get(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
         let name = reference.name();
         // Held while a program prints it, so that no program is asked twice.
-        let mut resolved = self.resolved.lock().await;
-        if let Some(secret) = resolved.get(name) {
-            return Ok(secret.clone());
+        let mut asked = self.asked.lock().await;
+        let unavailable = |problem| SecretError::Unavailable { name: name.to_owned(), problem };
+        match asked.get(name) {
+            Some(Asked::Resolved(secret)) => return Ok(secret.clone()),
+            Some(Asked::Failed { at, problem }) if at.elapsed() < FAILURE_HOLDS => {
+                return Err(unavailable(problem.clone()));
+            }
+            Some(Asked::Failed { .. }) | None => {}
         }
         let source = self.sources.get(name).ok_or_else(|| SecretError::Unnamed(name.to_owned()))?;
-        let unavailable = |problem| SecretError::Unavailable { name: name.to_owned(), problem };
-        let secret = source.read(&self.base, source::COMMAND_TIMEOUT).await.map_err(unavailable)?;
-        if secret.expose_secret().len() < SECRET_BYTES_MIN {
-            let problem = format!(
-                "it has fewer than {SECRET_BYTES_MIN} bytes, so it could not be kept out of logs; use a longer one"
-            );
-            return Err(SecretError::Unavailable { name: name.to_owned(), problem });
+        match self.read(source).await {
+            Ok(secret) => {
+                self.scrubber.add(secret.expose_secret());
+                asked.insert(name.to_owned(), Asked::Resolved(secret.clone()));
+                Ok(secret)
+            }
+            Err(problem) => {
+                asked.insert(name.to_owned(), Asked::Failed { at: Instant::now(), problem: problem.clone() });
+                Err(unavailable(problem))
+            }
         }
-        self.scrubber.add(secret.expose_secret());
-        resolved.insert(name.to_owned(), secret.clone());
+    }
+
+    async fn read(&self, source: &SecretSource) -> Result<SecretString, String> {
+        let secret = source.read(&self.base, source::COMMAND_TIMEOUT).await?;
+        if secret.expose_secret().len() < SECRET_BYTES_MIN {
+            return Err(format!(
+                "it has fewer than {SECRET_BYTES_MIN} bytes, so it could not be kept out of logs; use a longer one"
+            ));
+        }
         Ok(secret)
     }
 
@@ -317,5 +343,21 @@ mod tests {
             let error = get(name).await.expect_err(name);
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_is_not_asked_again_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = ["sh", "-c", "echo asked >> asked; exit 1"].map(str::to_owned).to_vec();
+        let sources = BTreeMap::from([("token".to_owned(), SecretSource::Command(program))]);
+        let secrets = Secrets::new(sources, folder.path());
+        let get = || async { secrets.get(&SecretRef("token".to_owned())).await.expect_err("it fails").to_string() };
+        assert_eq!(get().await, get().await);
+        assert_eq!(std::fs::read_to_string(folder.path().join("asked")).expect("read"), "asked\n");
+        if let Some(Asked::Failed { at, .. }) = secrets.asked.lock().await.get_mut("token") {
+            *at -= FAILURE_HOLDS;
+        }
+        get().await;
+        assert_eq!(std::fs::read_to_string(folder.path().join("asked")).expect("read"), "asked\nasked\n");
     }
 }
