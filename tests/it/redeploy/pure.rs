@@ -5,7 +5,7 @@
 
 #[path = "../../../plugins/coolify-redeploy/src/application.rs"]
 mod application;
-#[path = "../../../plugins/coolify-redeploy/src/choice.rs"]
+#[path = "../../../plugins/coolify-redeploy/src/choice/mod.rs"]
 mod choice;
 #[path = "../../../plugins/coolify-redeploy/src/history.rs"]
 mod history;

@@ -233,5 +233,4 @@ pub(crate) fn is_expected(said: &str, expected: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "choice_tests.rs"]
 mod tests;
