@@ -93,7 +93,7 @@ fn the_database_is_restored_only_if_somebody_says_so() {
 /// is as it was; the containers run again if the code is as it was too, and else a person is told both ways out.
 #[test]
 fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
-    in_parallel(vec!["restore", "swap", "start"], |what| {
+    in_parallel(vec!["restore", "swap", "start", "behind"], |what| {
         let andrea = Andrea::new("4.3.11");
         andrea.back_up();
         let plain = andrea.dumped_by_hand();
@@ -135,6 +135,19 @@ fn a_restore_or_a_swap_that_fails_leaves_what_was_there_or_says_how_to_go_on() {
             assert_eq!((calls(), andrea.state("app").as_str()), (before, "running"), "{ran}");
             andrea.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
             session.wait().unwrap();
+        } else if what == "behind" {
+            // All is exchanged when it turns out that it can't be started.
+            let (code, away) = (andrea.code(), andrea.path("away"));
+            fs::rename(&code, &away).unwrap();
+            fs::write(&code, "in the way").unwrap();
+            let ran = andrea.ripcord(&["run", "asistente-andrea-database.toml", "--yes"]).expect(3);
+            ran.says("is live by now, and what was is kept in andrea_before").says("or take all of it back");
+            ran.says("Start again what was stopped");
+            assert_eq!(andrea.state("app"), "exited", "{ran}");
+            fs::remove_file(&code).unwrap();
+            fs::rename(&away, &code).unwrap();
+            let ran = andrea.ripcord(&["undo", "last", "--yes"]).expect(1);
+            assert_eq!((calls(), andrea.state("app").as_str()), (before, "running"), "{ran}");
         } else {
             let run = || andrea.ripcord(&["run", "asistente-andrea-database.toml", "--yes"]);
             let mut session = andrea.superuser_session();
