@@ -53,7 +53,7 @@ fn kinds<T: serde::de::DeserializeOwned>(of: Value) -> BTreeSet<String> {
 
 #[test]
 fn whatever_can_be_said_has_words() {
-    use crate::present::{AtTry, Before, Came, DriftState, Found, FoundBy, ItemState, Left, Said, UnitState};
+    use crate::present::{AtTry, Before, Came, DriftState, Found, FoundBy, Left, Said, UnitState};
     use crate::report::{CallResult, Decided, Happening, Lesson, Noted, Outcome, WaitedFor};
     let tagged = json!({ "kind": "?" });
     let groups = [
@@ -66,7 +66,7 @@ fn whatever_can_be_said_has_words() {
         ("found-by", kinds::<FoundBy>(tagged.clone())),
         ("result", kinds::<Came>(tagged.clone())),
         ("call", kinds::<CallResult>(tagged.clone())),
-        ("follow-up", kinds::<ItemState>(tagged.clone())),
+        ("follow-up", kinds::<crate::machine::FollowUpState>(tagged.clone())),
         ("drift", kinds::<DriftState>(tagged.clone())),
         ("lesson", kinds::<Lesson>(tagged.clone())),
         ("decision", kinds::<Decided>(tagged.clone())),

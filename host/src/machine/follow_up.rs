@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::apply::Impossible;
 use super::next::{Next, describe, later};
@@ -47,7 +48,8 @@ pub(super) struct Ended {
 }
 
 /// How a follow-up stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum FollowUpState {
     /// Its time has not come: the run has not ended, or it is a step and the run is not verified.
     Waits,

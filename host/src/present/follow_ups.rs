@@ -37,61 +37,9 @@ pub struct FollowUp {
     /// Whether it is open, and should be done by now.
     pub is_overdue: bool,
     /// How it stands.
-    pub standing: ItemState,
+    pub standing: FollowUpState,
     /// What people have said of it.
     pub notes: Vec<ItemNote>,
-}
-
-/// How a follow-up stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum ItemState {
-    /// Its time has not come.
-    Waits,
-    /// It is to be done.
-    Open,
-    /// It is being carried out, or was cut off.
-    UnderWay,
-    /// It was tried, and is to be done still.
-    Failed {
-        /// When that was known.
-        at: Timestamp,
-        /// What went wrong.
-        why: String,
-    },
-    /// Somebody or something said no, and it is to be done still.
-    Refused {
-        /// When.
-        at: Timestamp,
-        /// Who or what.
-        why: String,
-    },
-    /// It is done.
-    Done {
-        /// Since when.
-        at: Timestamp,
-        /// Who says so, or who had ripcord do it.
-        by: String,
-    },
-    /// It was taken back with the run.
-    Closed,
-    /// The run has changed nothing.
-    NotNeeded,
-}
-
-impl From<FollowUpState> for ItemState {
-    fn from(state: FollowUpState) -> Self {
-        match state {
-            FollowUpState::Waits => Self::Waits,
-            FollowUpState::Open => Self::Open,
-            FollowUpState::UnderWay => Self::UnderWay,
-            FollowUpState::Failed { at, why } => Self::Failed { at, why },
-            FollowUpState::Refused { at, why } => Self::Refused { at, why },
-            FollowUpState::Done { at, by } => Self::Done { at, by },
-            FollowUpState::Closed => Self::Closed,
-            FollowUpState::NotNeeded => Self::NotNeeded,
-        }
-    }
 }
 
 /// What somebody said of a follow-up.
@@ -123,7 +71,7 @@ impl FollowUp {
                 is_step: shape.step.is_some(),
                 is_open,
                 is_overdue: is_open && due.is_some_and(|due| due < now),
-                standing: standing.into(),
+                standing,
                 notes: notes.map(|(at, by, text)| ItemNote { at, by, text }).collect(),
             }
         };
@@ -154,12 +102,12 @@ impl FollowUp {
 
     fn mark(&self) -> &'static str {
         match self.standing {
-            ItemState::Done { .. } => "✓",
-            ItemState::Closed => "↶",
-            ItemState::Failed { .. } | ItemState::Refused { .. } => "✗",
-            ItemState::UnderWay => "…",
-            ItemState::Open => "☐",
-            ItemState::Waits | ItemState::NotNeeded => "·",
+            FollowUpState::Done { .. } => "✓",
+            FollowUpState::Closed => "↶",
+            FollowUpState::Failed { .. } | FollowUpState::Refused { .. } => "✗",
+            FollowUpState::UnderWay => "…",
+            FollowUpState::Open => "☐",
+            FollowUpState::Waits | FollowUpState::NotNeeded => "·",
         }
     }
 
@@ -168,7 +116,7 @@ impl FollowUp {
         let id = &self.id;
         match self.standing {
             _ if !self.is_open => None,
-            ItemState::UnderWay => Some(format!("ripcord resume {run}")),
+            FollowUpState::UnderWay => Some(format!("ripcord resume {run}")),
             _ if self.is_step => Some(format!("ripcord follow-up {run} {id}")),
             _ => Some(format!("ripcord follow-up {run} {id} --done")),
         }

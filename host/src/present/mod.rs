@@ -38,7 +38,7 @@ pub use ask::{doubt, gate};
 pub use board::{AtTry, UnitState};
 pub use doctor::{diagnosis, examined, finding_json};
 pub use drift::{Changed, DriftCheck, DriftState, DriftWatch, Drifted, Sight};
-pub use follow_ups::{FollowUp, ItemNote, ItemState, follow_ups};
+pub use follow_ups::{FollowUp, ItemNote, follow_ups};
 pub use json::{event_json, preview_json, run_line_json};
 pub use left::Left;
 pub use narrate::Narrator;

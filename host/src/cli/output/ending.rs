@@ -8,7 +8,7 @@ use crate::cli::follow_up::items;
 use crate::cli::interrupt::Cause;
 use crate::id::{CallId, RunId};
 use crate::journal::{Purpose, Question, RunOutcome};
-use crate::machine::{After, State};
+use crate::machine::{After, FollowUpState, State};
 use crate::present::left::left_to_do;
 use crate::present::{self, Left};
 use crate::runner::{Stand, UnderWay};
@@ -185,12 +185,12 @@ pub(in crate::cli) fn drift_ended(context: &Context, run: &RunId, state: &State)
 pub(in crate::cli) fn follow_up_ended(context: &Context, run: &RunId, item: &str, state: &State) {
     let Some(known) = items(state).into_iter().find(|known| known.id == item) else { return };
     let (word, why, next) = match &known.standing {
-        present::ItemState::Done { .. } => ("done", "it is done".to_owned(), None),
-        present::ItemState::Failed { why, .. } => {
+        FollowUpState::Done { .. } => ("done", "it is done".to_owned(), None),
+        FollowUpState::Failed { why, .. } => {
             let again = format!("put that right; then  ripcord follow-up {run} {item}    goes on where it got stuck");
             ("failed", why.clone(), Some(again))
         }
-        present::ItemState::Refused { why, .. } => {
+        FollowUpState::Refused { why, .. } => {
             ("refused", why.clone(), Some(format!("it stays open:  ripcord follow-up {run} {item}")))
         }
         _ => ("open", String::new(), None),
