@@ -1,21 +1,23 @@
 //! From files to a [`Job`]: everything that can go wrong before anything is touched goes wrong here.
 
+mod plugin;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::plugin::{Plugin, load};
 use super::{Job, Seams, Unit};
 use crate::capability::{Capability, Connection, OpenError, Opening};
-use crate::component::{Component, Components, Ended, LoadError, bundled};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, listed, nearest};
+use crate::component::Components;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::id::Digest;
 use crate::journal::{Blob, IncidentNoted, RunStarted};
 use crate::manifest::Manifest;
 use crate::operator::Operator;
 use crate::pipeline::{Bound, Grant, Open, Retry};
-use crate::plan::{self, Condition, Plan, Scope, Trigger, Uses};
+use crate::plan::{self, Plan, Scope, Trigger};
 use crate::process::Supervisors;
 use crate::secret::Secrets;
 
@@ -100,22 +102,12 @@ pub struct Unopened {
     pub problem: OpenError,
 }
 
-/// The longest component that is read: the largest that are known, whole interpreters, have 20 MB.
-const COMPONENT_BYTES_MAX: u64 = 64 << 20;
-
 /// A plan whose plugins are loaded and fit it, and nothing of it opened yet.
 pub struct Checked<'a> {
     sources: Sources<'a>,
     plugins: BTreeMap<String, Plugin>,
     /// What is probably not meant.
     pub warnings: Vec<Diagnostic>,
-}
-
-struct Plugin {
-    name: String,
-    bytes: Blob,
-    component: Component,
-    manifest: Arc<Manifest>,
 }
 
 /// Checks all that can be known without a network and without a secret.
@@ -142,71 +134,6 @@ pub async fn check<'a>(components: &Components, sources: Sources<'a>) -> Result<
             Err(Diagnostics::sorted(wrong).into())
         }
     }
-}
-
-/// Loads a plugin; what is wrong with it is for the place where the plan names it.
-async fn load(components: &Components, uses: &Uses, kept: Option<Blob>) -> Result<Plugin, Diagnostic> {
-    let name = match uses {
-        Uses::Bundled(name) => name.clone(),
-        Uses::File { path, .. } => path.display().to_string(),
-    };
-    let unusable = |problem: String| Diagnostic::error(format!("plugin {name} can't be used: {problem}"));
-    let bytes = match (kept, uses) {
-        (Some(kept), _) => kept,
-        (None, Uses::Bundled(bundle)) => Blob::new(bundled(bundle).ok_or_else(|| {
-            let known = || crate::component::bundled_names();
-            let missing = Diagnostic::error(format!("there is no bundled plugin `{bundle}`"));
-            let missing = nearest(bundle, known())
-                .into_iter()
-                .fold(missing, |missing, near| missing.help(format!("did you mean `{near}`?")));
-            missing.help(format!("bundled are {}; a file is named  PATH.wasm@sha256:…", listed(known(), "none")))
-        })?),
-        (None, Uses::File { path, digest }) => read_component(path, *digest).map_err(|problem| {
-            let Misread { problem, remedy } = problem;
-            unusable(problem).help(remedy)
-        })?,
-    };
-    let component = components.load(&bytes).map_err(|error: LoadError| {
-        let diagnostic = unusable(error.to_string());
-        error.remedy().into_iter().fold(diagnostic, Diagnostic::help)
-    })?;
-    let manifest = components.describe(&component).await.map_err(|ended: Ended| {
-        let author = "its author has to put that right; until then the plan has to do without it";
-        unusable(format!("it can't say what it is: {ended}")).help(author)
-    })?;
-    // Not the bytes just read: all who use this plugin share those that it was loaded from.
-    Ok(Plugin { name, bytes: component.bytes.clone(), component, manifest })
-}
-
-/// Why a component's file is not the one that was meant.
-struct Misread {
-    problem: String,
-    remedy: String,
-}
-
-fn read_component(path: &Path, digest: Digest) -> Result<Blob, Misread> {
-    let misread = |problem: String, remedy: &str| Misread { problem, remedy: remedy.to_owned() };
-    let unreadable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            misread("there is no such file".to_owned(), "a path in a plan begins at the plan's folder")
-        }
-        _ => misread(error.to_string(), "it has to be a file that this user may read"),
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len().min(COMPONENT_BYTES_MAX);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
-    file.take(COMPONENT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > COMPONENT_BYTES_MAX {
-        let problem = format!("it has more than {} MiB", COMPONENT_BYTES_MAX >> 20);
-        return Err(misread(problem, "is it the right file? A component is stripped with  wasm-tools strip"));
-    }
-    let bytes = Blob::new(bytes);
-    let found = bytes.digest();
-    if found != digest {
-        let problem = format!("it is not the file that the plan was written for: its digest is {found}");
-        return Err(misread(problem, "take the file that the plan means; or, if you trust this one, write its digest"));
-    }
-    Ok(bytes)
 }
 
 impl Checked<'_> {
@@ -444,30 +371,6 @@ fn share_the_time(notice: &mut Unit) {
     for open in channels {
         if let Connection::Notify(channel) = &*open.connection {
             open.connection = Arc::new(Connection::Notify(channel.within(share)));
-        }
-    }
-}
-
-impl Plugin {
-    fn into_unit(
-        self,
-        roles: BTreeMap<String, Grant>,
-        with: &serde_json::Value,
-        timeout: Duration,
-        expect: Option<Condition>,
-    ) -> Unit {
-        Unit {
-            plugin: self.name,
-            bytes: self.bytes,
-            component: self.component,
-            manifest: self.manifest,
-            roles,
-            with: with.clone(),
-            expect,
-            probe: false,
-            retry: Retry { attempts: 3, backoff: Duration::from_secs(1) },
-            timeout,
-            gate: None,
         }
     }
 }
