@@ -1,162 +1,18 @@
-//! Against real servers on the loopback interface.
+//! What goes out to a server, and what of its answers is taken.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use serde_json::json;
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use super::address::Resolver;
-use super::{Call, Connection, Reply};
-use crate::capability::{At, CapabilityConnection, Driver, Judgement, OpenError, Opening, Repeat};
+use super::super::address::Resolver;
+use super::super::{Call, driver, tls, trouble};
+use super::{Server, TOKEN, at, call, connection, gzip, opening, raw, read_request, send, text};
+use crate::capability::{At, CapabilityConnection, OpenError};
 use crate::failure::Failure;
-use crate::id::{ExecutionId, RunId};
 use crate::lab::authority::Authority;
-use crate::process::Supervisors;
-use crate::secret::{SecretSource, Secrets};
-
-const TOKEN: &str = "tok_0123456789";
-
-// What the operator's file says
-
-#[test]
-fn the_rules_say_what_is_a_read_and_what_a_mutation_and_nothing_else_is_allowed() {
-    let connection = connection(json!({
-        "url": "https://host/api/v1",
-        "read": ["GET /**", "POST /search"],
-        "write": ["POST /applications/*", "GET /deploy"],
-        "auth": { "header": { "name": "X-Api-Key", "value": "secret:token" } },
-        "idempotency-header": "Idempotency-Key",
-        "headers": { "X-Tenant": "genia" },
-    }));
-    let judge = |method: &str, path: &str| connection.judge("http.x", &call(method, path));
-    for (method, path) in [("GET", "/applications/u1?x=y"), ("POST", "/search?q=1"), ("GET", "/deploys")] {
-        assert_eq!(judge(method, path), Judgement::Read, "{method} {path}");
-    }
-    for (method, path) in [("POST", "/applications/u1"), ("GET", "/deploy"), ("GET", "/deploy?uuid=1")] {
-        assert_eq!(judge(method, path), Judgement::Mutation, "{method} {path}");
-    }
-    for (method, path) in [
-        ("POST", "/applications/u1/envs"),
-        ("DELETE", "/applications/u1"),
-        ("get", "/deploy"),
-        ("TRACE", "/x"),
-        ("GET\r\nX: y", "/x"),
-        // A read by the letter, and perhaps a deployment to the server.
-        ("GET", "/deploy/"),
-        ("GET", "/%64eploy"),
-        ("GET", "/x/../deploy"),
-        ("GET", "//deploy"),
-        ("GET", "/deploy;x"),
-    ] {
-        assert!(matches!(judge(method, path), Judgement::Denied(_)), "{method} {path}");
-    }
-    let Judgement::Denied(denial) = judge("PATCH", "/applications/u1") else { panic!("denied") };
-    assert_eq!(denial.remedy, r#"[http.x]  write = ["PATCH /applications/u1"]"#);
-
-    for name in [
-        "Authorization",
-        "cookie",
-        "Proxy-Authorization",
-        "proxy-connection",
-        "Host",
-        "Content-Length",
-        "Transfer-Encoding",
-        "Connection",
-        "TE",
-        "Upgrade",
-        "Trailer",
-        "Expect",
-        "X-HTTP-Method-Override",
-        "X-Forwarded-Host",
-        "Idempotency-Key",
-        "x-api-key",
-        "x-tenant",
-        "no name",
-    ] {
-        let call = Call { headers: vec![(name.to_owned(), "value".to_owned())], ..call("GET", "/x") };
-        assert!(matches!(connection.judge("http.x", &call), Judgement::Denied(_)), "{name}");
-    }
-    let smuggled = Call { headers: vec![("x".into(), "y\r\nauthorization: z".into())], ..call("GET", "/x") };
-    assert!(matches!(connection.judge("http.x", &smuggled), Judgement::Denied(_)));
-    let plain = Call { headers: vec![("Content-Type".into(), "text/plain".into())], ..call("GET", "/x") };
-    assert_eq!(connection.judge("http.x", &plain), Judgement::Read);
-}
-
-#[test]
-fn the_table_is_written_as_the_handbook_writes_it() {
-    let table = r#"
-        url   = "https://coolify.example.org/api/v1"
-        auth  = { bearer = "secret:coolify" }
-        read  = ["GET /applications/**", "GET /deployments/**", "GET /version"]
-        write = ["PATCH /applications/*", "POST /applications/*/rollback", "POST /deploy"]
-        timeout = "1m 30s"
-    "#;
-    let connection: Connection = toml::from_str(table).unwrap();
-    assert_eq!(connection.deadline(&call("GET", "/version")), Duration::from_secs(90));
-    let written = toml::to_string(&connection).unwrap();
-    assert_eq!(toml::to_string(&toml::from_str::<Connection>(&written).unwrap()).unwrap(), written);
-}
-
-#[test]
-fn what_could_not_be_kept_is_refused_when_the_file_is_read() {
-    let url = "https://host/";
-    for (table, wrong) in [
-        (json!({ "url": url, "colour": "red" }), "colour"),
-        (json!({ "url": "https://user:hunter2hunter2@host/" }), "credentials"),
-        (json!({ "url": url, "read": ["FETCH /x"] }), "FETCH"),
-        (json!({ "url": url, "read": ["GET x"] }), "GET x"),
-        (json!({ "url": url, "timeout": "0s" }), "timeout"),
-        (json!({ "url": url, "timeout": 30 }), "duration in quotes"),
-        (json!({ "url": url, "repeat": "keyed" }), "idempotency-header"),
-        (json!({ "url": url, "auth": { "bearer": "hunter2hunter2" } }), "secret:NAME"),
-        (json!({ "url": url, "auth": { "basic": { "user": "a:b", "password": "secret:x" } } }), "user"),
-        (json!({ "url": url, "headers": { "Authorization": "x" } }), "auth ="),
-        (json!({ "url": url, "headers": { "X-Key": "secret:x" } }), "auth ="),
-        (json!({ "url": url, "headers": { "Host": "x" } }), "host"),
-        (json!({ "url": "http://host/", "ca-file": "ca.pem" }), "https"),
-        (json!({ "url": "http://169.254.169.254/latest" }), "allow-addresses = [\"169.254.169.254\"]"),
-        (json!({ "url": "http://[::ffff:169.254.169.254]/" }), "metadata"),
-        (json!({ "url": "http://2852039166/" }), "metadata"),
-        (json!({ "url": "http://0xa9.254.0251.0xfe/" }), "metadata"),
-        (json!({ "url": "http://[fd00:ec2::254]/" }), "metadata"),
-    ] {
-        let error = serde_json::from_value::<Connection>(table.clone()).expect_err(&table.to_string()).to_string();
-        assert!(error.contains(wrong) && !error.contains("hunter2"), "{table}: {error}");
-    }
-    let allowed = connection(json!({ "url": "http://169.254.169.254/", "allow-addresses": ["169.254.169.254"] }));
-    let written = serde_json::to_value(&allowed).unwrap();
-    assert_eq!(serde_json::to_value(connection(written.clone())).unwrap(), written);
-}
-
-#[test]
-fn the_operator_lowers_what_a_plugin_claims_about_repeating() {
-    let keyed = Repeat::Keyed("k-1".to_owned());
-    for (table, claim, policy) in [
-        (json!({}), Repeat::Idempotent, Repeat::Idempotent),
-        (json!({}), keyed.clone(), Repeat::Once),
-        (json!({ "repeat": "once" }), Repeat::Idempotent, Repeat::Once),
-        (json!({ "idempotency-header": "Key" }), keyed.clone(), keyed.clone()),
-        (json!({ "idempotency-header": "Key" }), Repeat::Keyed("a b\r\n".to_owned()), Repeat::Once),
-        (json!({ "idempotency-header": "Key", "repeat": "idempotent" }), keyed, Repeat::Once),
-        (json!({ "idempotency-header": "Key", "repeat": "keyed" }), Repeat::Idempotent, Repeat::Idempotent),
-        (json!({ "idempotency-header": "Key", "repeat": "keyed" }), Repeat::Once, Repeat::Once),
-    ] {
-        let mut whole = table.clone();
-        whole["url"] = "https://host/".into();
-        assert_eq!(connection(whole).repeat(&call("POST", "/x"), claim.clone()), policy, "{table} {claim:?}");
-    }
-}
-
-// What goes out
 
 #[tokio::test]
 async fn a_request_has_the_connections_credentials_and_headers_and_the_key_of_a_keyed_call() {
@@ -314,16 +170,16 @@ async fn a_name_that_points_to_a_metadata_service_is_denied() {
         }
     }
     let resolver = Poisoned(Resolver { allowed: Arc::new([]) });
-    let tls = super::tls::client_config(None, false).unwrap();
+    let tls = tls::client_config(None, false).unwrap();
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls).dns_resolver(Arc::new(resolver)).build();
     let error = client.unwrap().get("http://coolify.example/").send().await.unwrap_err();
-    let outgoing = super::driver::Outgoing {
+    let outgoing = driver::Outgoing {
         method: reqwest::Method::GET,
         url: "http://coolify.example/".parse().unwrap(),
         headers: reqwest::header::HeaderMap::new(),
         body: bytes::Bytes::new(),
     };
-    let failure = super::trouble::before_answer(&outgoing, &error, true);
+    let failure = trouble::before_answer(&outgoing, &error, true);
     assert!(matches!(&failure, Failure::Denied(problem) if problem.message.contains("metadata")), "{failure:?}");
 }
 
@@ -412,125 +268,5 @@ async fn a_mutation_goes_out_exactly_once_however_the_server_treats_its_connecti
     for sent in 1..=5 {
         assert_eq!(send(&*driver, "POST", "/x", true).await.unwrap().status, 200);
         assert_eq!(requests.load(Ordering::SeqCst), sent);
-    }
-}
-
-// Helpers
-
-fn connection(table: Value) -> Connection {
-    serde_json::from_value(table).unwrap()
-}
-
-fn call(method: &str, path: &str) -> Call {
-    Call { method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: None }
-}
-
-fn at() -> At {
-    At {
-        run: RunId::from("20261122-180312-k7qm".to_owned()),
-        execution: ExecutionId(1),
-        ordinal: 0,
-        began: Timestamp::UNIX_EPOCH,
-        deadline: Duration::from_secs(30),
-        idempotency_key: None,
-    }
-}
-
-fn opening() -> Opening {
-    let print = |text: &str| SecretSource::Command(vec!["printf".into(), text.into()]);
-    let sources = BTreeMap::from([
-        ("token".to_owned(), print(TOKEN)),
-        ("two-lines".to_owned(), print("first-line\\nsecond-line")),
-    ]);
-    let base = std::env::temp_dir();
-    Opening {
-        secrets: Arc::new(Secrets::new(sources, &base)),
-        spool: base.clone(),
-        base,
-        supervisors: Supervisors::new("ripcord"),
-    }
-}
-
-async fn send(
-    driver: &dyn Driver<Call = Call, Reply = Reply>,
-    method: &str,
-    path: &str,
-    mutation: bool,
-) -> Result<Reply, Failure> {
-    let call = call(method, path);
-    if mutation { driver.prepare(&at(), &call).await?.perform().await } else { driver.read(&at(), &call).await }
-}
-
-fn text(reply: &Reply) -> String {
-    String::from_utf8(reply.body.0.clone()).unwrap()
-}
-
-fn gzip(zeros: usize) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(&vec![b'0'; zeros]).unwrap();
-    encoder.finish().unwrap()
-}
-
-/// Reads one request; empty if none comes.
-async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>) -> String {
-    let mut request = String::new();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-            return request;
-        }
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.trim().parse().unwrap();
-        }
-        request.push_str(&line);
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.unwrap();
-    request + &String::from_utf8(body).unwrap()
-}
-
-/// A server that answers each connection's first request with these bytes and hangs up.
-async fn raw(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let mut stream = BufReader::new(stream);
-            let request = read_request(&mut stream).await;
-            let _ = stream.write_all(&answer(&request)).await;
-            let _ = stream.shutdown().await;
-        }
-    });
-    address
-}
-
-/// A server whose answers are made of the request: `STATUS`, headers, an empty line, the body.
-struct Server {
-    address: SocketAddr,
-    requests: Arc<Mutex<usize>>,
-}
-
-impl Server {
-    async fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        let requests = Arc::new(Mutex::new(0));
-        let count = Arc::clone(&requests);
-        let address = raw(move |request| {
-            *count.lock().unwrap() += 1;
-            format!("HTTP/1.1 {}", answer(request).replacen("\r\n", "\r\nconnection: close\r\n", 1)).into_bytes()
-        })
-        .await;
-        Self { address, requests }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn requests(&self) -> usize {
-        *self.requests.lock().unwrap()
     }
 }
